@@ -1,0 +1,151 @@
+"""The exceptions of this package; each carries its facts as fields.
+
+    SmsPartnerError
+    ├── SettingsError            what was asked for can't be done: nothing was requested
+    │   └── TagError             a tag, or a file of tags, is wrong
+    ├── RequestError             one page request failed
+    │   ├── ConnectionFailed     no answer: refused, reset, unresolved, TLS
+    │   ├── ResponseTimeout      the whole answer did not arrive in time
+    │   ├── RateLimited          HTTP 429
+    │   ├── UnexpectedStatus     an HTTP status that brings no believable answer
+    │   ├── UnreadableBody       cut, not JSON, or not the documented envelope
+    │   ├── BodyTooLarge         more bytes than a page can have
+    │   └── VendorError          `success: false` with the vendor's code
+    │       ├── UnknownTag       code 4: nothing is known under the tag
+    │       └── AccessRefused    codes 1, 10, 20, 30, 40, 96: the key or the account
+    ├── PopulationError          the pages of a tag prove no complete population
+    │   ├── PopulationMoved      the declared total changed between pages
+    │   └── PopulationIncomplete pages repeat, are missing, or are short
+    ├── NotComplete              a tag asked for as a frame is not complete
+    ├── CountMismatch            our own books do not balance: a bug, never data
+    ├── ValidationBroken         an expectation could not be evaluated
+    ├── DestinationError         a destination can't be written or read
+    │   └── DestinationBusy      another run holds it
+    └── Interrupted              asked to stop
+
+No message or field ever holds the API key or a phone number. This module imports nothing.
+"""
+
+from __future__ import annotations
+
+
+class SmsPartnerError(Exception):
+    """Base of all errors of this package."""
+
+
+class SettingsError(SmsPartnerError):
+    """What was asked for can't be done; nothing was requested."""
+
+
+class TagError(SettingsError):
+    """A tag, or a file of tags, is wrong."""
+
+
+class RequestError(SmsPartnerError):
+    """One page request failed.
+
+    `retryable` tells whether asking again may help; `retry_after` is the server's own wish in seconds.
+    """
+
+    retryable = False
+
+    def __init__(self, message: str, *, http_status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.http_status = http_status
+        self.retry_after = retry_after
+
+
+class ConnectionFailed(RequestError):
+    """No answer: connection refused or reset, name unresolved, TLS not trusted."""
+
+    retryable = True
+
+
+class ResponseTimeout(RequestError):
+    """The whole answer did not arrive in time."""
+
+    retryable = True
+
+
+class RateLimited(RequestError):
+    """HTTP 429: the API asks for a slower pace."""
+
+    retryable = True
+
+
+class UnexpectedStatus(RequestError):
+    """An HTTP status that brings no believable answer; 408, 425 and 5xx may be asked again."""
+
+    def __init__(self, message: str, *, http_status: int, retryable: bool, retry_after: float | None = None) -> None:
+        super().__init__(message, http_status=http_status, retry_after=retry_after)
+        self.retryable = retryable
+
+
+class UnreadableBody(RequestError):
+    """The body is cut, no JSON, or not the documented envelope."""
+
+    retryable = True
+
+
+class BodyTooLarge(RequestError):
+    """The body has more bytes than a page can have."""
+
+
+class VendorError(RequestError):
+    """The API answered `success: false`.
+
+    `code` is the vendor's code (None if it gave none); the vendor's own sentence is part of the message.
+    """
+
+    def __init__(self, message: str, *, code: int | None, http_status: int | None = None) -> None:
+        super().__init__(message, http_status=http_status)
+        self.code = code
+
+
+class UnknownTag(VendorError):
+    """Code 4: the API knows nothing under the tag."""
+
+
+class AccessRefused(VendorError):
+    """Codes 1, 10, 20, 30, 40, 96: the key or the account is refused, for every tag alike."""
+
+
+class PopulationError(SmsPartnerError):
+    """The pages of a tag prove no complete population."""
+
+
+class PopulationMoved(PopulationError):
+    """The declared total changed between pages: the population must be read again."""
+
+
+class PopulationIncomplete(PopulationError):
+    """Pages repeat, are missing, or hold fewer or more rows than they must."""
+
+
+class NotComplete(SmsPartnerError):
+    """Tags asked for as one frame are not complete; `verdicts` gives each such tag its verdict and reason."""
+
+    def __init__(self, verdicts: dict[str, tuple[str, str]]) -> None:
+        listed = "; ".join(f"{tag}: {verdict} ({reason})" for tag, (verdict, reason) in verdicts.items())
+        super().__init__(f"not every tag is complete: {listed}")
+        self.verdicts = verdicts
+
+
+class CountMismatch(SmsPartnerError):
+    """Rows received, loaded and quarantined do not add up: a bug of ours, never accepted as data."""
+
+
+class ValidationBroken(SmsPartnerError):
+    """An expectation could not be evaluated, which says nothing about the data."""
+
+
+class DestinationError(SmsPartnerError):
+    """A destination can't be written or read."""
+
+
+class DestinationBusy(DestinationError):
+    """Another run holds the destination."""
+
+
+class Interrupted(SmsPartnerError):
+    """Asked to stop."""

@@ -1,0 +1,165 @@
+"""The contract: every column of every table, with its type, nullability and allowed values.
+
+This module is the only place that states them. Arrow schemas, pandas dtypes, the Great Expectations suite, the native
+row rules, the SQL DDL and the README's column table are all derived from it. It imports nothing but the standard
+library, so that printing the contract starts fast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+ColumnType = Literal["string", "int32", "int64", "float64", "bool", "timestamp", "strings"]
+"""`timestamp` is microseconds in UTC; `strings` is a list of strings."""
+
+PhoneForm = Literal["plain", "masked", "hashed"]
+
+CONTRACT_VERSION = 1
+"""Goes up with every change that an older reader or loader could not live with."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column and everything that may be believed of its values.
+
+    `pattern` must match the whole value; `minimum` and `maximum` are inclusive. `categorical` columns are
+    dictionary-encoded in Arrow and Parquet, and categoricals in pandas.
+    """
+
+    name: str
+    type: ColumnType
+    meaning: str
+    nullable: bool = False
+    categorical: bool = False
+    allowed: tuple[str, ...] = ()
+    pattern: str | None = None
+    minimum: int | datetime | None = None
+    maximum: int | datetime | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its columns in order, and the columns that identify a row."""
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The names of the columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+
+STATUS_WORDS = ("delivered", "not_delivered", "waiting", "ko")
+WAITING = "waiting"
+VERDICTS = ("complete", "unknown", "skipped", "incomplete", "unstable", "shrunk", "failed")
+
+TAG_PATTERN = r"\S{1,20}"
+"""The vendor's page "Envoi par lots": at most 20 characters, no spaces."""
+
+PHONE_PATTERNS: dict[PhoneForm, str] = {
+    "plain": r"\+[1-9][0-9]{6,14}",
+    "masked": r"\+[1-9][0-9]{0,2}\*+[0-9]{2}",
+    "hashed": r"[0-9a-f]{64}",
+}
+"""E.164; its calling code and last two digits; its HMAC-SHA256 in hexadecimal."""
+
+EARLIEST_DATE = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST_DATE = datetime(2100, 1, 1, tzinfo=UTC)
+"""Dates outside are misread units (milliseconds, say), not deliveries."""
+
+_TAG = Column("tag", "string", "the tag, as asked for", categorical=True, pattern=TAG_PATTERN)
+_RUN_ID = Column("run_id", "string", "the run that loaded it", categorical=True, pattern=r"[0-9A-Za-z-]+")
+_EXTRACTED_AT = Column(
+    "extracted_at",
+    "timestamp",
+    "when the population was read; one value per tag and run",
+    minimum=EARLIEST_DATE,
+    maximum=LATEST_DATE,
+)
+
+STATUSES = Table(
+    name="statuses",
+    meaning="One row per row of the API.",
+    columns=(
+        _TAG,
+        Column(
+            "phone_number",
+            "string",
+            "E.164 (`+33612345678`); or masked / pseudonymised, if asked for",
+            pattern=PHONE_PATTERNS["plain"],
+        ),
+        Column("occurrence", "int32", "n-th row of this number under this tag, from 1, in API order", minimum=1),
+        Column(
+            "country",
+            "string",
+            "ISO 3166-1 alpha-2 of the number, as `phonenumbers` gives it",
+            nullable=True,
+            categorical=True,
+            pattern=r"[A-Z]{2}",
+        ),
+        Column("status", "string", "what became of the message", categorical=True, allowed=STATUS_WORDS),
+        Column("stop_sms", "bool", "the recipient opted out"),
+        Column(
+            "status_at",
+            "timestamp",
+            "the API's `date`; null where it gives none",
+            nullable=True,
+            minimum=EARLIEST_DATE,
+            maximum=LATEST_DATE,
+        ),
+        _EXTRACTED_AT,
+        _RUN_ID,
+    ),
+    primary_key=("tag", "phone_number", "occurrence"),
+)
+
+TAG_RUNS = Table(
+    name="tag_runs",
+    meaning="One row per tag and run: the history of a campaign's progress, and the audit.",
+    columns=(
+        _RUN_ID,
+        _TAG,
+        Column("verdict", "string", "what became of the tag in the run", categorical=True, allowed=VERDICTS),
+        Column("reason", "string", "the verdict in words"),
+        Column("rows_declared", "int64", "the API's `total`", nullable=True, minimum=0),
+        Column("rows_received", "int64", "rows the API sent in the last pass", minimum=0),
+        Column("rows_loaded", "int64", "rows loaded", minimum=0),
+        Column("rows_quarantined", "int64", "rows put into quarantine", minimum=0),
+        Column("delivered", "int64", "rows loaded as delivered", minimum=0),
+        Column("not_delivered", "int64", "rows loaded as not delivered", minimum=0),
+        Column("waiting", "int64", "rows loaded as waiting", minimum=0),
+        Column("ko", "int64", "rows loaded as ko", minimum=0),
+        Column("stop_sms", "int64", "rows loaded of recipients who opted out", minimum=0),
+        Column("pages", "int64", "pages of the last pass", minimum=0),
+        Column("requests", "int64", "requests sent for the tag, retries included", minimum=0),
+        Column("retries", "int64", "requests sent again after a failure", minimum=0),
+        Column("extracted_at", "timestamp", "when the population was read", nullable=True),
+        Column("seconds", "float64", "from the tag's first request to its last answer", minimum=0),
+    ),
+    primary_key=("run_id", "tag"),
+)
+
+QUARANTINE = Table(
+    name="quarantine",
+    meaning="Rows that could not be believed, kept raw.",
+    columns=(
+        _TAG,
+        Column("page", "int32", "the page that held the row, from 1", minimum=1),
+        Column("position", "int32", "the row's place on its page, from 1", minimum=1),
+        Column("reasons", "strings", "every rule the row breaks"),
+        Column("raw", "string", "the row's JSON as the API sent it (phone number masked / pseudonymised, if asked for)"),
+        _EXTRACTED_AT,
+        _RUN_ID,
+    ),
+    primary_key=("tag", "page", "position"),
+)
+
+TABLES = (STATUSES, TAG_RUNS, QUARANTINE)
