@@ -17,6 +17,7 @@
     │   ├── PopulationMoved      the declared total changed between pages
     │   └── PopulationIncomplete pages repeat, are missing, or are short
     ├── NotComplete              a tag asked for as a frame is not complete
+    ├── QuarantinedRows          rows asked for as a frame can't be believed
     ├── CountMismatch            our own books do not balance: a bug, never data
     ├── ValidationBroken         an expectation could not be evaluated
     ├── DestinationError         a destination can't be written or read
@@ -129,6 +130,18 @@ class NotComplete(SmsPartnerError):
         listed = "; ".join(f"{tag}: {verdict} ({reason})" for tag, (verdict, reason) in verdicts.items())
         super().__init__(f"not every tag is complete: {listed}")
         self.verdicts = verdicts
+
+
+class QuarantinedRows(SmsPartnerError):
+    """Rows asked for as one frame can't be believed; `rows` counts them by tag."""
+
+    def __init__(self, rows: dict[str, int]) -> None:
+        listed = ", ".join(f"{tag}: {count}" for tag, count in rows.items())
+        super().__init__(
+            f"{sum(rows.values())} rows can't be believed ({listed}); iter_snapshots shows them with their reasons, "
+            "allow_quarantined accepts that many"
+        )
+        self.rows = rows
 
 
 class CountMismatch(SmsPartnerError):

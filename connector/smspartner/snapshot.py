@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import pyarrow as pa
+from smspartner_schemas.arrow import empty_table
+from smspartner_schemas.contract import QUARANTINE, STATUSES
 
 from smspartner.errors import CountMismatch
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from smspartner.extract import Population
+from smspartner.phone_privacy import PhonePrivacy
+from smspartner.transform import Stamp, TypedRows, type_rows
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,25 @@ class Snapshot:
     retries: int = 0
     seconds: float = 0.0
     drift: tuple[tuple[str, int], ...] = ()
+    typed: TypedRows | None = field(default=None, repr=False, compare=False)
+
+    def doubting(self, rows: Mapping[int, tuple[str, ...]]) -> Snapshot:
+        """Return the snapshot with rows of `table` (by index, with reasons) moved to quarantine."""
+        if self.typed is None or not rows:
+            return self
+        typed = self.typed.doubting(rows)
+        return replace(self, typed=typed, table=typed.table, quarantine=typed.quarantine())
+
+    def refused(self, verdict: str, reason: str) -> Snapshot:
+        """Return the snapshot with another verdict than `complete`, and therefore without rows."""
+        return replace(
+            self,
+            verdict=verdict,
+            reason=reason,
+            table=empty_table(STATUSES),
+            quarantine=empty_table(QUARANTINE),
+            typed=None,
+        )
 
     @property
     def complete(self) -> bool:
@@ -46,6 +70,7 @@ class Snapshot:
 
         Raises:
             CountMismatch: they do not add up.
+
         """
         believed, doubted = self.table.num_rows, self.quarantine.num_rows
         if not believed + doubted == self.rows_received == self.rows_declared:
@@ -53,3 +78,38 @@ class Snapshot:
                 f"tag {self.tag}: {believed} rows believed and {doubted} in quarantine do not add up to "
                 f"{self.rows_received} received and {self.rows_declared} declared; please report this bug"
             )
+
+
+def new_run_id() -> str:
+    """Name a run: sortable by its start (UTC, to the second), with a random end."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def take_snapshot(population: Population, run_id: str, privacy: PhonePrivacy) -> Snapshot:
+    """Type a population's rows, and check that none is lost on the way.
+
+    Raises:
+        CountMismatch: rows are lost or made up, which would be a bug.
+
+    """
+    facts = Snapshot(
+        tag=population.tag,
+        verdict=population.verdict,
+        reason=population.reason,
+        table=empty_table(STATUSES),
+        quarantine=empty_table(QUARANTINE),
+        extracted_at=population.extracted_at,
+        rows_declared=population.rows_declared,
+        rows_received=population.rows_received,
+        pages=population.pages_read,
+        requests=population.requests,
+        retries=population.retries,
+        seconds=population.seconds,
+    )
+    if not facts.complete:
+        return facts
+    typed = type_rows(population.pages, Stamp(population.tag, run_id, population.extracted_at), privacy)
+    drift = tuple(sorted(typed.drift.items()))
+    snapshot = replace(facts, typed=typed, table=typed.table, quarantine=typed.quarantine(), drift=drift)
+    snapshot.check_books()
+    return snapshot

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 
     from smspartner.snapshot import Snapshot
 
+CsvDialect = Literal["rfc4180", "excel"]
+CSV_DIALECTS: tuple[CsvDialect, ...] = get_args(CsvDialect)
+
 
 @dataclass(frozen=True)
 class LoadedTag:
     """What a destination holds of one tag: enough to judge whether it must be read again.
 
-    Times are aware, UTC. `newest_status_at` is None where no row has a `status_at`.
+    Times are aware, UTC. `newest_status_at` is None where no row has a `status_at`. `consistent` is False where a run
+    died between the tag's quarantine and its rows: the tag must be read again, whatever the other facts say.
     """
 
     tag: str
@@ -29,6 +33,7 @@ class LoadedTag:
     newest_status_at: datetime | None
     extracted_at: datetime
     run_id: str
+    consistent: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,59 @@
+"""SMS Partner delivery statuses: complete or reported, typed, and ready for analytics.
+
+    read_statuses    all rows of tags as one typed pandas frame
+    iter_snapshots   one tag at a time, with verdict, rows and quarantine as pyarrow tables
+    Connection       how to reach the API: key, base URL, pace, limits
+    PhonePrivacy     phone numbers plain, masked or hashed
+    Secret           a key that prints as `***`
+    errors           the exceptions, with their facts as fields
+
+Names are imported when they are first used, so that `import smspartner` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from smspartner import errors
+    from smspartner.connection import Connection, parse_rate, read_api_key
+    from smspartner.phone_privacy import PhonePrivacy
+    from smspartner.reading import iter_snapshots, read_statuses
+    from smspartner.redaction import Secret
+    from smspartner.snapshot import Snapshot
+
+__all__ = [
+    "Connection",
+    "PhonePrivacy",
+    "Secret",
+    "Snapshot",
+    "errors",
+    "iter_snapshots",
+    "parse_rate",
+    "read_api_key",
+    "read_statuses",
+]
+
+_HOMES = {
+    "Connection": "connection",
+    "PhonePrivacy": "phone_privacy",
+    "Secret": "redaction",
+    "Snapshot": "snapshot",
+    "iter_snapshots": "reading",
+    "parse_rate": "connection",
+    "read_api_key": "connection",
+    "read_statuses": "reading",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"smspartner.{_HOMES[name]}"), name)
+    if name == "errors":
+        return importlib.import_module("smspartner.errors")
+    raise AttributeError(f"module 'smspartner' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

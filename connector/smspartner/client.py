@@ -1,0 +1,150 @@
+"""One page request over `requests`: the only place that sees a URL, and where every failure becomes one of ours.
+
+Every URL of this API holds the key, and so does the text of most exceptions of `requests` and `urllib3`. They are
+therefore never passed on: the mapped error is raised after the `except` block, so that neither its cause nor its
+context leads back to them.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.client import HTTPException
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+import requests
+import urllib3
+
+from smspartner import vendor
+from smspartner.connection import Connection
+from smspartner.errors import BodyTooLarge, RequestError
+from smspartner.pages import Page, read_envelope, read_page
+from smspartner.transport import DeadlineAdapter, map_failure
+
+Answer = TypeVar("Answer")
+
+_CHUNK = 1 << 20
+_LONGEST_CONNECT = 10.0
+"""Seconds; within the timeout of the whole response."""
+
+
+def user_agent() -> str:
+    """Name product and version, as the API's operators may want to know who asks."""
+    return f"smspartner-connector/{importlib.metadata.version('smspartner-connector')}"
+
+
+class Client:
+    """Sends single requests; used by many threads at once, each with a session and a connection of its own."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._local = threading.local()
+        self._sessions: list[requests.Session] = []
+        key = quote(connection.api_key.reveal(), safe="")
+        self._by_tag = f"{connection.base_url}/{vendor.STATUS_BY_TAG}?apiKey={key}&tag="
+        self._account = f"{connection.base_url}/{vendor.ACCOUNT}?apiKey={key}"
+        prepared = requests.Request("GET", connection.base_url, headers=_headers()).prepare()
+        self._template = prepared
+        with (
+            requests.Session() as environment
+        ):  # proxies and certificates as the environment names them, looked up once
+            self._settings = environment.merge_environment_settings(connection.base_url, {}, True, True, None)
+
+    def fetch_page(self, tag: str, number: int) -> Page:
+        """Ask for one page of a tag; the first exactly as documented, further ones with `page=N`.
+
+        Raises:
+            RequestError: see `smspartner.errors`; never with the key, a URL or a chained exception.
+
+        """
+        page = f"&page={number}" if number > 1 else ""
+        return self._get(f"{self._by_tag}{quote(tag, safe='')}{page}", read_page)
+
+    def fetch_account(self) -> dict[str, Any]:
+        """Ask for the account of the key, which changes nothing.
+
+        Raises:
+            RequestError: as `fetch_page`; AccessRefused where the key is refused.
+
+        """
+        return self._get(self._account, _read_account)
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        while self._sessions:
+            self._sessions.pop().close()
+
+    def _get(self, url: str, read: Callable[[bytes, int, float | None], Answer]) -> Answer:
+        failure = None
+        try:
+            status, retry_after, body = self._send(url)
+        except RequestError as exc:
+            failure = exc
+        except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as exc:
+            failure = map_failure(exc, self._connection.timeout)
+        if failure is not None:
+            raise failure
+        return read(body, status, retry_after)
+
+    def _send(self, url: str) -> tuple[int, float | None, bytes]:
+        request = self._template.copy()
+        request.url = url
+        timeout = (min(_LONGEST_CONNECT, self._connection.timeout), self._connection.timeout)
+        with self._session().send(request, timeout=timeout, allow_redirects=False, **self._settings) as response:
+            body = self._read_body(response)
+            return response.status_code, _retry_after(response.headers), body
+
+    def _read_body(self, response: requests.Response) -> bytes:
+        limit = self._connection.max_body_bytes
+        chunks, size = [], 0
+        while chunk := response.raw.read(_CHUNK, decode_content=True):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                raise BodyTooLarge(
+                    f"the body is larger than {limit:,} bytes, which no page is", http_status=response.status_code
+                )
+        return b"".join(chunks)
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.trust_env = False
+            for scheme in ("https://", "http://"):
+                session.mount(scheme, DeadlineAdapter(pool_connections=1, pool_maxsize=1, max_retries=0))
+            self._local.session = session
+            self._sessions.append(session)
+        return session
+
+
+def _headers() -> dict[str, str]:
+    return {"User-Agent": user_agent(), "Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
+
+
+def _read_account(body: bytes, http_status: int, retry_after: float | None) -> dict[str, Any]:
+    envelope = read_envelope(body, http_status, retry_after)
+    return {name: msgspec.json.decode(value) for name, value in envelope.items()}
+
+
+def _retry_after(headers: Any) -> float | None:
+    """Read `Retry-After` in both forms, as seconds; a date is taken relative to the server's own clock."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        until = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    try:
+        now = parsedate_to_datetime(headers.get("Date", ""))
+    except ValueError:
+        now = datetime.now(UTC)
+    if until.tzinfo is None or now.tzinfo is None:
+        return None
+    return max(0.0, (until - now).total_seconds())

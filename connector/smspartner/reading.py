@@ -1,0 +1,89 @@
+"""The library's front door: snapshots one at a time, or all rows as one typed pandas frame."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from smspartner.connection import Connection, read_api_key
+from smspartner.errors import NotComplete, QuarantinedRows
+from smspartner.phone_privacy import PhonePrivacy
+from smspartner.tags import check_tags
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from smspartner.snapshot import Snapshot
+
+
+def iter_snapshots(
+    tags: Iterable[str], connection: Connection | None = None, *, privacy: PhonePrivacy | None = None
+) -> Iterator[Snapshot]:
+    """Read tags side by side and give one snapshot after the other, in the order of `tags`.
+
+    Without a `connection`, the key is read from `SMSPARTNER_API_KEY` (or the file `SMSPARTNER_API_KEY_FILE` names).
+    Every tag is given, with its verdict; only `complete` ones hold rows. `snapshot.table` and `snapshot.quarantine` are
+    pyarrow tables with the schemas of `statuses` and `quarantine`. Memory depends on a few tags, not on their number.
+
+    Raises:
+        SettingsError: no key, or a tag that none can be (TagError); nothing was requested.
+        AccessRefused: the API refuses the key or the account.
+
+    """
+    checked = check_tags(tags)
+    settled = connection or Connection(api_key=read_api_key())
+    return _snapshots(checked, settled, privacy or PhonePrivacy())
+
+
+def _snapshots(tags: list[str], connection: Connection, privacy: PhonePrivacy) -> Iterator[Snapshot]:
+    from smspartner.client import Client
+    from smspartner.extract import extract
+    from smspartner.snapshot import new_run_id, take_snapshot
+
+    run_id = new_run_id()
+    client = Client(connection)
+    try:
+        for population in extract(tags, client, connection, threading.Event()):
+            yield take_snapshot(population, run_id, privacy)
+    finally:
+        client.close()
+
+
+def read_statuses(
+    tags: Iterable[str],
+    connection: Connection | None = None,
+    *,
+    privacy: PhonePrivacy | None = None,
+    allow_quarantined: int = 0,
+) -> pd.DataFrame:
+    """Read all rows of tags as one pandas frame with the columns and dtypes of `statuses`.
+
+    `tag`, `country`, `status`, `run_id` are categoricals, `phone_number` is `str`, `occurrence` int32, `stop_sms` bool,
+    `status_at` and `extracted_at` are `datetime64[us, UTC]`. Rows are in the order of `tags`, then of the API.
+
+    Raises:
+        NotComplete: a tag is not complete (`unknown` included); its `verdicts` say which and why.
+        QuarantinedRows: more than `allow_quarantined` rows can't be believed; `iter_snapshots` shows them.
+        SettingsError, AccessRefused: as `iter_snapshots`.
+
+    """
+    from smspartner_schemas.arrow import empty_table
+    from smspartner_schemas.contract import STATUSES
+    from smspartner_schemas.frames import to_frame
+
+    tables, lacking, quarantined = [empty_table(STATUSES)], {}, {}
+    for snapshot in iter_snapshots(tags, connection, privacy=privacy):
+        tables.append(snapshot.table)
+        if not snapshot.complete:
+            lacking[snapshot.tag] = (snapshot.verdict, snapshot.reason)
+        if snapshot.quarantine.num_rows:
+            quarantined[snapshot.tag] = snapshot.quarantine.num_rows
+    if lacking:
+        raise NotComplete(lacking)
+    if sum(quarantined.values()) > allow_quarantined:
+        raise QuarantinedRows(quarantined)
+
+    import pyarrow as pa
+
+    return to_frame(pa.concat_tables(tables))

@@ -1,0 +1,145 @@
+"""A page's rows: natively where they have the documented shape, one by one where they have any other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import msgspec
+import pyarrow as pa
+from pyarrow import json as arrow_json
+
+from smspartner import facts, vendor
+from smspartner.errors import UnreadableBody
+
+_DOCUMENTED_ROW = pa.struct(
+    [
+        pa.field("phoneNumber", pa.string()),
+        pa.field("status", pa.string()),
+        pa.field("stopSMS", pa.bool_()),
+        pa.field("date", pa.string()),
+    ]
+)
+_PARSE = arrow_json.ParseOptions(
+    explicit_schema=pa.schema([pa.field("rows", pa.list_(_DOCUMENTED_ROW))]),
+    unexpected_field_behavior="error",
+)
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_PHP_LIST = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def documented_rows(rows_json: bytes) -> pa.StructArray | None:
+    """Read a row list in the documented shape without a Python object per row; None if any row has another shape.
+
+    The reader refuses other types, other fields and a field given twice, so that what it accepts needs no second look.
+    """
+    # The reader takes one document a line; a raw line break in valid JSON can only be white space.
+    line = b'{"rows":' + rows_json.replace(b"\n", b" ").replace(b"\r", b" ") + b"}"
+    whole = arrow_json.ReadOptions(use_threads=False, block_size=len(line) + 1)
+    try:
+        table = arrow_json.read_json(pa.BufferReader(line), read_options=whole, parse_options=_PARSE)
+    except pa.ArrowInvalid:
+        return None
+    column = table.column("rows").chunk(0)
+    rows = column.flatten()
+    return None if column.null_count or rows.null_count else rows
+
+
+def split_rows(rows_json: bytes) -> list[bytes]:
+    """Split a row list into the JSON of each row; a PHP list that became an object with number keys is a list too.
+
+    Raises:
+        UnreadableBody: it is neither.
+
+    """
+    try:
+        if rows_json.lstrip().startswith(b"{"):
+            keyed = _PHP_LIST.decode(rows_json)
+            if all(key.isascii() and key.isdigit() for key in keyed):
+                return [bytes(row) for row in keyed.values()]
+        else:
+            return [bytes(row) for row in _LIST.decode(rows_json)]
+    except msgspec.DecodeError:
+        pass
+    raise UnreadableBody("the body's row list is no list")
+
+
+@dataclass
+class RowFacts:
+    """The facts of rows, one list each; None where there is none or it can't be believed.
+
+    `reasons` gives, by place in the lists, every reason not to believe a row; `unknown_fields` counts rows by field.
+    """
+
+    phone_number: list[str | None] = field(default_factory=list)
+    status: list[str | None] = field(default_factory=list)
+    stop_sms: list[bool | None] = field(default_factory=list)
+    status_at: list[int | None] = field(default_factory=list)
+    reasons: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    unknown_fields: Counter[str] = field(default_factory=Counter)
+
+
+def read_rows(raw_rows: list[bytes]) -> RowFacts:
+    """Read rows of any shape, one by one."""
+    read = RowFacts()
+    for place, raw in enumerate(raw_rows):
+        row = _decoded(raw)
+        if isinstance(row, dict):
+            _read_row(row, place, read)
+        else:
+            _append(read, place, _nothing_but(facts.NO_OBJECT))
+    return read
+
+
+def _decoded(raw: bytes) -> object:
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None  # a lone surrogate, or nested beyond reason: no row that could be believed
+
+
+def _read_row(row: dict[str, object], place: int, read: RowFacts) -> None:
+    if vendor.ERROR_ROW_KEYS & row.keys() and _is_error(row):
+        _append(read, place, _nothing_but(facts.ROW_ERROR))
+        return
+    for name in row.keys() - vendor.ROW_KEYS - vendor.ERROR_ROW_KEYS:
+        read.unknown_fields[name[:40]] += 1
+    found = (
+        facts.read_phone_number(row.get("phoneNumber")),
+        _either(row, vendor.STATUS_KEYS, facts.read_status),
+        _either(row, vendor.STOP_KEYS, facts.read_stop_sms),
+        facts.read_date(row.get("date")),
+    )
+    _append(read, place, found)
+
+
+def _is_error(row: dict[str, object]) -> bool:
+    """Whether a row says that it failed: `success` false, or a code other than the one of success."""
+    success, code = row.get("success"), row.get("code")
+    failed = success is not None and facts.read_stop_sms(success)[0] is not True
+    return failed or (code is not None and str(code).strip() != str(vendor.SUCCESS_CODE))
+
+
+def _either(row: dict[str, object], keys: tuple[str, ...], read: facts.Reader) -> facts.Fact:
+    """Read a fact that has two spellings; where both are given, they must agree."""
+    given = [read(row[key]) for key in keys if row.get(key) is not None]
+    if not given:
+        return read(None)
+    if any(fact != given[0] for fact in given[1:]):
+        return None, facts.CONTRADICTION
+    return given[0]
+
+
+_FourFacts = tuple[facts.Fact, facts.Fact, facts.Fact, facts.Fact]
+
+
+def _nothing_but(reason: str) -> _FourFacts:
+    return (None, reason), (None, None), (None, None), (None, None)
+
+
+def _append(read: RowFacts, place: int, found: _FourFacts) -> None:
+    for column, (value, _) in zip((read.phone_number, read.status, read.stop_sms, read.status_at), found, strict=True):
+        column.append(value)  # type: ignore[attr-defined]
+    reasons = tuple(reason for _, reason in found if reason is not None)
+    if reasons:
+        read.reasons[place] = reasons

@@ -1,0 +1,80 @@
+"""Which tags are asked for: each is checked before the first request, and asked once."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+from smspartner.errors import TagError
+
+LONGEST_TAG = 20
+"""Vendor page "Envoi par lots": at most 20 characters, no spaces."""
+
+
+def check_tags(tags: Iterable[str]) -> list[str]:
+    """Return the tags in order, each once.
+
+    Raises:
+        TagError: there is none, or one could not have been given to a message.
+
+    """
+    if isinstance(tags, str):
+        raise TagError(f"tags is the text {tags!r}: give a list of tags, such as [{tags!r}]")
+    checked = list(dict.fromkeys(_checked(tag, f"tag {position}") for position, tag in enumerate(tags, start=1)))
+    if not checked:
+        raise TagError("no tag was given: name at least one, or give a tags file")
+    return checked
+
+
+def read_tags_file(path: str) -> list[str]:
+    """Read one tag a line from a UTF-8 file, or standard input for `-`; `#` starts a comment, blank lines are skipped.
+
+    A `#` within a tag belongs to the tag; a comment stands on a line of its own or after white space.
+
+    Raises:
+        TagError: the file can't be read, or a line holds no tag.
+
+    """
+    shown = "standard input" if path == "-" else path
+    lines = _read_text(path, shown).removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    tags = []
+    for number, line in enumerate(lines, start=1):
+        tag = _without_comment(line).strip(" \t")
+        if tag:
+            tags.append(_checked(tag, f"{shown}, line {number}"))
+    return tags
+
+
+def _read_text(path: str, shown: str) -> str:
+    try:
+        data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        return data.decode("utf-8")
+    except OSError as exc:
+        trouble = exc.strerror or "it can't be read"
+    except UnicodeDecodeError:
+        trouble = "it is not UTF-8 text"
+    raise TagError(f"tags file {shown}: {trouble}; give a text file with one tag a line")
+
+
+def _without_comment(line: str) -> str:
+    for position, character in enumerate(line):
+        if character == "#" and (position == 0 or line[position - 1].isspace()):
+            return line[:position]
+    return line
+
+
+def _checked(tag: object, where: str) -> str:
+    if not isinstance(tag, str):
+        raise TagError(f"{where} is {type(tag).__name__}, not text: give tags as text")
+    if not tag:
+        raise TagError(f"{where} is empty: give 1 to {LONGEST_TAG} characters")
+    shown = repr(tag if len(tag) <= 2 * LONGEST_TAG else f"{tag[: 2 * LONGEST_TAG]}…")
+    if any(character.isspace() for character in tag):
+        raise TagError(f"{where}, {shown}, holds white space, which no tag can: write it as it was given when sending")
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in tag):
+        raise TagError(f"{where}, {shown}, holds a control character, which no tag can")
+    if len(tag) > LONGEST_TAG:
+        raise TagError(f"{where}, {shown}, has {len(tag)} characters; SMS Partner's tags have at most {LONGEST_TAG}")
+    return tag
