@@ -1,0 +1,30 @@
+"""Snapshots gathered into batches: validation is cheap by the row and dear by the call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+from smspartner.snapshot import Snapshot
+
+BATCH_ROWS = 250_000
+BATCH_SECONDS = 30.0
+"""A slow run loads what it has after this long, so that little is lost if it dies."""
+
+
+def gather(
+    snapshots: Iterable[Snapshot], rows: int = BATCH_ROWS, seconds: float = BATCH_SECONDS
+) -> Iterator[list[Snapshot]]:
+    """Give the snapshots in lists of about `rows` rows; a list is never split, and none is empty."""
+    batch: list[Snapshot] = []
+    held, began = 0, 0.0
+    for snapshot in snapshots:
+        if not batch:
+            held, began = 0, time.monotonic()
+        batch.append(snapshot)
+        held += snapshot.table.num_rows
+        if held >= rows or time.monotonic() - began >= seconds:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,215 @@
+"""The options the commands share: each with its environment variable, and its key in the configuration file.
+
+Command line beats environment beats file. A key of the file is the option's long name with `_` for `-`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from smspartner.errors import SettingsError
+from smspartner.vendor import DEFAULT_BASE_URL
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+PREFIX = "SMSPARTNER_"
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+def option(*names: str, **attributes: Any) -> Callable[[Command], Command]:
+    """Declare an option, with the environment variable its long name gives (`--fresh-for`: SMSPARTNER_FRESH_FOR)."""
+    long_name = next(name for name in names if name.startswith("--")).split("/")[0].removeprefix("--")
+    attributes.setdefault("envvar", PREFIX + long_name.upper().replace("-", "_"))
+    return click.option(*names, **attributes)
+
+
+def _together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for declare in reversed(options):
+            command = declare(command)
+        return command
+
+    return decorate
+
+
+def _load_config(context: click.Context, _parameter: click.Parameter, path: str | None) -> None:
+    if path:
+        context.default_map = read_config(path, context)
+
+
+def read_config(path: str, context: click.Context) -> dict[str, Any]:
+    """Read a configuration file (TOML), and check each key and value against the options of `run`.
+
+    Raises:
+        SettingsError: it can't be read, or has a key that no option has, or a value that its option refuses.
+    """
+    trouble = None
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as exc:
+        trouble = f"{exc.strerror}; name a TOML file"
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        trouble = f"{str(exc).splitlines()[0]}; write TOML, such as concurrency = 8"
+    if trouble:
+        raise SettingsError(f"configuration file {path}: {trouble}")
+    root = context.find_root().command
+    run = root.get_command(context, "run") if isinstance(root, click.Group) else None
+    known = {parameter.name: parameter for parameter in (run.params if run else [])}
+    for key, value in values.items():
+        _check_config_value(path, key, value, known.get(key), context)
+    return values
+
+
+def _check_config_value(
+    path: str, key: str, value: Any, parameter: click.Parameter | None, context: click.Context
+) -> None:
+    if key == "api_key":
+        raise SettingsError(
+            f"configuration file {path}: the API key does not belong into it; "
+            "set SMSPARTNER_API_KEY, or api_key_file to a file that only you can read"
+        )
+    if parameter is None or key in {"config", "help"}:
+        raise SettingsError(
+            f"configuration file {path}: there is no setting {key!r}; "
+            "the keys are the options of `smspartner run --help`, with _ for -"
+        )
+    try:
+        parameter.type_cast_value(context, value)
+    except (click.UsageError, TypeError, ValueError) as exc:
+        told = exc.format_message() if isinstance(exc, click.UsageError) else "it has the wrong type"
+    else:
+        return
+    raise SettingsError(f"configuration file {path}, {key}: {told}")
+
+
+config_options = _together(
+    option(
+        "--config",
+        metavar="FILE",
+        is_eager=True,
+        expose_value=False,
+        callback=_load_config,
+        help="TOML file with settings: the long names of options, with _ for -.",
+    ),
+)
+
+log_options = _together(
+    option("-v", "--verbose", count=True, help="Log what happens (-vv: every page and request)."),
+    option("--log-level", type=click.Choice(LOG_LEVELS), help="Log from this level on.  [default: warning]"),
+    option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="Log lines for people, or one JSON object a line for schedulers.",
+    ),
+)
+
+connection_options = _together(
+    option(
+        "--api-key-file",
+        metavar="FILE",
+        help="File that holds the API key, unless SMSPARTNER_API_KEY has it. There is no option for the key itself: "
+        "command lines can be seen by others.",
+    ),
+    option("--base-url", default=DEFAULT_BASE_URL, show_default=True, metavar="URL", help="Where the API is."),
+    option(
+        "--concurrency",
+        type=int,
+        default=8,
+        show_default=True,
+        metavar="N",
+        help="Requests under way at once, at most.",
+    ),
+    option("--rate", metavar="N/s|N/min", help="Requests allowed by the second or minute, for all workers together."),
+    option(
+        "--timeout",
+        type=float,
+        default=30.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Limit for one whole response.",
+    ),
+    option("--retries", type=int, default=5, show_default=True, metavar="N", help="Tries after the first."),
+    option(
+        "--backoff",
+        type=float,
+        default=0.5,
+        show_default=True,
+        metavar="SECONDS",
+        help="Wait before the first retry; it doubles from one to the next.",
+    ),
+)
+
+tag_options = _together(
+    option(
+        "--tags-file", metavar="FILE", help="Text file with one tag a line; # begins a comment; - is standard input."
+    ),
+    option("--verify", is_flag=True, help="Read each tag until two passes hold the same numbers."),
+)
+
+phone_options = _together(
+    option(
+        "--phone-numbers",
+        type=click.Choice(["plain", "masked", "hashed"]),
+        default="plain",
+        show_default=True,
+        help="masked keeps calling code and last two digits; hashed is HMAC-SHA256 under SMSPARTNER_PHONE_KEY.",
+    ),
+)
+
+load_options = _together(
+    option(
+        "--to",
+        multiple=True,
+        metavar="DEST",
+        help="Where to load: a directory (Parquet dataset), a .parquet, .csv or .csv.gz file, or - (CSV on stdout). "
+        "May be repeated.",
+    ),
+    option(
+        "--refresh",
+        type=click.Choice(["auto", "all"]),
+        default="auto",
+        show_default=True,
+        help="auto skips tags that are settled: nothing waiting, read over 48 h after the last delivery.",
+    ),
+    option(
+        "--fresh-for",
+        default="0",
+        show_default=True,
+        metavar="DURATION",
+        help="Also skip tags read less than this ago: 90s, 30m, 6h, 2d.",
+    ),
+    option(
+        "--validate",
+        type=click.Choice(["gx", "contract"]),
+        default="gx",
+        show_default=True,
+        help="contract leaves Great Expectations out; the contract's row rules are always checked.",
+    ),
+    option(
+        "--expectations",
+        metavar="FILE",
+        help="Your own suite, in Great Expectations' JSON format, judged together with the contract's.",
+    ),
+    option(
+        "--allow-quarantined",
+        type=int,
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Rows in quarantine that still count as success.",
+    ),
+    option("--allow-shrink", is_flag=True, help="Replace what is loaded by a smaller population."),
+    option(
+        "--csv-dialect",
+        type=click.Choice(["rfc4180", "excel"]),
+        default="rfc4180",
+        show_default=True,
+        help="excel: semicolons, byte order mark, numbers kept as text, formulas defused.",
+    ),
+)

@@ -1,0 +1,75 @@
+"""What a run would ask for, from each tag's first page."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from smspartner.client import Client
+from smspartner.connection import Connection
+from smspartner.errors import AccessRefused, RequestError
+from smspartner.pace import Pace
+from smspartner.retry import RetryPolicy
+
+
+@dataclass(frozen=True)
+class TagPlan:
+    """What one tag would take; `trouble` says why that can't be told."""
+
+    tag: str
+    rows: int = 0
+    pages: int = 0
+    trouble: str = ""
+
+
+def plan_tags(tags: tuple[str, ...], connection: Connection) -> list[TagPlan]:
+    """Ask for the first page of each tag.
+
+    Raises:
+        AccessRefused: the API refuses the key or the account.
+    """
+    stop = threading.Event()
+    client, policy = Client(connection), RetryPolicy(connection, Pace(connection.rate, stop), stop)
+    try:
+        with ThreadPoolExecutor(connection.concurrency) as pool:
+            return list(pool.map(lambda tag: _plan(tag, client, policy), tags))
+    finally:
+        stop.set()
+        client.close()
+
+
+def _plan(tag: str, client: Client, policy: RetryPolicy) -> TagPlan:
+    try:
+        first = policy.call(lambda: client.fetch_page(tag, 1), _count_nothing)
+    except AccessRefused:
+        raise
+    except RequestError as exc:
+        return TagPlan(tag, trouble=str(exc))
+    pages = -(-first.total // first.row_count) if first.row_count else 1
+    return TagPlan(tag, first.total, pages)
+
+
+_count_nothing: Callable[[], None] = lambda: None  # noqa: E731
+
+
+def print_plan(tags: tuple[str, ...], connection: Connection, console: Console) -> None:
+    """Print what each tag would take, and all together."""
+    plans = plan_tags(tags, connection)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("tag", no_wrap=True)
+    table.add_column("rows", justify="right")
+    table.add_column("requests", justify="right")
+    table.add_column("note", overflow="fold")
+    for plan in plans:
+        table.add_row(escape(plan.tag), f"{plan.rows:,}", f"{plan.pages:,}", escape(plan.trouble))
+    console.print(table)
+    requests = sum(plan.pages for plan in plans)
+    pace = f"at {connection.rate:g} a second: at least {requests / connection.rate:,.0f} s" if connection.rate else ""
+    console.print(
+        f"{len(plans):,} tags, {sum(plan.rows for plan in plans):,} rows, {requests:,} requests {pace}".rstrip()
+    )

@@ -1,0 +1,162 @@
+"""The run report: as JSON for programs, as a summary for people. Neither holds a secret or a phone number."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from smspartner.load.destinations import LoadedTag
+from smspartner.redaction import REDACT
+
+from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
+from smspartner_pipelines.incremental import is_settled
+from smspartner_pipelines.outcomes import RunOutcome, TagRun
+from smspartner_pipelines.settings import RunSettings
+
+_PACKAGES = ("smspartner-connector", "great-expectations", "pandas", "pyarrow", "requests", "tenacity")
+_TOTALS = ("rows_received", "rows_loaded", "rows_quarantined", "requests", "retries")
+_STYLES = {"complete": "green", "skipped": "dim", "unknown": "yellow"}
+
+
+def report_json(outcome: RunOutcome, settings: RunSettings) -> bytes:
+    """Give the run report as JSON, indented, UTF-8."""
+    text = json.dumps(report(outcome, settings), ensure_ascii=False, indent=2, default=_as_text)
+    return (REDACT(text) + "\n").encode()
+
+
+def report(outcome: RunOutcome, settings: RunSettings) -> dict[str, Any]:
+    """Give the run report as plain values; times are aware, UTC."""
+    finished = outcome.finished_at or outcome.started_at
+    return {
+        "run_id": outcome.run_id,
+        "exit_code": int(outcome.exit_code),
+        "meaning": MEANINGS[outcome.exit_code].replace("`", ""),
+        "failure": outcome.failure,
+        "started_at": outcome.started_at,
+        "finished_at": outcome.finished_at,
+        "seconds": round((finished - outcome.started_at).total_seconds(), 3),
+        "settings": settings.public(),
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
+        "totals": {"tags": len(outcome.tag_runs), **{column: outcome.total(column) for column in _TOTALS}},
+        "tags": [outcome.tag_runs[tag] for tag in outcome.asked if tag in outcome.tag_runs],
+        "not_reached": outcome.not_reached,
+        "drift": outcome.drift,
+        "validation": outcome.validation,
+        "destinations": [
+            {
+                "uri": destination.uri,
+                "tags_loaded": destination.tags_loaded,
+                "failure": destination.failure,
+                "files": [{"path": file.path, "bytes": file.size, "sha256": file.sha256} for file in destination.files],
+            }
+            for destination in outcome.destinations
+        ],
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%dT%H:%M:%S.%fZ}"
+    raise TypeError(f"{type(value).__name__} does not belong in a report")
+
+
+def print_summary(outcome: RunOutcome, console: Console) -> None:
+    """Print what became of each tag, and of the run."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("tag", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for name in ("rows", "delivered", "waiting", "quarantined"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("reason", overflow="fold")
+    for tag in outcome.asked:
+        if tag in outcome.tag_runs:
+            table.add_row(*_summary_row(outcome.tag_runs[tag]))
+    console.print(table, soft_wrap=not console.is_terminal)
+    for line in _closing_lines(outcome):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _summary_row(row: TagRun) -> tuple[str, ...]:
+    from rich.markup import escape
+
+    style = _STYLES.get(row["verdict"], "bold red")
+    verdict = f"[{style}]{row['verdict']}[/]"
+    if row["verdict"] != "complete":
+        return escape(row["tag"]), verdict, "", "", "", "", escape(row["reason"])
+    loaded = row["rows_loaded"]
+    delivered = f"{100 * row['delivered'] / loaded:.1f} %" if loaded else ""
+    doubted = f"[bold red]{row['rows_quarantined']:,}[/]" if row["rows_quarantined"] else "0"
+    return (
+        escape(row["tag"]),
+        verdict,
+        f"{loaded:,}",
+        delivered,
+        f"{row['waiting']:,}",
+        doubted,
+        escape(row["reason"]),
+    )
+
+
+def _closing_lines(outcome: RunOutcome) -> list[str]:
+    lines = []
+    for tag, drift in outcome.drift.items():
+        seen = ", ".join(f"{name} ({count})" for name, count in drift.items())
+        lines.append(f"note: tag {tag} came with what the API's documentation does not show: {seen}")
+    failed = [destination for destination in outcome.destinations if destination.failure]
+    lines += [f"error: {destination.uri}: {destination.failure}" for destination in failed]
+    if outcome.not_reached:
+        lines.append(f"{len(outcome.not_reached)} of {len(outcome.asked)} tags were not reached")
+    loaded, doubted = outcome.total("rows_loaded"), outcome.total("rows_quarantined")
+    places = ", ".join(destination.uri for destination in outcome.destinations if not destination.failure)
+    lines.append(
+        f"run {outcome.run_id}: {loaded:,} rows loaded into {places or 'no destination'}, {doubted:,} in quarantine"
+    )
+    if outcome.exit_code is not ExitCode.OK:
+        why = outcome.failure or MEANINGS[outcome.exit_code].replace("`", "")
+        lines.append(f"exit code {int(outcome.exit_code)}: {why}")
+    return [REDACT(line) for line in lines]
+
+
+def print_loaded_tags(tags: list[LoadedTag], console: Console) -> None:
+    """Print what a destination holds of each tag."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("tag", no_wrap=True)
+    for name in ("rows", "waiting", "quarantined"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("newest status", "extracted", "settled"):
+        table.add_column(name, no_wrap=True)
+    from rich.markup import escape
+
+    for tag in tags:
+        counts = (f"{count:,}" for count in (tag.rows_loaded, tag.waiting, tag.rows_quarantined))
+        table.add_row(escape(tag.tag), *counts, _minute(tag.newest_status_at), _minute(tag.extracted_at), _settled(tag))
+    console.print(table, soft_wrap=not console.is_terminal)
+
+
+def _minute(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d %H:%MZ}" if time else ""
+
+
+def _settled(tag: LoadedTag) -> str:
+    if not tag.consistent:
+        return "no: run again"
+    return "yes" if is_settled(tag) else "no"
+
+
+def loaded_tags_json(tags: list[LoadedTag]) -> str:
+    """Give what a destination holds of each tag as a JSON array."""
+    rows = [{**asdict(tag), "settled": is_settled(tag)} for tag in tags]
+    return json.dumps(rows, ensure_ascii=False, indent=2, default=_as_text)

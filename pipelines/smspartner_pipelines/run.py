@@ -1,0 +1,93 @@
+"""The pipeline on one screen: select, extract, transform, validate, load, report."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, closing
+
+from smspartner.client import Client
+from smspartner.errors import DestinationError, SettingsError
+from smspartner.extract import extract
+from smspartner.load import open_destination
+from smspartner.load.destinations import Destination
+from smspartner.snapshot import Snapshot, new_run_id, take_snapshot
+
+from smspartner_pipelines.acceptance import make_acceptance
+from smspartner_pipelines.batches import gather
+from smspartner_pipelines.incremental import Selection, select_tags
+from smspartner_pipelines.interrupt import Interrupt
+from smspartner_pipelines.loading import Loading
+from smspartner_pipelines.outcomes import RunOutcome
+from smspartner_pipelines.progress import Progress, Silent
+from smspartner_pipelines.settings import RunSettings
+from smspartner_pipelines.shrinking import guard_against_shrinking
+
+
+def run(settings: RunSettings, progress: Progress | None = None) -> RunOutcome:
+    """Read the tags that need it, and load them into every destination.
+
+    Whatever happens to a tag is in the outcome, which is also kept beside what was loaded.
+
+    Raises:
+        SettingsError: a destination can't be written, or the user's expectations can't be evaluated.
+        DestinationBusy: another run holds a destination.
+        DestinationError: what is loaded can't be read. After any of these, nothing was requested.
+    """
+    acceptance = make_acceptance(settings)
+    outcome = RunOutcome(new_run_id(), settings.tags, settings.allow_quarantined)
+    with ExitStack() as held, Interrupt() as interrupt:
+        destinations = [held.enter_context(destination) for destination in checked_destinations(settings)]
+        loaded = [destination.loaded_tags() if destination.keeps_tags else None for destination in destinations]
+        selection = select_tags(settings, loaded)
+        outcome.note_skipped(selection.skipped)
+        loading = Loading(destinations, selection, outcome)
+        snapshots = read_snapshots(settings, selection, outcome.run_id, acceptance.expect_rows, progress or Silent())
+        guarded = guard_against_shrinking(snapshots, loaded, allow=settings.allow_shrink)
+        with outcome.ending_early(), closing(snapshots):
+            for batch in gather(interrupt.between(guarded), acceptance.batch_rows):
+                for snapshot in interrupt.between(acceptance.judge(batch)):
+                    loading.load(snapshot)
+        outcome.validation = acceptance.results()
+        loading.finish(settings)
+    return outcome
+
+
+def checked_destinations(settings: RunSettings) -> list[Destination]:
+    """Open every destination, and make sure that it can be written before anything is requested.
+
+    Raises:
+        SettingsError: one can't be.
+    """
+    destinations = [open_destination(uri, csv_dialect=settings.csv_dialect) for uri in settings.to]
+    trouble = None
+    try:
+        for destination in destinations:
+            destination.check()
+    except DestinationError as exc:
+        trouble = str(exc)
+    if trouble is not None:
+        raise SettingsError(trouble)
+    return destinations
+
+
+def read_snapshots(
+    settings: RunSettings, selection: Selection, run_id: str, expect_rows: Callable[[], None], progress: Progress
+) -> Generator[Snapshot]:
+    """Read the tags of the selection, one snapshot after the other; `expect_rows` is told when there will be some."""
+    if not selection.to_read:
+        return
+
+    def watch(tag: str, arrived: int, pages: int) -> None:
+        expect_rows()
+        progress.page(tag, arrived, pages)
+
+    client = Client(settings.connection)
+    progress.start(len(selection.to_read))
+    try:
+        for population in extract(selection.to_read, client, settings.connection, threading.Event(), watch):
+            progress.tag(population.tag, population.verdict)
+            yield take_snapshot(population, run_id, settings.privacy)
+    finally:
+        progress.stop()
+        client.close()

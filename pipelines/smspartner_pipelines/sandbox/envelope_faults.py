@@ -1,0 +1,65 @@
+"""Faults in the envelope of a page: fields missing, renamed, of other types; the list in other shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from smspartner_pipelines.sandbox.answers import LIST_KEY, row_value
+from smspartner_pipelines.sandbox.fault_table import FaultTable, Strike
+
+Document = dict[str, Any]
+
+ENVELOPE_FAULTS: FaultTable[Callable[[Document, Strike], Document]] = FaultTable()
+
+_SET: dict[str, tuple[str, str, Callable[[Any], object]]] = {
+    "total_text": ("`total` is the string `abc`", "total", lambda _: "abc"),
+    "total_string": ("`total` is its digits as a string, which clients should read", "total", str),
+    "total_null": ("`total` is null", "total", lambda _: None),
+    "total_negative": ("`total` is -1", "total", lambda _: -1),
+    "total_float": ("`total` is half a row too high", "total", lambda total: total + 0.5),
+    "success_string": ('`success` is the string "true"', "success", lambda _: "true"),
+    "list_null": ("the list is null", LIST_KEY, lambda _: None),
+    "list_string": ("the list is a string", LIST_KEY, lambda _: "Aucun statut"),
+    "list_as_object": (
+        'the list is an object with the keys "0", "1", …, as PHP writes some arrays',
+        LIST_KEY,
+        lambda rows: {str(index): row_value(row) for index, row in enumerate(rows)},
+    ),
+}
+_MISSING = {"total_missing": "total", "page_missing": "currentPage", "success_missing": "success", "no_list": LIST_KEY}
+_RENAMED = {"list_renamed": "StatutResponseList", "list_key_unknown": "statuses"}
+
+
+def _register_setting(kind: str, description: str, key: str, value_of: Callable[[Any], object]) -> None:
+    def edit(document: Document, _strike: Strike) -> Document:
+        return document | {key: value_of(document[key])} if key in document else document
+
+    ENVELOPE_FAULTS.add(kind, description, edit)
+
+
+def _register_missing(kind: str, missing: str) -> None:
+    def edit(document: Document, _strike: Strike) -> Document:
+        return {key: value for key, value in document.items() if key != missing}
+
+    ENVELOPE_FAULTS.add(kind, f"`{missing}` is missing", edit)
+
+
+def _register_renamed(kind: str, name: str) -> None:
+    def edit(document: Document, _strike: Strike) -> Document:
+        return {name if key == LIST_KEY else key: value for key, value in document.items()}
+
+    ENVELOPE_FAULTS.add(kind, f"the list is called `{name}`", edit)
+
+
+for _kind, (_description, _key, _value_of) in _SET.items():
+    _register_setting(_kind, _description, _key, _value_of)
+for _kind, _key in _MISSING.items():
+    _register_missing(_kind, _key)
+for _kind, _key in _RENAMED.items():
+    _register_renamed(_kind, _key)
+
+
+@ENVELOPE_FAULTS.register("extra_envelope_field", "the envelope has an unknown field `perPage`")
+def _extra_envelope_field(document: Document, _strike: Strike) -> Document:
+    return {"perPage": 1000} | document

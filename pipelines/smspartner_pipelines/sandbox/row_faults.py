@@ -1,0 +1,160 @@
+"""Faults in the rows of a page: other spellings of the same facts, rows to doubt, pages too short or too long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from smspartner_pipelines.sandbox.fault_table import FaultTable, Strike
+
+Row = dict[str, Any]
+
+ROW_FAULTS: FaultTable[Callable[[list[object], Strike], list[object]]] = FaultTable()
+
+_CALLING_CODES = ("+33", "+32", "+41", "+44", "+39", "+262", "+590", "+596", "+1")
+
+
+def _of_page(kind: str, description: str) -> Callable[[Callable[[list[object]], list[object]]], None]:
+    """Register a function from all rows of a page to the rows sent instead."""
+
+    def decorate(edit: Callable[[list[object]], list[object]]) -> None:
+        ROW_FAULTS.add(kind, description, lambda rows, _strike: edit(rows))
+
+    return decorate
+
+
+def _every_row(kind: str, description: str) -> Callable[[Callable[[Row], object]], None]:
+    """Register a function from a row to the row sent instead; rows that are no objects stay."""
+
+    def decorate(edit: Callable[[Row], object]) -> None:
+        def edit_all(rows: list[object], _strike: Strike) -> list[object]:
+            return [edit(row) if isinstance(row, dict) else row for row in rows]
+
+        ROW_FAULTS.add(kind, description, edit_all)
+
+    return decorate
+
+
+def _first_row(kind: str, description: str) -> Callable[[Callable[[Row], object]], None]:
+    """Register a function from the first row of a page to the row sent instead."""
+
+    def decorate(edit: Callable[[Row], object]) -> None:
+        def edit_first(rows: list[object], _strike: Strike) -> list[object]:
+            first = rows[0] if rows else None
+            return [edit(first if isinstance(first, dict) else {}), *rows[1:]] if rows else rows
+
+        ROW_FAULTS.add(kind, description, edit_first)
+
+    return decorate
+
+
+@_of_page("empty_page", "the right envelope around no rows")
+def _empty_page(_rows: list[object]) -> list[object]:
+    return []
+
+
+@_of_page("short_page", "the last row of the page is missing")
+def _short_page(rows: list[object]) -> list[object]:
+    return rows[:-1]
+
+
+@_of_page("long_page", "the last row of the page comes twice")
+def _long_page(rows: list[object]) -> list[object]:
+    return rows + rows[-1:]
+
+
+@_every_row("extra_field", "each row has an unknown field `operator`")
+def _extra_field(row: Row) -> Row:
+    return row | {"operator": "SFR"}
+
+
+@_every_row("epoch_number", "`date` as a JSON number")
+def _epoch_number(row: Row) -> Row:
+    epoch = _epoch(row)
+    return row if epoch is None else row | {"date": epoch}
+
+
+@_every_row("local_date", "`date` as YYYY-MM-DD HH:MM:SS, French local time")
+def _local_date(row: Row) -> Row:
+    epoch = _epoch(row)
+    if epoch is None:
+        return row
+    return row | {"date": f"{datetime.fromtimestamp(epoch, ZoneInfo('Europe/Paris')):%Y-%m-%d %H:%M:%S}"}
+
+
+@_every_row("stop_string", '`stopSms` as "0" or "1" in place of `stopSMS`')
+def _stop_string(row: Row) -> Row:
+    return _renamed(row | {"stopSMS": str(int(bool(row.get("stopSMS"))))}, "stopSMS", "stopSms")
+
+
+@_every_row("statut_key", "`statut` in place of `status`")
+def _statut_key(row: Row) -> Row:
+    return _renamed(row, "status", "statut")
+
+
+@_every_row("status_lower", "status words in lower case, with stray spaces")
+def _status_lower(row: Row) -> Row:
+    return row | {"status": f" {str(row.get('status', '')).lower()}  "}
+
+
+@_every_row("number_spaced", "numbers grouped with spaces: +33 6 12 34 56 78")
+def _number_spaced(row: Row) -> Row:
+    number = str(row.get("phoneNumber", ""))
+    code = next((code for code in _CALLING_CODES if number.startswith(code)), "")
+    rest = number[len(code) :]
+    odd = len(rest) % 2
+    groups = [rest[:odd]] * odd + [rest[at : at + 2] for at in range(odd, len(rest), 2)]
+    return row | {"phoneNumber": " ".join([code, *groups]).strip()}
+
+
+@_every_row("number_national", "French numbers in national form: 0612345678")
+def _number_national(row: Row) -> Row:
+    number = str(row.get("phoneNumber", ""))
+    return row | {"phoneNumber": "0" + number[3:]} if number.startswith("+33") else row
+
+
+@_every_row("number_00", "numbers with 00 in place of the plus: 0033612345678")
+def _number_00(row: Row) -> Row:
+    number = str(row.get("phoneNumber", ""))
+    return row | {"phoneNumber": "00" + number[1:]} if number.startswith("+") else row
+
+
+@_first_row("bad_status", "the first row has an unknown status word")
+def _bad_status(row: Row) -> Row:
+    return row | {"status": "Teleported"}
+
+
+@_first_row("bad_number", "the first row's number is `n/a`")
+def _bad_number(row: Row) -> Row:
+    return row | {"phoneNumber": "n/a"}
+
+
+@_first_row("bad_date", "the first row's date is `soon`")
+def _bad_date(row: Row) -> Row:
+    return row | {"date": "soon"}
+
+
+@_first_row("row_error", "the first row is an error of its own, code 4")
+def _row_error(_row: Row) -> Row:
+    return {"success": False, "code": 4, "status": "Numéro introuvable"}
+
+
+@_first_row("row_null", "the first row is null")
+def _row_null(_row: Row) -> None:
+    return None
+
+
+@_first_row("row_text", "the first row is a JSON string")
+def _row_text(_row: Row) -> str:
+    return '"Numéro introuvable"'  # raw JSON text, as every `str` among rows
+
+
+def _epoch(row: Row) -> int | None:
+    date = row.get("date")
+    return int(date) if isinstance(date, str) and date.isdigit() else None
+
+
+def _renamed(row: Row, old: str, new: str) -> Row:
+    return {new if key == old else key: value for key, value in row.items()}

@@ -1,0 +1,86 @@
+"""Faults on the wire: answers that are cut, late, endless, or never begin.
+
+A function of this table is given the answer and the wire. It returns the answer that is still to be sent, or None when
+it has sent all there will be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING
+
+from smspartner_pipelines.sandbox.fault_table import FaultTable, Strike
+
+if TYPE_CHECKING:
+    from smspartner_pipelines.sandbox.answers import Answer
+    from smspartner_pipelines.sandbox.wire import Wire
+
+TRANSPORT_FAULTS: FaultTable[Callable[[Wire, Answer, Strike], Answer | None]] = FaultTable()
+SILENT = frozenset({"reset", "close"})
+"""The kinds that send no byte, hence no HTTP status."""
+
+HUGE_BYTES = 300 * 1024 * 1024
+_CHUNKED = ("Transfer-Encoding", "chunked")
+_BLOCK = b" " * 65536
+_ENDLESS_PAUSE = 0.002
+
+
+@TRANSPORT_FAULTS.register("slow", "waits `seconds` (default 1) before it answers")
+def _slow(wire: Wire, answer: Answer, strike: Strike) -> Answer:
+    wire.pause(strike.seconds)
+    return answer
+
+
+@TRANSPORT_FAULTS.register("reset", "the connection is reset before the first byte")
+def _reset(wire: Wire, _answer: Answer, _strike: Strike) -> None:
+    wire.reset()
+
+
+@TRANSPORT_FAULTS.register("close", "the connection is closed before the first byte")
+def _close(wire: Wire, _answer: Answer, _strike: Strike) -> None:
+    wire.closing = True
+
+
+@TRANSPORT_FAULTS.register("cut_body", "whole JSON, but Content-Length promises more; then the connection closes")
+def _cut_body(wire: Wire, answer: Answer, _strike: Strike) -> None:
+    promised = len(answer.body) + 1000
+    wire.closing = True
+    wire.send(wire.head(answer, ("Content-Length", str(promised))) + answer.body)
+
+
+@TRANSPORT_FAULTS.register("cut_chunked", "chunks that make whole JSON, but the last chunk never comes")
+def _cut_chunked(wire: Wire, answer: Answer, _strike: Strike) -> None:
+    wire.closing = True
+    wire.send(wire.head(answer, _CHUNKED) + _chunk(answer.body))
+
+
+@TRANSPORT_FAULTS.register("drip", "the body comes one byte every `seconds` (default 1)")
+def _drip(wire: Wire, answer: Answer, strike: Strike) -> None:
+    body = answer.body
+    wire.send(wire.head(answer, ("Content-Length", str(len(body)))))
+    for at in range(len(body) - 1):
+        wire.send(body[at : at + 1])
+        wire.pause(strike.seconds)
+    wire.end(body[-1:])
+
+
+@TRANSPORT_FAULTS.register("endless", "JSON followed by white space that never ends")
+def _endless(wire: Wire, answer: Answer, _strike: Strike) -> None:
+    wire.send(wire.head(answer, _CHUNKED) + _chunk(answer.body))
+    for _ in count():
+        wire.send(_chunk(_BLOCK))
+        wire.pause(_ENDLESS_PAUSE)
+
+
+@TRANSPORT_FAULTS.register("huge", "JSON followed by white space, 300 MiB in all")
+def _huge(wire: Wire, answer: Answer, _strike: Strike) -> None:
+    wire.send(wire.head(answer, ("Content-Length", str(HUGE_BYTES))) + answer.body)
+    blocks, rest = divmod(HUGE_BYTES - len(answer.body), len(_BLOCK))
+    for _ in range(blocks):
+        wire.send(_BLOCK)
+    wire.end(_BLOCK[:rest])
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""

@@ -1,0 +1,86 @@
+"""The settings of a run: one frozen value, built once, checked before anything is requested."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+from smspartner.connection import Connection
+from smspartner.errors import SettingsError
+from smspartner.phone_privacy import PhonePrivacy
+
+Refresh = Literal["auto", "all"]
+Validate = Literal["gx", "contract"]
+CsvDialect = Literal["rfc4180", "excel"]
+
+_DURATION_UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What one run does.
+
+    `tags` are checked and asked once each; `to` names the destinations; `fresh_for` is the age below which a loaded tag
+    is not read again; `expectations` names a file with a suite in Great Expectations' own format.
+    """
+
+    tags: tuple[str, ...]
+    connection: Connection
+    to: tuple[str, ...]
+    refresh: Refresh = "auto"
+    fresh_for: timedelta = timedelta(0)
+    validate: Validate = "gx"
+    expectations: str | None = None
+    allow_quarantined: int = 0
+    allow_shrink: bool = False
+    privacy: PhonePrivacy = field(default_factory=PhonePrivacy)
+    csv_dialect: CsvDialect = "rfc4180"
+
+    def __post_init__(self) -> None:
+        if not self.to:
+            raise SettingsError("no destination: name at least one with --to, such as --to data/ or --to statuses.csv")
+        if len(set(self.to)) < len(self.to):
+            raise SettingsError("a destination is named twice: name each once with --to")
+        if self.allow_quarantined < 0:
+            raise SettingsError(f"allow_quarantined is {self.allow_quarantined}: give 0 or more")
+        if self.validate == "contract" and self.expectations:
+            raise SettingsError("--expectations needs Great Expectations: leave --validate contract away")
+
+    def public(self) -> dict[str, Any]:
+        """Give the settings for the run report: no secret, no tags (they are reported with their outcomes)."""
+        connection = self.connection
+        return {
+            "base_url": connection.base_url,
+            "concurrency": connection.concurrency,
+            "rate_per_second": connection.rate,
+            "timeout_seconds": connection.timeout,
+            "retries": connection.retries,
+            "verify": connection.verify,
+            "to": list(self.to),
+            "refresh": self.refresh,
+            "fresh_for_seconds": self.fresh_for.total_seconds(),
+            "validate": self.validate,
+            "expectations": self.expectations,
+            "allow_quarantined": self.allow_quarantined,
+            "allow_shrink": self.allow_shrink,
+            "phone_numbers": self.privacy.form,
+            "csv_dialect": self.csv_dialect,
+        }
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read `90s`, `30m` (or `30min`), `6h`, `2d`, or `0`.
+
+    Raises:
+        SettingsError: it is none of these.
+    """
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(s|m|min|h|d)?\s*", text)
+    if match is None or (match[2] is None and float(match[1]) != 0):
+        raise SettingsError(f"duration {text!r}: give a number and a unit, such as 90s, 30m, 6h or 2d")
+    try:
+        return timedelta(**{_DURATION_UNITS[match[2] or "s"]: float(match[1])})
+    except OverflowError:
+        pass
+    raise SettingsError(f"duration {text!r} is longer than any data: give a shorter one")
