@@ -31,7 +31,7 @@ from smspartner.paging import Ask, Walk, walk_pages
 from smspartner.retry import RetryPolicy
 from smspartner.workers import Answer, Task, Workers
 
-HELD_BYTES = 64 * 1024 * 1024
+HELD_BYTES = 32 * 1024 * 1024
 """Bodies held before new tags wait; a single tag may be larger."""
 
 _TAG_OVERHEAD = 8 * 1024
@@ -80,7 +80,7 @@ class _Walker:
     requests: int = 0
     retries: int = 0
     flying: int = 0
-    held: int = _TAG_OVERHEAD
+    held: int = 0
     ended: tuple[str, str, tuple[Page, ...]] | None = None
 
     def task(self, number: int) -> Task:
@@ -145,6 +145,7 @@ class _Coordinator(threading.Thread):
         self._delivered = 0
         self._flying = 0
         self._held = 0
+        self._usual_size = HELD_BYTES // connection.concurrency
 
     def run(self) -> None:
         """Run until every tag is handed out, or until something ends the run."""
@@ -182,7 +183,7 @@ class _Coordinator(threading.Thread):
         walk = walk_pages(self._connection.passes, verify=self._connection.verify)
         ask = next(walk)
         walker = _Walker(tag, place, walk, ask, iter(ask.numbers), time.monotonic(), datetime.now(UTC))
-        self._held += walker.held
+        self._reserve(walker, self._usual_size)
         self._open[place] = walker
         return walker.task(next(walker.to_send))
 
@@ -235,17 +236,23 @@ class _Coordinator(threading.Thread):
         walker.declared = page.total
         walker.rows += page.row_count
         walker.pages += 1
-        walker.held += len(page.rows_json)
-        self._held += len(page.rows_json)
+        if number == 1:
+            known = len(page.rows_json) * _pages_expected(page)
+            self._usual_size = (self._usual_size + known) // 2
+            self._reserve(walker, known)
         if self._watch is not None:
-            known = -(-page.total // page.row_count) if number == 1 and page.row_count else len(walker.ask.numbers) + 1
-            self._watch(walker.tag, walker.pages, max(known, walker.pages))
+            pages = _pages_expected(page) if number == 1 else len(walker.ask.numbers) + 1
+            self._watch(walker.tag, walker.pages, pages)
+
+    def _reserve(self, walker: _Walker, size: int) -> None:
+        """Count the bodies a tag will need from the start, as soon as its first page tells, not as they arrive."""
+        self._held += size + _TAG_OVERHEAD - walker.held
+        walker.held = size + _TAG_OVERHEAD
 
     def _begin(self, walker: _Walker, ask: Ask) -> None:
         walker.ask, walker.to_send, walker.arrived = ask, iter(ask.numbers), {}
         if ask.numbers[0] == 1:  # another pass: what was read is given up
-            self._held -= walker.held - _TAG_OVERHEAD
-            walker.held, walker.rows, walker.pages, walker.declared = _TAG_OVERHEAD, 0, 0, None
+            walker.rows, walker.pages, walker.declared = 0, 0, None
             walker.pass_began = datetime.now(UTC)
 
     def _finish(self, walker: _Walker, verdict: str, reason: str, pages: tuple[Page, ...]) -> None:
@@ -286,6 +293,10 @@ def _verdict(exc: PopulationError | RequestError, answer: Answer) -> tuple[str, 
     if isinstance(exc, UnknownTag):
         return "unknown", str(exc), ()
     return "failed", f"page {answer.task.number}: {exc} ({_counted(answer.tries, 'request')})", ()
+
+
+def _pages_expected(first: Page) -> int:
+    return -(-first.total // first.row_count) if first.row_count else 1
 
 
 def _counted(number: int, thing: str) -> str:

@@ -30,8 +30,8 @@ Walk = Generator[Ask, list[Page], tuple[Page, ...]]
 def walk_pages(passes: int, *, verify: bool = False) -> Walk:
     """Read a population until one pass proves it complete.
 
-    A population that moves is read again, `passes` times at most. With `verify`, two passes in a row must hold the same phone numbers as often, which also shows a row that came
-    while another went: totals alone can't.
+    A population that moves is read again, `passes` times at most. With `verify`, two passes in a row must hold the same
+    phone numbers as often, which also shows a row that came while another went: totals alone can't.
 
     Raises:
         PopulationMoved: it never held still.

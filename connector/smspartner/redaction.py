@@ -83,6 +83,7 @@ class Redactor:
             self._forms = tuple(sorted(known, key=len, reverse=True))
 
     def __call__(self, text: str) -> str:
+        """Return the text without any secret."""
         for form in self._forms:
             if form in text:
                 text = text.replace(form, MASK)

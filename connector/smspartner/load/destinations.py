@@ -67,7 +67,7 @@ class Destination(Protocol):
         """Release it; whatever was not finished is dropped, what was there before stays."""
 
     def loaded_tags(self) -> Mapping[str, LoadedTag]:
-        """What is loaded, by tag; read from footers or by a query, never from the data."""
+        """Return what is loaded, by tag; read from footers or by a query, never from the data."""
 
     def replace_tag(self, snapshot: Snapshot, run_id: str) -> list[WrittenFile]:
         """Put a complete snapshot in the place of what is loaded for its tag, in one step for readers."""

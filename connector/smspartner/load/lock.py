@@ -29,7 +29,7 @@ def exclusive(lock_file: Path, where: str, *, remove: bool = False) -> Iterator[
     """
     # Not per thread: a destination may be left by another thread than the one that entered it.
     lock = FileLock(lock_file, thread_local=False)
-    busy = guarded(f"locking {where}", lambda: not _acquired(lock))
+    busy = guarded(f"locking {where}", lambda: not _acquired(lock, lock_file))
     if busy:
         raise DestinationBusy(f"{where} is in use by another run; wait until it has ended, or load elsewhere")
     try:
@@ -42,7 +42,8 @@ def exclusive(lock_file: Path, where: str, *, remove: bool = False) -> Iterator[
             lock.release()
 
 
-def _acquired(lock: FileLock) -> bool:
+def _acquired(lock: FileLock, lock_file: Path) -> bool:
+    lock_file.parent.stat()  # `filelock` would make a directory that is missing
     try:
         lock.acquire(blocking=False)
     except Timeout:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
 from smspartner_schemas.arrow import arrow_schema
 
 if TYPE_CHECKING:
@@ -14,19 +13,20 @@ if TYPE_CHECKING:
 
 ROW_GROUP_ROWS = 128 * 1024
 
-_PERSONAL = ("phone_number", "raw", "reason", "reasons")
-"""Columns without statistics: the least and the greatest value would stand in the footer, which holds no phone number."""
+_PERSONAL = ("phone_number", "raw")
+"""Columns without statistics: their least and greatest value would stand in the footer, which holds no phone number."""
 
 
 def open_writer(sink: Any, table: Table) -> Any:
     """Return a `pyarrow.parquet.ParquetWriter` for rows of `table` into `sink`.
 
     zstd level 1 takes half of snappy's space at the same speed. Categorical columns are dictionary-encoded; the others
-    gain nothing by it.
+    gain nothing by it. The meanings of columns stay out: they would double the time to read thousands of footers.
     """
+    schema = pa.schema([field.remove_metadata() for field in arrow_schema(table)])
     return pq.ParquetWriter(
         sink,
-        arrow_schema(table),
+        schema,
         compression="zstd",
         compression_level=1,
         use_dictionary=[column.name for column in table.columns if column.categorical],
@@ -36,13 +36,16 @@ def open_writer(sink: Any, table: Table) -> Any:
 
 def write_parquet(sink: Any, rows: pa.Table, table: Table, footer: dict[str, str]) -> None:
     """Write `rows` of `table` as one whole Parquet file into `sink`, with `footer` as its key-value metadata."""
-    with open_writer(sink, table) as writer:
+    writer = open_writer(sink, table)
+    try:
         writer.write_table(rows.unify_dictionaries(), row_group_size=ROW_GROUP_ROWS)
         writer.add_key_value_metadata(footer)
+    finally:
+        _close(writer)
 
 
 class ParquetRows:
-    """Rows of many tags as one Parquet file; they are gathered into row groups, since a tag may be a handful of rows."""
+    """Rows of many tags as one Parquet file, gathered into row groups, since a tag may be a handful of rows."""
 
     def __init__(self, sink: Any, table: Table) -> None:
         self._writer = open_writer(sink, table)
@@ -58,18 +61,22 @@ class ParquetRows:
 
     def close(self) -> None:
         """Write what is gathered, and the footer."""
-        if self._rows:
-            self._write_gathered(self._rows)
-        self._writer.close()
-
-    def abandon(self) -> None:
-        """Write nothing more, not even when it is garbage-collected."""
-        self._gathered.clear()
-        self._writer.is_open = False
+        try:
+            if self._rows:
+                self._write_gathered(self._rows)
+        finally:
+            _close(self._writer)
 
     def _write_gathered(self, count: int) -> None:
-        # Each tag brings its own dictionaries; the writer encodes as a dictionary only what has one for the whole group.
+        # Each tag brings its own dictionaries; what changes dictionary within a row group is written without one.
         rows = pa.concat_tables(self._gathered).unify_dictionaries()
         self._writer.write_table(rows.slice(0, count), row_group_size=ROW_GROUP_ROWS)
         self._gathered = [rows.slice(count)]
         self._rows -= count
+
+
+def _close(writer: Any) -> None:
+    try:
+        writer.close()
+    finally:
+        writer.is_open = False  # its finalizer would try once more, and complain on stderr

@@ -1,0 +1,134 @@
+"""Destinations by their URIs: which kind of place each names, in one table."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from smspartner.errors import SettingsError
+from smspartner.load.destinations import CSV_DIALECTS, CsvDialect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from smspartner.load.destinations import Destination
+
+    Opener = Callable[[str, CsvDialect], Destination]
+    """Makes a destination of the place that a URI names and the CSV dialect; imports what it needs, and not before."""
+
+
+def _dataset(place: str, _csv_dialect: CsvDialect) -> Destination:
+    from smspartner.load.dataset import ParquetDataset
+
+    return ParquetDataset(place)
+
+
+def _parquet_file(place: str, _csv_dialect: CsvDialect) -> Destination:
+    from smspartner.load.export import ParquetExport
+
+    return ParquetExport(place)
+
+
+def _csv_file(place: str, csv_dialect: CsvDialect) -> Destination:
+    from smspartner.load.export import CsvExport
+
+    return CsvExport(place, csv_dialect)
+
+
+def _csv_on_stdout(_place: str, csv_dialect: CsvDialect) -> Destination:
+    from smspartner.load.export import CsvStdout
+
+    return CsvStdout(csv_dialect)
+
+
+# One line registers a kind of destination: by what stands before its colon, or by how a file's name ends.
+_BY_PREFIX: dict[str, Opener] = {
+    "parquet": _dataset,
+}
+_BY_ENDING: dict[str, Opener] = {
+    ".parquet": _parquet_file,
+    ".csv": _csv_file,
+    ".csv.gz": _csv_file,
+}
+
+_OTHER_FILES = (
+    *(".json", ".jsonl", ".ndjson", ".xlsx", ".xls", ".ods", ".tsv", ".txt", ".pq"),
+    *(".gz", ".bz2", ".xz", ".zip", ".zst", ".db", ".sqlite", ".duckdb"),
+)
+"""Endings of files that this product does not write; a directory is hardly meant."""
+
+_PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+_PASSWORD = re.compile(r"(://[^:@/?#]*:).*(?=@)", re.DOTALL)
+_SECRET_PARAMETER = re.compile(r"([?&;][^=&;]*(?:pass|pwd|secret|token|key|sig|cred)[^=&;]*=)[^&;#]*", re.IGNORECASE)
+
+_KNOWN = "name a directory, a .parquet, .csv or .csv.gz file, or - for standard output"
+
+
+def open_destination(uri: str, *, csv_dialect: str = "rfc4180") -> Destination:
+    """Return the destination that `uri` names; nothing is touched before it is checked or entered.
+
+    `DIR` or `parquet:DIR` is a dataset, `FILE.parquet`, `FILE.csv` and `FILE.csv.gz` are exports, `-` is CSV on
+    standard output. `file://` and `~` are understood.
+
+    Raises:
+        SettingsError: `uri` names nothing that this version loads into, or there is no such CSV dialect.
+    """
+    if csv_dialect not in CSV_DIALECTS:
+        raise SettingsError(f"there is no CSV dialect {csv_dialect!r}; use one of: {', '.join(CSV_DIALECTS)}")
+    opener, place = _recognised(uri)
+    destination = opener(place, csv_dialect)
+    destination.uri = mask_secrets(uri)
+    return destination
+
+
+def mask_secrets(uri: str) -> str:
+    """Return `uri` with `***` in the place of its password and of parameters that are named like secrets."""
+    return _SECRET_PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***", uri))
+
+
+def _recognised(uri: str) -> tuple[Opener, str]:
+    if uri == "-":
+        return _csv_on_stdout, uri
+    if uri.lower().startswith("file:"):
+        return _by_ending(_path_of(uri))
+    prefix = _PREFIX.match(uri)
+    if prefix is None:
+        return _by_ending(uri)
+    opener, place = _BY_PREFIX.get(prefix[1].lower()), uri[prefix.end() :]
+    if opener is None or _PREFIX.match(place):
+        remedy = _KNOWN if "://" in uri else f"{_KNOWN}; a path with a colon begins with ./"
+        raise SettingsError(f"this version does not load into {mask_secrets(uri)} yet; {remedy}")
+    return opener, _usable(place)
+
+
+def _by_ending(path: str) -> tuple[Opener, str]:
+    path = _usable(path)
+    name = path.lower()
+    for ending, opener in _BY_ENDING.items():
+        if name.endswith(ending):
+            return opener, path
+    if name.endswith(_OTHER_FILES):
+        raise SettingsError(f"this version writes no such file as {path}; {_KNOWN} (parquet:DIR if it is a directory)")
+    return _dataset, path
+
+
+def _path_of(file_uri: str) -> str:
+    path = file_uri[len("file:") :]
+    if path.startswith("//"):
+        host, slash, path = path[2:].partition("/")
+        if host not in {"", "localhost"} or not slash:
+            raise SettingsError(f"{file_uri} names another machine; write file:///PATH, or the path alone")
+        path = slash + path
+    return unquote(path)
+
+
+def _usable(path: str) -> str:
+    if not path.strip() or "\0" in path:
+        raise SettingsError(f"the destination names no place; {_KNOWN}")
+    try:
+        # A path made by pathlib would lose the closing slash, which tells a directory from a file.
+        return str(Path(path).expanduser()) + "/" * path.endswith("/") if path.startswith("~") else path
+    except RuntimeError:  # no such user
+        return path

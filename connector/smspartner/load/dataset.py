@@ -1,0 +1,203 @@
+"""The Parquet dataset: one file per tag, replaced as a whole; its footers are its state."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import unicodedata
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from smspartner_schemas.contract import QUARANTINE, STATUSES, TAG_RUNS
+
+from smspartner.errors import DestinationError
+from smspartner.load.atomic import guarded, remove_file, replace_file, try_writing
+from smspartner.load.footers import TagFile, footer_of, read_tag_files, state_of
+from smspartner.load.lock import exclusive
+from smspartner.load.parquet_format import write_parquet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+    from smspartner_schemas.contract import Table
+
+    from smspartner.load.destinations import LoadedTag, WrittenFile
+    from smspartner.snapshot import Snapshot
+
+ENDING = ".parquet"
+
+_FOLDERS = ("statuses", "quarantine", "tag_runs", "runs", ".staging")
+"""`statuses` comes first: a directory that has it is a dataset."""
+
+_NOT_FOREIGN = {".lock", ".staging", ".gitignore", ".gitkeep", ".DS_Store", "lost+found"}
+"""What a directory may hold and still count as empty: our own first traces, and what systems put into new folders."""
+
+_OUR_NAME = re.compile(r"([a-z0-9-]+-)?[0-9a-f]{16}\.parquet")
+
+
+def file_name(tag: str) -> str:
+    """Return the name of the file that holds `tag`: a readable slug, then a hash of the tag.
+
+    It is lower-case ASCII letters, digits and `-`, whatever the tag, so that no tag leaves the folder and none is
+    another one on a file system that is blind to case.
+    """
+    ascii_tag = unicodedata.normalize("NFKD", tag).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_tag).strip("-")[:40]
+    digest = hashlib.sha256(tag.encode()).hexdigest()[:16]
+    return f"{slug}-{digest}{ENDING}" if slug else f"{digest}{ENDING}"
+
+
+class ParquetDataset:
+    """A directory with `statuses/` and `quarantine/` (one file per tag), `tag_runs/` and `runs/` (one file per run).
+
+    A tag's quarantine is written before its rows, and the footers of both say the same; a run that dies between the
+    two leaves footers that differ, which makes the tag inconsistent until it is loaded again.
+    """
+
+    keeps_tags = True
+
+    def __init__(self, path: str) -> None:
+        self.uri = path
+        self._path = Path(path)
+        self._staging = self._path / ".staging"
+        self._held = ExitStack()
+
+    def check(self) -> None:
+        """Make sure that it can be written; creates the directory if there is none.
+
+        Raises:
+            DestinationError: it can't, or the directory holds something else than a dataset.
+        """
+        self._make_directory()
+        for name in _FOLDERS:
+            folder = self._path / name
+            if folder.exists() and not folder.is_dir():
+                raise DestinationError(f"{folder} is a file, but must be a folder of the dataset; move it away")
+            if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+                raise DestinationError(f"{folder} can't be written; allow this user to write there or load elsewhere")
+        guarded(f"creating {self._staging}", lambda: self._staging.mkdir(exist_ok=True))
+        try_writing(self._path / "statuses" / "check", staging=self._staging)
+
+    def __enter__(self) -> Self:
+        """Lock it, and clear away what dead runs left.
+
+        Raises:
+            DestinationBusy: another run holds it.
+            DestinationError: it can't be written.
+        """
+        self._make_directory()
+        with ExitStack() as held:
+            held.enter_context(exclusive(self._path / ".lock", self.uri))
+            guarded(f"preparing {self._path}", self._make_folders)
+            self._clear_leftovers()
+            self._held = held.pop_all()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Release it; tags that are loaded stay."""
+        self._held.close()
+
+    def loaded_tags(self) -> Mapping[str, LoadedTag]:
+        """Return what is loaded, by tag, from the footers alone; nothing if there is no dataset yet.
+
+        Raises:
+            DestinationError: a file can't be read, is damaged, is not of this product, or is of a newer version of it.
+        """
+        files = [self._checked(file) for file in read_tag_files(self._path / "statuses", self._names("statuses"))]
+        agreed = self._names_agreeing(files)
+        return {
+            file.state.tag: file.state if file.name in agreed else replace(file.state, consistent=False)
+            for file in files
+        }
+
+    def replace_tag(self, snapshot: Snapshot, run_id: str) -> list[WrittenFile]:
+        """Put a complete snapshot in the place of what is loaded for its tag; return the files written.
+
+        Raises:
+            CountMismatch: its counts do not add up.
+            DestinationError: it can't be written; the rows that were loaded stay.
+        """
+        snapshot.check_books()
+        footer = footer_of(state_of(snapshot, run_id))
+        name = file_name(snapshot.tag)
+        written = []
+        if snapshot.quarantine.num_rows:
+            written.append(self._write(QUARANTINE, name, snapshot.quarantine, footer))
+        written.append(self._write(STATUSES, name, snapshot.table, footer))
+        if not snapshot.quarantine.num_rows:
+            remove_file(self._path / "quarantine" / name)
+        return written
+
+    def finish(self, tag_runs: pa.Table, run_id: str) -> list[WrittenFile]:
+        """Add the rows of `tag_runs`, as a file of this run.
+
+        Raises:
+            DestinationError: it can't be written.
+        """
+        return [self._write(TAG_RUNS, f"{run_id}{ENDING}", tag_runs, {})]
+
+    def save_report(self, report: bytes, run_id: str) -> None:
+        """Keep the run report as `runs/RUN_ID.json`.
+
+        Raises:
+            DestinationError: it can't be written.
+        """
+        replace_file(self._path / "runs" / f"{run_id}.json", report, staging=self._staging)
+
+    def _make_directory(self) -> None:
+        guarded(f"creating {self._path}", lambda: self._path.mkdir(parents=True, exist_ok=True))
+        names = set(guarded(f"reading {self._path}", lambda: [path.name for path in self._path.iterdir()]))
+        if "statuses" not in names and names - _NOT_FOREIGN:
+            raise DestinationError(
+                f"{self._path} holds other files and is no dataset of this product; name a new or an empty directory"
+            )
+
+    def _make_folders(self) -> None:
+        for name in _FOLDERS:
+            (self._path / name).mkdir(exist_ok=True)
+
+    def _clear_leftovers(self) -> None:
+        for leftover in guarded(f"reading {self._staging}", lambda: list(self._staging.iterdir())):
+            if leftover.is_file():
+                remove_file(leftover)
+        # A first load that died after its quarantine: its tag is not loaded, so nothing would ever replace the file.
+        for name in set(self._names("quarantine")).difference(self._names("statuses")):
+            if _OUR_NAME.fullmatch(name):
+                remove_file(self._path / "quarantine" / name)
+
+    def _names(self, folder: str) -> list[str]:
+        def act() -> list[str]:
+            try:
+                return [entry.name for entry in os.scandir(self._path / folder) if _is_table(entry.name)]
+            except FileNotFoundError:
+                return []
+
+        return sorted(guarded(f"reading {self._path / folder}", act))
+
+    def _checked(self, file: TagFile) -> TagFile:
+        if file.name != file_name(file.state.tag):  # a copy would give its tag's rows twice
+            path = self._path / "statuses" / file.name
+            raise DestinationError(f"{path} was renamed or copied after it was loaded; move it away and run again")
+        return file
+
+    def _names_agreeing(self, files: list[TagFile]) -> set[str]:
+        """Return the files whose quarantine agrees: it says the same, or there is none and should be none."""
+        present = set(self._names("quarantine"))
+        expected = {file.name: file.state for file in files if file.state.rows_quarantined}
+        names = sorted(present & expected.keys())
+        quarantined = read_tag_files(self._path / "quarantine", names, skip_unreadable=True)
+        agreeing = {file.name for file in quarantined if file.state == expected[file.name]}
+        return agreeing | {file.name for file in files}.difference(present, expected)
+
+    def _write(self, table: Table, name: str, rows: pa.Table, footer: dict[str, str]) -> WrittenFile:
+        write = partial(write_parquet, rows=rows, table=table, footer=footer)
+        return replace_file(self._path / table.name / name, write, staging=self._staging)
+
+
+def _is_table(name: str) -> bool:
+    return name.endswith(ENDING) and not name.startswith((".", "_"))  # which readers of folders pass over, too

@@ -1,0 +1,67 @@
+"""The contract for people and programs: as a Markdown table, and as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from smspartner_schemas.contract import CONTRACT_VERSION, PHONE_PATTERNS, TABLES
+
+if TYPE_CHECKING:
+    from smspartner_schemas.contract import Column, ColumnType, Table
+
+_ARROW_NAMES: dict[ColumnType, str] = {"timestamp": "timestamp[us, UTC]", "strings": "list of string"}
+
+_ALWAYS = frozenset({"name", "type", "meaning", "nullable"})
+
+
+def as_table(table: Table) -> str:
+    """Return the columns of `table` as a Markdown table, one line each, without a line break at the end."""
+    rows = [f"| `{column.name}` | {_type(column)} | {_null(column)} | {_meaning(column)} |" for column in table.columns]
+    return "\n".join(["| column | Arrow type | null | meaning |", "|---|---|---|---|", *rows])
+
+
+def as_json() -> str:
+    """Return the whole contract as JSON: version, tables, columns with everything that is stated of them.
+
+    What is not stated of a column is left out. Dates are ISO 8601 with their offset. `phone_patterns` gives the
+    pattern of `phone_number` for each form it may be kept in.
+    """
+    contract = {
+        "contract_version": CONTRACT_VERSION,
+        "phone_patterns": PHONE_PATTERNS,
+        "tables": [_table(table) for table in TABLES],
+    }
+    return json.dumps(contract, indent=2, ensure_ascii=False)
+
+
+def _type(column: Column) -> str:
+    return _ARROW_NAMES.get(column.type, column.type)
+
+
+def _null(column: Column) -> str:
+    return "yes" if column.nullable else "no"
+
+
+def _meaning(column: Column) -> str:
+    """Return the words the column is limited to, if it is; else its meaning."""
+    return ", ".join(f"`{word}`" for word in column.allowed) or column.meaning.replace("|", "\\|")
+
+
+def _table(table: Table) -> dict[str, Any]:
+    return {
+        "name": table.name,
+        "meaning": table.meaning,
+        "primary_key": list(table.primary_key),
+        "columns": [_stated(column) for column in table.columns],
+    }
+
+
+def _stated(column: Column) -> dict[str, Any]:
+    """Return the facts of `column` that say something; its name, type and nullability always do."""
+    facts = {field.name: getattr(column, field.name) for field in fields(column)}
+    unsaid = {field.name for field in fields(column) if facts[field.name] is field.default} - _ALWAYS
+    facts = {name: fact for name, fact in facts.items() if name not in unsaid}
+    return {name: fact.isoformat() if isinstance(fact, datetime) else fact for name, fact in facts.items()}

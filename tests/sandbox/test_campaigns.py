@@ -1,0 +1,139 @@
+"""Campaigns are the same on every machine, and change only as delivery reports come in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+from typing import Any
+
+import phonenumbers
+import pytest
+from smspartner_pipelines.sandbox import DOCUMENTED, Campaign, demo_campaigns
+
+SENT = 1_760_000_000
+LATE = SENT + 48 * 3600
+CAMPAIGN = Campaign("promo", 3000, SENT, seed=7)
+
+
+def rows_of(campaign: Campaign, at: float) -> list[dict[str, Any]]:
+    """List the rows, for the type checker, as the dicts they are."""
+    return [row for row in campaign.population(at) if isinstance(row, dict)]
+
+
+def test_first_rows_are_known() -> None:
+    """The rows of a seed never change from one release to the next."""
+    expected = [
+        {"phoneNumber": "+33664548110", "status": "Delivered", "stopSMS": False, "date": "1760000014"},
+        {"phoneNumber": "+33765763415", "status": "Delivered", "stopSMS": False, "date": "1760019728"},
+        {"phoneNumber": "+33611643441", "status": "Delivered", "stopSMS": False, "date": "1760000396"},
+        {"phoneNumber": "+33625849742", "status": "Delivered", "stopSMS": False, "date": "1760063165"},
+    ]
+    assert expected == Campaign("promo", 4, SENT, seed=7).population(LATE)
+
+
+def test_same_seed_same_rows() -> None:
+    """Two campaigns of one seed are equal row by row, those of two seeds are not."""
+    again = Campaign("other-tag", 3000, SENT, seed=7)
+    other = Campaign("promo", 3000, SENT, seed=8)
+
+    assert CAMPAIGN.population(LATE) == again.population(LATE)
+    assert CAMPAIGN.population(LATE) != other.population(LATE)
+
+
+def test_pages_are_slices_of_the_population() -> None:
+    """Rows asked for by index are those of the whole population."""
+    assert CAMPAIGN.rows_between(990, 1010, LATE) == CAMPAIGN.population(LATE)[990:1010]
+    assert CAMPAIGN.rows_between(2990, 9000, LATE) == CAMPAIGN.population(LATE)[2990:]
+
+
+def test_rows_have_the_documented_keys_in_order() -> None:
+    """Every row has the four documented keys, in the documented order, of the documented types."""
+    for row in rows_of(CAMPAIGN, SENT + 600):
+        assert {"phoneNumber": str, "status": str, "stopSMS": bool, "date": str} == {
+            key: type(value) for key, value in row.items()
+        }
+        assert list(row) == ["phoneNumber", "status", "stopSMS", "date"]
+
+
+def test_settled_mix() -> None:
+    """A settled campaign is mostly delivered, with a few failures, opt-outs and repeated numbers."""
+    rows = rows_of(CAMPAIGN, LATE)
+    statuses = Counter(row["status"] for row in rows)
+    numbers = Counter(row["phoneNumber"] for row in rows)
+
+    assert {"Delivered", "Not delivered", "Ko"} == statuses.keys()
+    assert statuses["Delivered"] > 2500
+    assert statuses["Not delivered"] > statuses["Ko"] > 0
+    assert 0 < sum(row["stopSMS"] for row in rows) < 150
+    assert 0 < sum(count > 1 for count in numbers.values()) < 150
+
+
+def test_numbers_are_valid_and_mostly_french() -> None:
+    """Every number is valid where it comes from; most are French, and ten other places occur."""
+    parsed = [phonenumbers.parse(row["phoneNumber"]) for row in rows_of(CAMPAIGN, LATE)]
+    countries = Counter(phonenumbers.region_code_for_number(number) for number in parsed)
+
+    assert all(phonenumbers.is_valid_number(number) for number in parsed)
+    assert {"FR", "BE", "CH", "US", "CA", "GB", "IT", "RE", "GP", "MQ"} == countries.keys()
+    assert countries["FR"] > 2500
+
+
+def test_only_delivered_rows_have_a_date() -> None:
+    """A delivered row's date is its delivery, between sending and now; every other row's date is empty."""
+    now = SENT + 3600
+    for row in rows_of(CAMPAIGN, now):
+        if row["status"] == "Delivered":
+            assert SENT <= int(row["date"]) <= now
+        else:
+            assert (row["date"], row["stopSMS"]) == ("", False)
+
+
+def test_rows_ripen_and_never_go_back() -> None:
+    """Waiting rows become final one after the other; a final row never changes, and no row comes or goes."""
+    moments = [rows_of(CAMPAIGN, SENT + seconds) for seconds in (-60, 0, 1, 60, 3600, 86400, 2 * 86400)]
+    waiting = [sum(row["status"] == "Waiting" for row in rows) for rows in moments]
+
+    assert [len(rows) for rows in moments] == [3000] * 7
+    assert waiting == sorted(waiting, reverse=True)
+    assert (waiting[0], waiting[-1]) == (3000, 0)
+    assert len(set(waiting)) == 7
+    for before, after in pairwise(moments):
+        for old, new in zip(before, after, strict=True):
+            assert old["phoneNumber"] == new["phoneNumber"]
+            assert old["status"] == "Waiting" or old == new
+
+
+@pytest.mark.parametrize(("seconds", "final"), [(0, False), (99, False), (100, True)])
+def test_final_after_the_longest_delay(seconds: int, final: bool) -> None:  # noqa: FBT001 - a table of cases
+    """A campaign says that it is final exactly when its longest delay has passed."""
+    assert final == Campaign("otp", 10, SENT, ripen_seconds=100).is_final(SENT + seconds)
+
+
+def test_given_rows_are_kept_as_they_are() -> None:
+    """A campaign of given rows holds exactly these, whatever the time."""
+    rows: list[object] = [{"phoneNumber": "n/a"}, None, 5, '{"raw": 1e3}']
+    campaign = Campaign.of_rows("odd", rows)
+
+    assert rows == campaign.population(0)
+    assert rows[1:3] == campaign.rows_between(1, 3, at=0)
+    assert (campaign.rows, campaign.is_final(0)) == (4, True)
+
+
+def test_demo_campaigns_cover_the_cases() -> None:
+    """The demo holds settled, ripening and empty campaigns, and the documented one, under valid tags."""
+    campaigns = {campaign.tag: campaign for campaign in demo_campaigns(SENT)}
+    waiting = {tag: sum(row["status"] == "Waiting" for row in rows_of(one, SENT)) for tag, one in campaigns.items()}
+
+    assert list(campaigns) == ["promo-nov", "soldes-été", "relance", "rdv-rappel", "otp", "empty", "documented"]
+    assert [tag for tag, count in waiting.items() if count] == ["relance", "rdv-rappel", "otp"]
+    assert (campaigns["empty"].rows, max(campaign.rows for campaign in campaigns.values())) == (0, 4812)
+    assert campaigns["documented"] is DOCUMENTED
+
+
+@pytest.mark.parametrize("tag", ["promo-nov", "soldes-été", "documented"])
+def test_settled_campaigns_are_over_48_hours_old(tag: str) -> None:
+    """The newest date of a settled demo campaign is more than the vendor's longest delay ago."""
+    campaign = next(one for one in demo_campaigns(SENT) if one.tag == tag)
+    newest = max(int(row["date"]) for row in rows_of(campaign, SENT) if row["date"])
+
+    assert newest < SENT - 48 * 3600

@@ -1,0 +1,83 @@
+"""The SQL that creates the tables."""
+
+from typing import get_args
+
+import duckdb
+import pytest
+from smspartner_schemas.contract import STATUSES, TABLES, TAG_RUNS
+from smspartner_schemas.ddl import Dialect, create_table, ddl
+
+
+@pytest.fixture
+def database():
+    """Yield an empty DuckDB."""
+    with duckdb.connect(":memory:") as connection:
+        yield connection
+
+
+def test_runs_in_duckdb(database):
+    """DuckDB creates every table, and does so again without complaint."""
+    database.execute(ddl("duckdb"))
+    database.execute(ddl("duckdb"))
+    found = database.execute(
+        "SELECT table_name, column_name, is_nullable FROM duckdb_columns() WHERE NOT internal ORDER BY ALL"
+    ).fetchall()
+    # A key's columns are never nullable in the contract either.
+    expected = [(table.name, column.name, column.nullable) for table in TABLES for column in table.columns]
+    assert found == sorted(expected)
+
+
+def test_types_and_comments(database):
+    """Types say time zones and lists; each column's meaning is its comment."""
+    database.execute(ddl("duckdb"))
+    found = database.execute(
+        "SELECT column_name, data_type, comment FROM duckdb_columns() "
+        "WHERE table_name = 'statuses' ORDER BY column_index"
+    ).fetchall()
+    types = ["VARCHAR", "VARCHAR", "INTEGER", "VARCHAR", "VARCHAR", "BOOLEAN", *["TIMESTAMP WITH TIME ZONE"] * 2]
+    meanings = [column.meaning for column in STATUSES.columns]
+    assert found == list(zip(STATUSES.column_names, [*types, "VARCHAR"], meanings, strict=True))
+    assert database.execute("SELECT comment FROM duckdb_tables() WHERE table_name = 'tag_runs'").fetchall() == [
+        (TAG_RUNS.meaning,)
+    ]
+
+
+def test_constraints(database, statuses):
+    """The database takes good rows, and refuses a second row with the same key, unknown words, and nulls."""
+    database.execute(ddl("duckdb"))
+    database.register("good", statuses({}, {"occurrence": 2, "country": None}))
+    database.execute("INSERT INTO statuses SELECT * FROM good")
+    for bad in ({}, {"occurrence": 3, "status": "lost"}, {"occurrence": 3, "stop_sms": None}):
+        database.register("bad", statuses(bad))
+        with pytest.raises(duckdb.ConstraintException):
+            database.execute("INSERT INTO statuses SELECT * FROM bad")
+    assert database.execute("SELECT count(*) FROM statuses").fetchall() == [(2,)]
+
+
+def test_without_key(database, statuses):
+    """A loader that keeps the key unique itself may leave the key's index out."""
+    database.execute(ddl("duckdb", primary_key=False))
+    database.register("twice", statuses({}, {}))
+    database.execute("INSERT INTO statuses SELECT * FROM twice")
+    assert database.execute("SELECT count(*) FROM statuses").fetchall() == [(2,)]
+
+
+def test_postgresql():
+    """PostgreSQL gets its own types, and an index on `tag` where the key is not one."""
+    assert create_table(TAG_RUNS, "postgresql").splitlines()[:3] == [
+        'CREATE TABLE IF NOT EXISTS "tag_runs" (',
+        '    "run_id" text NOT NULL,',
+        '    "tag" text NOT NULL,',
+    ]
+    allowed = "'delivered', 'not_delivered', 'waiting', 'ko'"
+    assert f'"status" text NOT NULL CHECK ("status" IN ({allowed})),' in create_table(STATUSES, "postgresql")
+    index = 'CREATE INDEX IF NOT EXISTS "{0}_tag" ON "{0}" ("tag");\n'
+    assert index.format("tag_runs") in create_table(TAG_RUNS, "postgresql")
+    assert "CREATE INDEX" not in create_table(STATUSES, "postgresql")
+    assert index.format("statuses") in create_table(STATUSES, "postgresql", primary_key=False)
+
+
+@pytest.mark.parametrize("dialect", get_args(Dialect))
+def test_quotes_are_doubled(dialect):
+    """An apostrophe in a meaning does not end the comment."""
+    assert "'the API''s `total`'" in create_table(TAG_RUNS, dialect)

@@ -1,0 +1,90 @@
+"""The typed pandas frame."""
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from smspartner_schemas.contract import STATUS_WORDS, STATUSES
+from smspartner_schemas.frames import empty_frame, pandas_dtypes, to_frame
+
+DTYPES = {
+    "tag": "category",
+    "phone_number": "str",
+    "occurrence": "int32",
+    "country": "category",
+    "status": "category",
+    "stop_sms": "bool",
+    "status_at": "datetime64[us, UTC]",
+    "extracted_at": "datetime64[us, UTC]",
+    "run_id": "category",
+}
+
+
+def dtypes(frame: pd.DataFrame) -> dict[str, str]:
+    """Return the dtypes as pandas prints them."""
+    return {str(name): str(dtype) for name, dtype in frame.dtypes.items()}
+
+
+def test_dtypes(statuses):
+    """A frame has the native dtypes that the contract derives, nulls in nullable columns included."""
+    frame = to_frame(statuses({}, {"country": None, "status_at": None}))
+    assert (pandas_dtypes(), dtypes(frame)) == (DTYPES, DTYPES)
+    assert not isinstance(frame["status_at"].dtype, pd.ArrowDtype)
+
+
+def test_rows_survive(statuses):
+    """Every value of the Arrow table is in the frame, to the microsecond."""
+    table = statuses({}, {"country": None, "status_at": None, "status": "waiting"})
+    frame = to_frame(table)
+    back = pa.Table.from_pandas(frame, preserve_index=False).to_pylist()
+    assert (back, list(frame.index)) == (table.to_pylist(), [0, 1])
+
+
+def test_empty_frame(statuses):
+    """An empty frame has all columns with the same dtypes, and text as categories."""
+    for frame in (empty_frame(), to_frame(statuses({})[:0]), to_frame(statuses())):
+        assert (dtypes(frame), len(frame)) == (DTYPES, 0)
+    assert str(empty_frame()["tag"].cat.categories.dtype) == "str"
+
+
+def test_status_categories(statuses):
+    """`status` always has the contract's words in the contract's order; other words follow."""
+    assert list(empty_frame()["status"].cat.categories) == list(STATUS_WORDS)
+    found = to_frame(statuses({"status": "lost"}, {"status": "ko"}))["status"]
+    assert (list(found.cat.categories), list(found)) == ([*STATUS_WORDS, "lost"], ["lost", "ko"])
+
+
+def test_frames_concatenate(statuses):
+    """Frames of one tag each concatenate without losing the dtype of `status`."""
+    frames = [to_frame(statuses({"status": word})) for word in STATUS_WORDS]
+    assert str(pd.concat(frames)["status"].dtype) == "category"
+
+
+def test_many_tags(statuses):
+    """Tables with different dictionaries become one frame."""
+    tables = [statuses({"tag": tag}) for tag in ("b", "a", "é")]
+    assert list(to_frame(pa.concat_tables(tables))["tag"]) == ["b", "a", "é"]
+
+
+def test_forbidden_nulls_stay(statuses):
+    """A null where none is allowed stays a null, for validation to find."""
+    frame = to_frame(statuses({}, {"occurrence": None, "stop_sms": None, "tag": None, "phone_number": None}))
+    forbidden = ["occurrence", "stop_sms", "tag", "phone_number"]
+    assert frame[forbidden].isna().to_numpy().tolist() == [[False] * 4, [True] * 4]
+    assert dtypes(frame) == DTYPES | {"occurrence": "Int32", "stop_sms": "boolean"}
+
+
+def test_foreign_encodings(statuses):
+    """Plain or large strings, other integers, and dictionaries with a null or a word twice are read alike."""
+    table = statuses({"status": "ko"}, {"status": "ko", "country": None}, {"status": "waiting"})
+    words = pa.array(["ko", "ko", None, "waiting"])
+    odd = pa.DictionaryArray.from_arrays(pa.array([0, 1, 3], pa.int32()), words)
+    foreign = table.set_column(table.column_names.index("status"), "status", odd)
+    foreign = foreign.set_column(2, "occurrence", pc.cast(table["occurrence"], pa.int64()))
+    foreign = foreign.set_column(0, "tag", pc.cast(table["tag"], pa.large_string()))
+    pd.testing.assert_frame_equal(to_frame(foreign), to_frame(table))
+
+
+def test_columns_come_from_the_contract(statuses):
+    """Columns stand in the contract's order, whatever order and company they come in."""
+    table = statuses({}).select(list(reversed(STATUSES.column_names))).append_column("more", pa.array([1]))
+    assert list(to_frame(table).columns) == list(STATUSES.column_names)
