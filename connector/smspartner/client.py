@@ -16,14 +16,13 @@ from http.client import HTTPException
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import msgspec
 import requests
 import urllib3
 
 from smspartner import vendor
 from smspartner.connection import Connection
 from smspartner.errors import BodyTooLarge, RequestError
-from smspartner.pages import Page, read_envelope, read_page
+from smspartner.pages import Page, read_envelope, read_page, read_value
 from smspartner.transport import DeadlineAdapter, map_failure
 
 Answer = TypeVar("Answer")
@@ -129,7 +128,7 @@ def _headers() -> dict[str, str]:
 
 def _read_account(body: bytes, http_status: int, retry_after: float | None) -> dict[str, Any]:
     envelope = read_envelope(body, http_status, retry_after)
-    return {name: msgspec.json.decode(value) for name, value in envelope.items()}
+    return {name: read_value(value) for name, value in envelope.items()}
 
 
 def _retry_after(headers: Any) -> float | None:
@@ -139,11 +138,11 @@ def _retry_after(headers: Any) -> float | None:
         return float(value[:9])
     try:
         until = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     try:
         now = parsedate_to_datetime(headers.get("Date", ""))
-    except ValueError:
+    except (ValueError, OverflowError):
         now = datetime.now(UTC)
     if until.tzinfo is None or now.tzinfo is None:
         return None

@@ -16,6 +16,7 @@ from smspartner.vendor import DEFAULT_BASE_URL
 
 KEY_VARIABLE = "SMSPARTNER_API_KEY"
 KEY_FILE_VARIABLE = "SMSPARTNER_API_KEY_FILE"
+BASE_URL_VARIABLE = "SMSPARTNER_BASE_URL"
 
 _RATE_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
@@ -56,6 +57,16 @@ class Connection:
         check_api_key(self.api_key)
         REDACT.add(self.api_key)
         guard_logging(REDACT)
+
+
+def connection_from_environment(environ: Mapping[str, str] = os.environ) -> Connection:
+    """Connect with the key, and the base URL if there is one, that the environment names.
+
+    Raises:
+        SettingsError: there is no key, or the base URL is refused.
+    """
+    key = read_api_key(environ=environ)
+    return Connection(api_key=key, base_url=environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL)
 
 
 def _check_range(name: str, value: float, lowest: float, highest: float) -> None:

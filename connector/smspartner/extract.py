@@ -155,6 +155,7 @@ class _Coordinator(threading.Thread):
                 self._send_tasks()
                 self._handle(self.events.get())
         except BaseException as exc:  # noqa: BLE001  # whatever ends this thread must reach the consumer
+            self._stop_event.set()  # tasks that still wait for a worker are not sent any more
             self.output.put(exc)
         finally:
             self._workers.dismiss()

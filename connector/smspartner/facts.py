@@ -100,7 +100,8 @@ def _normalised(text: str) -> str | None:
     if not _WRITTEN_NUMBER.fullmatch(text):  # letters are no digits, whatever a telephone's keys say
         return None
     try:
-        parsed = phonenumbers.parse(text, vendor.HOME_REGION)
+        # The narrow space of French typography is the one kind of grouping that the library does not know.
+        parsed = phonenumbers.parse(text.replace("\u202f", " "), vendor.HOME_REGION)
     except phonenumbers.NumberParseException:
         return None
     number = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

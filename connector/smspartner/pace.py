@@ -43,7 +43,7 @@ class Pace:
             Interrupted: the run was asked to stop.
 
         """
-        while True:
+        while not self._stop.is_set():
             with self._lock:
                 now = time.monotonic()
                 if now >= self._next:
@@ -51,8 +51,8 @@ class Pace:
                     self._granted.append(now)
                     return now
                 wait = self._next - now
-            if self._stop.wait(wait):
-                raise Interrupted("asked to stop")
+            self._stop.wait(wait)
+        raise Interrupted("asked to stop")
 
     def hold(self, seconds: float) -> None:
         """Hold all workers for as long as the server asked (`Retry-After`)."""

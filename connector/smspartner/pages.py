@@ -33,6 +33,8 @@ _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ENVELOPE_KEYS = frozenset({"success", "code", "currentPage", "total", *vendor.LIST_KEYS})
 _NUMBER_IN_TEXT = re.compile(r"\+?[0-9](?:[ .-]?[0-9]){6,}")
 _LONGEST_MESSAGE = 200
+_MOST_DIGITS = 15
+"""Of a count that can be meant: beyond, it is no count of rows, and too large for what counts them."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def _unreadable(body: bytes) -> UnreadableBody:
 
 
 def _truth(envelope: dict[str, msgspec.Raw]) -> bool:
-    value = _value(envelope.get("success"))
+    value = read_value(envelope.get("success"))
     if isinstance(value, bool | int | str):
         word = vendor.STOP_WORDS.get(str(value).strip().lower())
         if word is not None:
@@ -143,14 +145,20 @@ def _count(envelope: dict[str, msgspec.Raw], name: str) -> int:
 
 def _integer(raw: msgspec.Raw) -> int | None:
     """Read a whole number, or the same as text, which PHP back ends send as readily."""
-    value = _value(raw)
-    if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,15}\s*", value, re.ASCII):
+    value = read_value(raw)
+    if isinstance(value, str) and re.fullmatch(rf"\s*[0-9]{{1,{_MOST_DIGITS}}}\s*", value, re.ASCII):
         return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 10**_MOST_DIGITS:
+        return None
+    return value
 
 
-def _value(raw: msgspec.Raw | None) -> object:
-    return None if raw is None else msgspec.json.decode(raw)
+def read_value(raw: msgspec.Raw | None) -> object:
+    """Read one field of an envelope; None where it is missing or beyond reading (too large a number, too deep)."""
+    try:
+        return None if raw is None else msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _refusal(
@@ -160,7 +168,7 @@ def _refusal(
     if code not in vendor.ERROR_CODES and http_status in _RETRYABLE_STATUS:
         return _status_error(http_status, retry_after)
     meaning = vendor.ERROR_CODES.get(code or 0, "not documented")
-    said = _value(envelope.get("message"))
+    said = read_value(envelope.get("message"))
     quoted = f', "{_harmless(said)}"' if isinstance(said, str) and said.strip() else ""
     message = f"the API answered code {code} ({meaning}){quoted}"
     if code in vendor.ACCESS_CODES:

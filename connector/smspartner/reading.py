@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from smspartner.connection import Connection, read_api_key
+from smspartner.connection import Connection, connection_from_environment
 from smspartner.errors import NotComplete, QuarantinedRows
 from smspartner.phone_privacy import PhonePrivacy
 from smspartner.tags import check_tags
@@ -22,7 +22,8 @@ def iter_snapshots(
 ) -> Iterator[Snapshot]:
     """Read tags side by side and give one snapshot after the other, in the order of `tags`.
 
-    Without a `connection`, the key is read from `SMSPARTNER_API_KEY` (or the file `SMSPARTNER_API_KEY_FILE` names).
+    Without a `connection`, the key is read from `SMSPARTNER_API_KEY` (or the file `SMSPARTNER_API_KEY_FILE` names), and
+    the base URL from `SMSPARTNER_BASE_URL`.
     Every tag is given, with its verdict; only `complete` ones hold rows. `snapshot.table` and `snapshot.quarantine` are
     pyarrow tables with the schemas of `statuses` and `quarantine`. Memory depends on a few tags, not on their number.
 
@@ -32,7 +33,7 @@ def iter_snapshots(
 
     """
     checked = check_tags(tags)
-    settled = connection or Connection(api_key=read_api_key())
+    settled = connection or connection_from_environment()
     return _snapshots(checked, settled, privacy or PhonePrivacy())
 
 

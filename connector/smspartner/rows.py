@@ -59,7 +59,7 @@ def split_rows(rows_json: bytes) -> list[bytes]:
                 return [bytes(row) for row in keyed.values()]
         else:
             return [bytes(row) for row in _LIST.decode(rows_json)]
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         pass
     raise UnreadableBody("the body's row list is no list")
 

@@ -59,7 +59,16 @@ class Table:
 
 STATUS_WORDS = ("delivered", "not_delivered", "waiting", "ko")
 WAITING = "waiting"
-VERDICTS = ("complete", "unknown", "skipped", "incomplete", "unstable", "shrunk", "failed")
+VERDICT_MEANINGS = {
+    "complete": "every page answered as itself, all declared the same total, and that many rows were received; loaded",
+    "unknown": "the API knows nothing under the tag; nothing to load",
+    "skipped": "what is loaded is settled or fresh; not asked for",
+    "incomplete": "pages repeat, are missing, or hold fewer or more rows than they must; not loaded",
+    "unstable": "the declared total changed on every reading; not loaded",
+    "shrunk": "fewer rows than are loaded already; what is loaded stays",
+    "failed": "a request failed for good, or the tag failed validation; not loaded",
+}
+VERDICTS = tuple(VERDICT_MEANINGS)
 
 TAG_PATTERN = r"\S{1,20}"
 """The vendor's page "Envoi par lots": at most 20 characters, no spaces."""
