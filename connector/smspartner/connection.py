@@ -142,9 +142,13 @@ def read_api_key(key_file: str | None = None, environ: Mapping[str, str] = os.en
 
 def _read_key_file(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").removeprefix("\ufeff")
+        text = Path(path).read_text(encoding="utf-8").removeprefix("\ufeff").strip()
     except (OSError, UnicodeDecodeError) as exc:
         trouble = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
+    else:
+        if text:
+            return text
+        trouble = "it is empty"
     raise SettingsError(f"API key file {path}: {trouble}; name a file that holds the key and nothing else")
 
 

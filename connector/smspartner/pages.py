@@ -20,7 +20,7 @@ from smspartner.errors import (
     UnreadableBody,
     VendorError,
 )
-from smspartner.redaction import REDACT
+from smspartner.redaction import REDACT, hide_numbers
 from smspartner.rows import documented_rows, split_rows
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ _REDIRECTS = range(300, 400)
 _RETRYABLE_STATUS = frozenset({408, 425, 429, *range(500, 600)})
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ENVELOPE_KEYS = frozenset({"success", "code", "currentPage", "total", *vendor.LIST_KEYS})
-_NUMBER_IN_TEXT = re.compile(r"\+?[0-9](?:[ .-]?[0-9]){6,}")
 _LONGEST_MESSAGE = 200
 _MOST_DIGITS = 15
 """Of a count that can be meant: beyond, it is no count of rows, and too large for what counts them."""
@@ -84,7 +83,7 @@ def read_page(body: bytes, http_status: int = 200, retry_after: float | None = N
         row_count=len(split_rows(rows_json)) if documented is None else len(documented),
         rows_json=rows_json,
         documented=documented,
-        unknown_fields=tuple(sorted(envelope.keys() - _ENVELOPE_KEYS)),
+        unknown_fields=tuple(sorted(hide_numbers(name)[:40] for name in envelope.keys() - _ENVELOPE_KEYS)),
     )
 
 
@@ -181,7 +180,7 @@ def _refusal(
 def _harmless(text: str) -> str:
     """Cut the vendor's sentence to a line, without anything that may be a phone number or the key."""
     line = " ".join(REDACT(text).split())
-    return _NUMBER_IN_TEXT.sub("***", line)[:_LONGEST_MESSAGE]
+    return hide_numbers(line)[:_LONGEST_MESSAGE]
 
 
 def _status_error(http_status: int, retry_after: float | None) -> RequestError:

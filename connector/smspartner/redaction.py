@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
@@ -68,6 +69,20 @@ def _lower_escapes(encoded: str) -> str:
     return head + "".join(f"%{escape[:2].lower()}{escape[2:]}" for escape in escapes)
 
 
+_LIKE_A_NUMBER = re.compile(r"[0-9](?:[^0-9A-Za-z]{0,3}[0-9]){5,}")
+"""Six digits or more, however they are grouped: more than a status code, less than any phone number."""
+
+
+def like_a_number(text: str) -> bool:
+    """Whether something in the text may be a phone number."""
+    return _LIKE_A_NUMBER.search(text) is not None
+
+
+def hide_numbers(text: str) -> str:
+    """Replace whatever in the text may be a phone number by `***`."""
+    return _LIKE_A_NUMBER.sub(MASK, text)
+
+
 class Redactor:
     """Replaces every known form of the secrets it was given by `***`."""
 
@@ -101,8 +116,10 @@ class _RedactingFilter(logging.Filter):
         """Redact the record's message, arguments folded in, and drop its traceback's text."""
         record.msg, record.args = self.redact(record.getMessage()), None
         if record.exc_info:
-            record.exc_text = self.redact(logging.Formatter().formatException(record.exc_info))
+            record.exc_text = record.exc_text or logging.Formatter().formatException(record.exc_info)
             record.exc_info = None
+        if record.exc_text:
+            record.exc_text = self.redact(record.exc_text)
         return True
 
 

@@ -11,6 +11,7 @@ from pyarrow import json as arrow_json
 
 from smspartner import facts, vendor
 from smspartner.errors import UnreadableBody
+from smspartner.redaction import hide_numbers
 
 _DOCUMENTED_ROW = pa.struct(
     [
@@ -103,7 +104,7 @@ def _read_row(row: dict[str, object], place: int, read: RowFacts) -> None:
         _append(read, place, _nothing_but(facts.ROW_ERROR))
         return
     for name in row.keys() - vendor.ROW_KEYS - vendor.ERROR_ROW_KEYS:
-        read.unknown_fields[name[:40]] += 1
+        read.unknown_fields[hide_numbers(name)[:40]] += 1
     found = (
         facts.read_phone_number(row.get("phoneNumber")),
         _either(row, vendor.STATUS_KEYS, facts.read_status),

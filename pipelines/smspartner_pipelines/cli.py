@@ -40,7 +40,7 @@ def run_command(arguments: list[str]) -> ExitCode:
     try:
         code = smspartner.main(arguments, prog_name="smspartner", standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # which is what click makes of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
         failed, told = ExitCode.NOT_DONE, "standard output was closed before everything was written"
     except (KeyboardInterrupt, click.Abort):
@@ -105,16 +105,14 @@ def run(tags: tuple[str, ...], *, plan: bool, as_json: bool, quiet: bool, **give
     _configure_logging(given)
     asked = _asked_tags(tags, given["tags_file"])
     connection = _connection(given)
-    console = _console(quiet=quiet)
     if plan:
         from smspartner_pipelines.plan import print_plan
 
-        print_plan(asked, connection, console)
-        return ExitCode.OK
+        return print_plan(asked, connection, _console(quiet=False, stderr=False))
     settings = _run_settings(asked, connection, given)
     if as_json and "-" in settings.to:
         raise SettingsError("--json and --to - both want standard output: choose one")
-    outcome = _run(settings, console)
+    outcome = _run(settings, _console(quiet=quiet))
     if as_json:
         from smspartner_pipelines.report import report_json
 
@@ -124,11 +122,13 @@ def run(tags: tuple[str, ...], *, plan: bool, as_json: bool, quiet: bool, **give
 
 def _run(settings: RunSettings, console: Console) -> RunOutcome:
     from smspartner_pipelines.progress import Bar, Silent
-    from smspartner_pipelines.report import print_summary
+    from smspartner_pipelines.report import error_lines, print_summary
     from smspartner_pipelines.run import run as run_pipeline
 
     outcome = run_pipeline(settings, Bar(console) if console.is_terminal and not console.quiet else Silent())
     print_summary(outcome, console)
+    for line in error_lines(outcome) if console.quiet else ():
+        click.echo(line, err=True)
     return outcome
 
 
@@ -165,6 +165,8 @@ def tags(destination: str, *, as_json: bool) -> ExitCode:
     opened = open_destination(destination)
     if not opened.keeps_tags:
         raise SettingsError(f"{opened.uri} is an export, which keeps no tags: name a dataset")
+    if not opened.exists():
+        raise SettingsError(f"there is no dataset at {opened.uri}: name the destination of a run")
     loaded = sorted(opened.loaded_tags().values(), key=lambda tag: tag.tag)
     if as_json:
         click.echo(loaded_tags_json(loaded))

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a run that waits stops at once, a tag that is being loaded is finished first."""
+"""Ctrl-C and SIGTERM: a run that waits stops reading at once, and loads the tags that it has read whole."""
 
 from __future__ import annotations
 

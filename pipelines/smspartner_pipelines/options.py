@@ -56,12 +56,22 @@ def read_config(path: str, context: click.Context) -> dict[str, Any]:
         trouble = f"{str(exc).splitlines()[0]}; write TOML, such as concurrency = 8"
     if trouble:
         raise SettingsError(f"configuration file {path}: {trouble}")
-    root = context.find_root().command
-    run = root.get_command(context, "run") if isinstance(root, click.Group) else None
-    known = {parameter.name: parameter for parameter in (run.params if run else [])}
+    known = _known_settings(context)
     for key, value in values.items():
         _check_config_value(path, key, value, known.get(key), context)
-    return values
+    return {known[key].name or key: value for key, value in values.items()}
+
+
+def _known_settings(context: click.Context) -> dict[str, click.Parameter]:
+    """Give the options of `run` that a file may set, by their long names."""
+    root = context.find_root().command
+    run = root.get_command(context, "run") if isinstance(root, click.Group) else None
+    options = [parameter for parameter in (run.params if run else []) if isinstance(parameter, click.Option)]
+    return {_key(option): option for option in options if option.name != "config"}
+
+
+def _key(option: click.Option) -> str:
+    return max(option.opts, key=len).removeprefix("--").replace("-", "_")
 
 
 def _check_config_value(
@@ -72,7 +82,7 @@ def _check_config_value(
             f"configuration file {path}: the API key does not belong into it; "
             "set SMSPARTNER_API_KEY, or api_key_file to a file that only you can read"
         )
-    if parameter is None or key in {"config", "help"}:
+    if parameter is None:
         raise SettingsError(
             f"configuration file {path}: there is no setting {key!r}; "
             "the keys are the options of `smspartner run --help`, with _ for -"

@@ -12,19 +12,22 @@ from rich.markup import escape
 from rich.table import Table
 from smspartner.client import Client
 from smspartner.connection import Connection
-from smspartner.errors import AccessRefused, RequestError
+from smspartner.errors import AccessRefused, RequestError, UnknownTag
 from smspartner.pace import Pace
 from smspartner.retry import RetryPolicy
+
+from smspartner_pipelines.exit_codes import ExitCode
 
 
 @dataclass(frozen=True)
 class TagPlan:
-    """What one tag would take; `trouble` says why that can't be told."""
+    """What one tag would take; `trouble` says why there is nothing to read, `known` whether that is an answer."""
 
     tag: str
     rows: int = 0
     pages: int = 0
     trouble: str = ""
+    known: bool = True
 
 
 def plan_tags(tags: tuple[str, ...], connection: Connection) -> list[TagPlan]:
@@ -49,7 +52,7 @@ def _plan(tag: str, client: Client, policy: RetryPolicy) -> TagPlan:
     except AccessRefused:
         raise
     except RequestError as exc:
-        return TagPlan(tag, trouble=str(exc))
+        return TagPlan(tag, pages=1, trouble=str(exc), known=isinstance(exc, UnknownTag))
     pages = -(-first.total // first.row_count) if first.row_count else 1
     return TagPlan(tag, first.total, pages)
 
@@ -57,8 +60,8 @@ def _plan(tag: str, client: Client, policy: RetryPolicy) -> TagPlan:
 _count_nothing: Callable[[], None] = lambda: None  # noqa: E731
 
 
-def print_plan(tags: tuple[str, ...], connection: Connection, console: Console) -> None:
-    """Print what each tag would take, and all together."""
+def print_plan(tags: tuple[str, ...], connection: Connection, console: Console) -> ExitCode:
+    """Print what each tag would take, and all together; the exit code says whether that could be told of each."""
     plans = plan_tags(tags, connection)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("tag", no_wrap=True)
@@ -73,3 +76,4 @@ def print_plan(tags: tuple[str, ...], connection: Connection, console: Console) 
     console.print(
         f"{len(plans):,} tags, {sum(plan.rows for plan in plans):,} rows, {requests:,} requests {pace}".rstrip()
     )
+    return ExitCode.OK if all(plan.known for plan in plans) else ExitCode.TAGS_NOT_COMPLETE

@@ -115,8 +115,7 @@ def _closing_lines(outcome: RunOutcome) -> list[str]:
     for tag, drift in outcome.drift.items():
         seen = ", ".join(f"{name} ({count})" for name, count in drift.items())
         lines.append(f"note: tag {tag} came with what the API's documentation does not show: {seen}")
-    failed = [destination for destination in outcome.destinations if destination.failure]
-    lines += [f"error: {destination.uri}: {destination.failure}" for destination in failed]
+    lines += _failures(outcome)
     if outcome.not_reached:
         lines.append(f"{len(outcome.not_reached)} of {len(outcome.asked)} tags were not reached")
     loaded, doubted = outcome.total("rows_loaded"), outcome.total("rows_quarantined")
@@ -125,9 +124,24 @@ def _closing_lines(outcome: RunOutcome) -> list[str]:
         f"run {outcome.run_id}: {loaded:,} rows loaded into {places or 'no destination'}, {doubted:,} in quarantine"
     )
     if outcome.exit_code is not ExitCode.OK:
-        why = outcome.failure or MEANINGS[outcome.exit_code].replace("`", "")
-        lines.append(f"exit code {int(outcome.exit_code)}: {why}")
+        lines.append(f"exit code {int(outcome.exit_code)}: {_why(outcome)}")
     return [REDACT(line) for line in lines]
+
+
+def error_lines(outcome: RunOutcome) -> list[str]:
+    """Say why a run did not end with exit code 0, for those who want no summary."""
+    if outcome.exit_code is ExitCode.OK:
+        return []
+    return [REDACT(line) for line in (*_failures(outcome), f"error: {_why(outcome)}")]
+
+
+def _failures(outcome: RunOutcome) -> list[str]:
+    failed = [destination for destination in outcome.destinations if destination.failure]
+    return [f"error: {destination.uri}: {destination.failure}" for destination in failed]
+
+
+def _why(outcome: RunOutcome) -> str:
+    return outcome.failure or MEANINGS[outcome.exit_code].replace("`", "")
 
 
 def print_loaded_tags(tags: list[LoadedTag], console: Console) -> None:

@@ -46,7 +46,7 @@ def run(settings: RunSettings, progress: Progress | None = None) -> RunOutcome:
         guarded = guard_against_shrinking(snapshots, loaded, allow=settings.allow_shrink)
         with outcome.ending_early(), closing(snapshots):
             for batch in gather(interrupt.between(guarded), acceptance.batch_rows):
-                for snapshot in interrupt.between(acceptance.judge(batch)):
+                for snapshot in acceptance.judge(batch):
                     loading.load(snapshot)
         outcome.validation = acceptance.results()
         loading.finish(settings)

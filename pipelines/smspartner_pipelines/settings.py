@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -41,7 +42,7 @@ class RunSettings:
     def __post_init__(self) -> None:
         if not self.to:
             raise SettingsError("no destination: name at least one with --to, such as --to data/ or --to statuses.csv")
-        if len(set(self.to)) < len(self.to):
+        if len(set(map(os.path.abspath, self.to))) < len(self.to):
             raise SettingsError("a destination is named twice: name each once with --to")
         if self.allow_quarantined < 0:
             raise SettingsError(f"allow_quarantined is {self.allow_quarantined}: give 0 or more")

@@ -83,6 +83,10 @@ class ParquetDataset:
         guarded(f"creating {self._staging}", lambda: self._staging.mkdir(exist_ok=True))
         try_writing(self._path / "statuses" / "check", staging=self._staging)
 
+    def exists(self) -> bool:
+        """Whether the directory is a dataset."""
+        return (self._path / _FOLDERS[0]).is_dir()
+
     def __enter__(self) -> Self:
         """Lock it, and clear away what dead runs left.
 

@@ -61,6 +61,9 @@ class Destination(Protocol):
     def check(self) -> None:
         """Make sure that it can be written, changing nothing a reader sees."""
 
+    def exists(self) -> bool:
+        """Whether anything was ever loaded there."""
+
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc_info: object) -> None:

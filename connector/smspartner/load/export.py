@@ -67,6 +67,10 @@ class FileExport:
             )
         try_writing(self._target, staging=self._target.parent)
 
+    def exists(self) -> bool:
+        """Whether there is such a file."""
+        return self._target.exists()
+
     def __enter__(self) -> Self:
         """Lock it, clear away what dead runs left, and begin the staged file.
 
@@ -180,6 +184,10 @@ class CsvStdout:
             DestinationError: it does not.
         """
         self._output()
+
+    def exists(self) -> bool:
+        """Whether standard output keeps anything: no."""
+        return False
 
     def __enter__(self) -> Self:
         return self

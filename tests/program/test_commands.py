@@ -1,0 +1,355 @@
+"""The other commands, as users meet them."""
+
+import http.client
+import importlib.metadata
+import json
+import re
+import signal
+from urllib.parse import urlsplit
+
+import duckdb
+import pytest
+from smspartner_pipelines.sandbox import FAULT_KINDS, Campaign, Fault
+from smspartner_schemas.contract import STATUSES, TABLES
+
+COMMANDS = ("run", "check", "tags", "schema", "sandbox", "demo")
+
+
+@pytest.fixture
+def sandbox(start_sandbox, campaign):
+    """Serve two tags, two rows on a page."""
+    return start_sandbox([campaign("promo", 5), campaign("relance", 1)], page_size=2)
+
+
+# check
+
+
+def test_check(sandbox, command, here):
+    """`check` says that the key is accepted and that destinations can be written, by one request for the account."""
+    ended = command(sandbox, "check", "--to", "data", "--to", "all.csv")
+    expected = (
+        "ok    API key: accepted by the API\n"
+        "ok    data: can be written; 0 tags are loaded\n"
+        "ok    all.csv: can be written\n"
+    )
+    assert (0, expected, "", ["/v1/me"]) == (
+        ended.returncode,
+        ended.stdout,
+        ended.stderr,
+        [record.path for record in sandbox.requests],
+    )
+    assert not (here / "all.csv").exists()
+
+
+def test_check_counts_what_is_loaded(sandbox, command, files):
+    """`check` says how many tags a dataset holds, and changes none of its files."""
+    command(sandbox, "run", "promo", "relance", "--to", "data")
+    before = files("data")
+    ended = command(sandbox, "check", "--to", "data")
+    assert (0, "ok    data: can be written; 2 tags are loaded", before) == (
+        ended.returncode,
+        ended.stdout.splitlines()[1],
+        files("data"),
+    )
+
+
+def test_check_wrong_key(sandbox, smspartner):
+    """With a wrong key `check` ends with 5 and says what to look at."""
+    ended = smspartner(sandbox, "check", SMSPARTNER_API_KEY="wrong-key-of-mine")
+    told = (
+        'FAIL  API key: the API answered code 10 (wrong API key), "Clé API incorrecte"; '
+        "check the key in your SMS Partner account, and that it may use the API\n"
+    )
+    assert (5, told, "") == (ended.returncode, ended.stdout, ended.stderr)
+
+
+TROUBLE = {
+    "unreachable": (
+        [Fault("reset")],
+        {},
+        1,
+        "no answer: the connection was reset; check network, proxy and --base-url",
+    ),
+    "HTML": (
+        [Fault("html")],
+        {},
+        1,
+        "the body is a web page (HTML or XML), not JSON; check network, proxy and --base-url",
+    ),
+    "no key": (
+        [],
+        {"SMSPARTNER_API_KEY": None},
+        2,
+        "no API key: set SMSPARTNER_API_KEY, or SMSPARTNER_API_KEY_FILE to a file that holds it",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TROUBLE.values(), ids=TROUBLE.keys())
+def test_check_without_an_answer(start_sandbox, command, case):
+    """`check` says why there is no answer, and still checks the destinations."""
+    faults, environment, code, told = case
+    ended = command(start_sandbox([], faults=faults), "check", "--to", "all.csv", **environment)
+    assert (code, f"FAIL  API key: {told}\nok    all.csv: can be written\n") == (ended.returncode, ended.stdout)
+
+
+def test_check_bad_destination(sandbox, command, here):
+    """`check` says of each destination why it can't be written; the code is 2."""
+    (here / "file").write_text("")
+    ended = command(sandbox, "check", "--to", "file/data", "--to", "duckdb:x")
+    told = ended.stdout.splitlines()
+    assert (ended.returncode, told[0]) == (2, "ok    API key: accepted by the API")
+    assert told[1] == (
+        "FAIL  file/data: creating file/data failed: a part of the path is a file, not a directory; correct the path"
+    )
+    assert told[2].startswith("FAIL  duckdb:x: this version does not load into duckdb:x yet; ")
+
+
+# tags
+
+
+def test_tags(start_sandbox, campaign, command, api_row):
+    """`tags` shows a line for each tag loaded: rows, how many wait, when read, whether it is settled."""
+    waiting = Campaign.of_rows("[b]young[/b]", [api_row(1, status="Waiting", date=""), api_row(2, status="?")])
+    command(start_sandbox([campaign("promo"), waiting]), "run", "promo", "[b]young[/b]", "--to", "data")
+    ended = command(None, "tags", "data")
+    lines = [re.split(r"\s{2,}", line.strip()) for line in ended.stdout.splitlines()]
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert lines[0] == ["tag", "rows", "waiting", "quarantined", "newest status", "extracted", "settled"]
+    assert [[*line[:-2], line[-1]] for line in lines[1:]] == [
+        ["[b]young[/b]", "1", "1", "1", "no"],
+        ["promo", "3", "0", "0", "2018-02-07 07:38Z", "yes"],
+    ]
+
+
+def test_tags_as_json(sandbox, command):
+    """`tags --json` is a JSON array of the same facts; a place without a dataset is a mistake in its name."""
+    command(sandbox, "run", "promo", "relance", "--to", "data")
+    found = json.loads(command(None, "tags", "data", "--json").stdout)
+    assert [(tag["tag"], tag["rows_loaded"], tag["settled"]) for tag in found] == [
+        ("promo", 5, True),
+        ("relance", 1, True),
+    ]
+    mistaken = command(None, "tags", "elsewhere", "--json")
+    told = "error: there is no dataset at elsewhere: name the destination of a run\n"
+    assert (mistaken.returncode, mistaken.stdout, mistaken.stderr) == (2, "", told)
+
+
+# schema
+
+
+def test_schema_as_table(command):
+    """`schema` prints every table and column of the contract as Markdown."""
+    ended = command(None, "schema")
+    assert (0, [f"## {table.name}" for table in TABLES]) == (
+        ended.returncode,
+        [line for line in ended.stdout.splitlines() if line.startswith("#")],
+    )
+    for table in TABLES:
+        assert [name for name in table.column_names if f"`{name}`" not in ended.stdout] == []
+
+
+def test_schema_as_json(command):
+    """`schema --format json` is JSON that names every table and column."""
+    text = command(None, "schema", "--format", "json").stdout
+    json.loads(text)
+    assert [name for table in TABLES for name in (table.name, *table.column_names) if f'"{name}"' not in text] == []
+
+
+def test_schema_as_sql(sandbox, command):
+    """`schema --format sql --dialect duckdb` runs in DuckDB, and its tables take what is loaded."""
+    command(sandbox, "run", "promo", "relance", "--to", "data")
+    statements = command(None, "schema", "--format", "sql", "--dialect", "duckdb").stdout
+    with duckdb.connect() as connection:
+        connection.execute(statements)
+        for table in TABLES[:2]:
+            connection.execute(f"INSERT INTO {table.name} BY NAME FROM 'data/{table.name}/*.parquet'")
+        counts = [connection.table(table.name).count("*").fetchall()[0][0] for table in TABLES]
+    assert counts == [6, 2, 0]
+
+
+def test_schema_for_postgresql(command):
+    """SQL is for PostgreSQL unless asked otherwise."""
+    statements = command(None, "schema", "--format", "sql").stdout
+    assert 'CREATE TABLE IF NOT EXISTS "statuses"' in statements
+    assert "timestamptz" in statements
+    assert statements == command(None, "schema", "--format", "sql", "--dialect", "postgresql").stdout
+
+
+@pytest.mark.parametrize("form", ["plain", "masked", "hashed"])
+def test_schema_as_suite(sandbox, command, form):
+    """`schema --format gx` is a suite that Great Expectations loads, and that what is loaded passes."""
+    import great_expectations as gx
+    import pandas as pd
+
+    text = command(None, "schema", "--format", "gx", "--phone-numbers", form).stdout
+    given = {"SMSPARTNER_PHONE_KEY": "a phone key of 26 letters!"}
+    command(sandbox, "run", "promo", "--to", "data", "--phone-numbers", form, **given)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    asset = context.data_sources.add_pandas("pandas").add_dataframe_asset("statuses")
+    batch = asset.add_batch_definition_whole_dataframe("all")
+    frame = pd.read_parquet("data/statuses")[list(STATUSES.column_names)]
+    result = batch.get_batch(batch_parameters={"dataframe": frame}).validate(gx.ExpectationSuite(**json.loads(text)))
+    assert (True, len(json.loads(text)["expectations"])) == (result.success, len(result.results))
+
+
+# sandbox and demo
+
+
+def test_sandbox(start, smspartner):
+    """`sandbox` says its URL and the settings for it, serves campaigns with faults, and ends on Ctrl-C."""
+    serving = start(None, "sandbox", "--port", "0", "--latency", "0", "--page-size", "2000", "--fault", "html:tag=otp")
+    told = [serving.stdout.readline() for _ in range(4)]
+    url = re.search(r"http://\S+/v1", told[0])[0]
+    assert f"  export SMSPARTNER_API_KEY=sandbox-key SMSPARTNER_BASE_URL={url}\n" == told[2]
+    connection = http.client.HTTPConnection(urlsplit(url).netloc)
+    connection.request("GET", "/v1/bulk-status-by-tag?apiKey=sandbox-key&tag=documented")
+    assert json.loads(connection.getresponse().read())["total"] == 2
+    connection.close()
+    ended = smspartner(None, "run", "documented", "otp", "--to", "data", SMSPARTNER_BASE_URL=url)
+    assert ended.returncode == 3
+    serving.send_signal(signal.SIGINT)
+    _, stderr = serving.communicate(timeout=30)
+    assert (serving.returncode, stderr) == (0, "")
+
+
+def test_list_of_faults(command):
+    """`sandbox --list-faults` says of every kind of fault what it does."""
+    ended = command(None, "sandbox", "--list-faults")
+    assert list(FAULT_KINDS.items()) == [
+        tuple(re.split(r"\s{2,}", line, maxsplit=1)) for line in ended.stdout.splitlines()
+    ]
+
+
+def test_port_taken(start_sandbox, command):
+    """A port that is taken is told, with what to do."""
+    port = str(urlsplit(start_sandbox([]).url).port)
+    ended = command(None, "sandbox", "--port", port)
+    told = f"error: port {port} can't be used (Address already in use); choose another with --port\n"
+    assert (2, told) == (ended.returncode, ended.stderr)
+
+
+def test_demo(smspartner, here, rows):
+    """`demo` needs no key and no setting: it runs twice on the sandbox, skips what is settled, and leaves a dataset."""
+    ended = smspartner(
+        None, "demo", **dict.fromkeys(("SMSPARTNER_API_KEY", "SMSPARTNER_BACKOFF", "SMSPARTNER_RETRIES"), None)
+    )
+    assert (ended.returncode, ended.stderr, [path.name for path in here.iterdir()]) == (0, "", ["smspartner-demo"])
+    verdicts = re.findall(r"^(\S+) +(complete|unknown|skipped) ", ended.stdout, re.MULTILINE)
+    first = [(tag, "complete") for tag in ("promo-nov", "soldes-été", "relance", "rdv-rappel", "otp", "empty")]
+    second = [(tag, "skipped" if tag in {"promo-nov", "soldes-été"} else verdict) for tag, verdict in first]
+    unknown = ("never-sent", "unknown")
+    assert [*first, unknown, *second, unknown] == verdicts
+    assert len(rows("smspartner-demo")) == 4812 + 2000 + 1237 + 350 + 64
+
+
+# help and version
+
+
+def test_version(smspartner):
+    """`--version` names product and version."""
+    ended = smspartner(None, "--version")
+    version = importlib.metadata.version("smspartner-connector")
+    assert (0, f"smspartner, version {version}\n", "") == (ended.returncode, ended.stdout, ended.stderr)
+
+
+def test_help(command):
+    """`--help` lists every command with what it does."""
+    ended = command(None, "--help")
+    listed = re.findall(r"^  (\w+)  +\S", ended.stdout.partition("Commands:")[2], re.MULTILINE)
+    assert (0, sorted(COMMANDS)) == (ended.returncode, sorted(listed))
+    assert ended.stdout == command(None, "-h").stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_each_command(command, name):
+    """Each command's `--help` shows its usage with an example of itself; it needs no settings."""
+    ended = command(None, name, "--help", SMSPARTNER_API_KEY=None)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith(f"Usage: smspartner {name} ")
+    assert f"\n  smspartner {name}" in ended.stdout
+
+
+def test_help_of_run_states_the_exit_codes(command):
+    """`run --help` states every exit code."""
+    listed = re.findall(
+        r"^ +(\d+)  \S", command(None, "run", "--help").stdout.partition("Exit codes:")[2], re.MULTILINE
+    )
+    assert listed == ["0", "1", "2", "3", "4", "5", "130"]
+
+
+# what `run` can do beside loading
+
+
+def test_plan(sandbox, command, here):
+    """`--plan` asks for each tag's first page only, says what a run would take, and loads nothing."""
+    ended = command(sandbox, "run", "promo", "relance", "never-sent", "--plan", "--rate", "100/s")
+    told = [line.split() for line in (ended.stdout + ended.stderr).splitlines()]
+    assert (
+        ended.returncode,
+        list(here.iterdir()),
+        sorted((record.tag, record.page) for record in sandbox.requests),
+    ) == (0, [], [("never-sent", None), ("promo", None), ("relance", None)])
+    assert told[:3] == [["tag", "rows", "requests", "note"], ["promo", "5", "3"], ["relance", "1", "1"]]
+    assert told[3][:8] == ["never-sent", "0", "1", "the", "API", "answered", "code", "4"]
+    assert " ".join(told[4]) == "3 tags, 6 rows, 5 requests at 100 a second: at least 0 s"
+
+
+def test_plan_with_a_wrong_key(sandbox, command):
+    """`--plan` with a wrong key ends with 5."""
+    ended = command(sandbox, "run", "promo", "--plan", SMSPARTNER_API_KEY="wrong-key-of-mine")
+    told = 'error: the API answered code 10 (wrong API key), "Clé API incorrecte"\n'
+    assert (5, told) == (ended.returncode, ended.stderr)
+
+
+def test_verify_reads_twice(sandbox, report):
+    """`--verify` reads a population twice, and is content when both passes hold the same numbers."""
+    code, found = report(sandbox, "promo", "--to", "data", "--verify")
+    assert (
+        code,
+        *(found["tags"][0][name] for name in ("verdict", "requests", "pages")),
+    ) == (0, "complete", 6, 3)
+    assert sorted(record.page or "1" for record in sandbox.requests) == ["1", "1", "2", "2", "3", "3"]
+
+
+def test_verify_sees_what_totals_hide(sandbox, report, rows):
+    """With `--verify`, a population in which one row went and another came is `unstable`, and is not loaded."""
+    sandbox.faults.add(*(Fault("one_in_one_out", page=page, after=1, times=1) for page in (1, 2, 3)))
+    code, found = report(sandbox, "promo", "--to", "data", "--verify")
+    reason = "the phone numbers changed between two passes, though the totals did not (read 3 times)"
+    assert (3, [("unstable", reason, 9)], []) == (
+        code,
+        [(tag["verdict"], tag["reason"], tag["requests"]) for tag in found["tags"]],
+        rows("data"),
+    )
+
+
+def test_requests_are_as_documented(sandbox, command):
+    """The first page is asked for exactly as documented, further ones with `page=N`; the product names itself."""
+    command(sandbox, "run", "promo", "--to", "data")
+    asked = sorted((record.page or "1", record.path, record.parameters) for record in sandbox.requests)
+    path = "/v1/bulk-status-by-tag"
+    expected = [("1", path, ("apiKey", "tag")), *((page, path, ("apiKey", "tag", "page")) for page in ("2", "3"))]
+    agent = f"smspartner-connector/{importlib.metadata.version('smspartner-connector')}"
+    assert (expected, {agent}) == (asked, {record.headers["User-Agent"] for record in sandbox.requests})
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_concurrency_bounds_requests(start_sandbox, campaign, command, concurrency):
+    """Never more requests than `--concurrency` are under way, for tags and pages together."""
+    tags = [f"tag-{number}" for number in range(5)]
+    sandbox = start_sandbox([campaign(tag, 6) for tag in tags], page_size=2, latency=0.005)
+    ended = command(sandbox, "run", *tags, "--to", "data", "--concurrency", str(concurrency))
+    assert (ended.returncode, len(sandbox.requests), sandbox.peak_in_flight <= concurrency) == (0, 15, True)
+
+
+def test_logs_for_schedulers(sandbox, command):
+    """`--log-format json` writes one JSON object a line, each with time, level, logger and message."""
+    ended = command(sandbox, "run", "promo", "--to", "data", "--log-format", "json", "-v", "--quiet")
+    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert [(line["level"], line["message"]) for line in lines] == [
+        ("info", "reading 1 tags"),
+        ("info", "tag promo: complete"),
+    ]
+    assert [{"time", "level", "logger", "message"}] * 2 == [set(line) for line in lines]

@@ -1,0 +1,228 @@
+"""Where a run loads: the same rows everywhere, in the contract's types, and never two runs at once."""
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+
+import duckdb
+import pandas as pd
+import pyarrow.csv
+import pyarrow.dataset
+import pyarrow.parquet as pq
+import pytest
+from smspartner_pipelines.sandbox import Campaign, Fault
+from smspartner_schemas.arrow import arrow_schema
+from smspartner_schemas.contract import STATUSES
+from smspartner_schemas.frames import pandas_dtypes
+
+TAGS = ("promo", "soldes-été", "A", "a", "../x", "a&b=c%20", "=1+1")
+COLUMNS = list(STATUSES.column_names)
+KEY = ["tag", "phone_number", "occurrence"]
+VARYING = ["run_id", "extracted_at"]
+
+
+@pytest.fixture
+def sandbox(start_sandbox):
+    """Serve 40 rows under each of several tags, some with characters that files, URLs and spreadsheets care about."""
+    return start_sandbox(
+        [Campaign(tag, 40, sent_at=1_700_000_000, seed=seed) for seed, tag in enumerate(TAGS)], page_size=15
+    )
+
+
+def sort_rows(rows):
+    """Sort rows by the primary key."""
+    return sorted(rows, key=lambda row: tuple(row[name] for name in KEY))
+
+
+def read_parquet(path):
+    """Read a Parquet file or folder as rows."""
+    return sort_rows(pyarrow.dataset.dataset(path).to_table().to_pylist())
+
+
+def read_csv(data):
+    """Read a CSV as typed rows, null where a cell is empty."""
+    schema = arrow_schema(STATUSES)
+    types = {field.name: field.type.value_type if hasattr(field.type, "value_type") else field.type for field in schema}
+    options = pyarrow.csv.ConvertOptions(
+        column_types=types, strings_can_be_null=True, true_values=["true"], false_values=["false"]
+    )
+    return sort_rows(pyarrow.csv.read_csv(io.BytesIO(data), convert_options=options).to_pylist())
+
+
+def test_same_rows_everywhere(sandbox, command, here):
+    """Extracted once, a run's rows are the same in the dataset, the Parquet file and both CSV files."""
+    places = ("data", "all.parquet", "all.csv", "all.csv.gz")
+    ended = command(sandbox, "run", *TAGS, *(word for place in places for word in ("--to", place)))
+    expected = read_parquet("data/statuses")
+    assert (ended.returncode, len(expected), len(sandbox.requests)) == (0, 7 * 40, 7 * 3)
+    assert expected == read_parquet("all.parquet")
+    assert expected == read_csv((here / "all.csv").read_bytes())
+    assert expected == read_csv(gzip.decompress((here / "all.csv.gz").read_bytes()))
+    assert set(places) == {path.name for path in here.iterdir()}
+
+
+def test_rows_are_those_of_the_api(sandbox, command):
+    """Every tag holds its own numbers, as the API sent them, in the API's order."""
+    command(sandbox, "run", *TAGS, "--to", "all.parquet")
+    expected = [
+        (tag, row["phoneNumber"])
+        for seed, tag in enumerate(TAGS)
+        for row in Campaign(tag, 40, sent_at=1_700_000_000, seed=seed).population(1_800_000_000)
+    ]
+    found = pq.read_table("all.parquet")
+    assert expected == list(zip(found["tag"].to_pylist(), found["phone_number"].to_pylist(), strict=True))
+
+
+def test_hostile_tags_stay_in_their_folder(sandbox, command, here):
+    """Whatever a tag is called, its file stands in `statuses/`, and no two tags share one."""
+    command(sandbox, "run", *TAGS, "--to", "data")
+    assert [path.name for path in here.iterdir()] == ["data"]
+    names = [path.name for path in (here / "data" / "statuses").iterdir()]
+    assert (len(names), len({name.lower() for name in names})) == (7, 7)
+
+
+def test_standard_output_is_csv_and_nothing_else(sandbox, smspartner, here):
+    """`--to -` writes the CSV, as a file would hold it, to stdout; the summary goes to stderr."""
+    ended = smspartner(sandbox, "run", *TAGS, "--to", "-", "--to", "all.csv", options={"text": False, "encoding": None})
+    assert (0, (here / "all.csv").read_bytes()) == (ended.returncode, ended.stdout)
+    assert b"280 rows loaded into -, all.csv, 0 in quarantine" in ended.stderr
+
+
+def test_standard_output_without_rows(sandbox, command):
+    """An empty result is a header."""
+    ended = command(sandbox, "run", "never-sent", "--to", "-")
+    assert (0, ",".join(COLUMNS) + "\r\n") == (ended.returncode, ended.stdout)
+
+
+def test_report_on_standard_output(sandbox, smspartner):
+    """`--json` puts valid JSON and nothing else on stdout, and the summary on stderr."""
+    ended = smspartner(sandbox, "run", "promo", "--to", "data", "--json")
+    found = json.loads(ended.stdout)
+    summary = ended.stderr.splitlines()
+    assert summary[0].split() == ["tag", "verdict", "rows", "delivered", "waiting", "quarantined", "reason"]
+    assert summary[1].split()[:3] == ["promo", "complete", "40"]
+    assert f"run {found['run_id']}: 40 rows loaded into data, 0 in quarantine" == summary[2]
+
+
+def test_files_of_the_report(sandbox, report, here):
+    """The report lists the files written, with their sizes and SHA-256."""
+    _, found = report(sandbox, "promo", "--to", "data", "--to", "all.csv")
+    listed = [file for destination in found["destinations"] for file in destination["files"]]
+    expected = [
+        {"path": path, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for path, content in ((file["path"], (here / file["path"]).read_bytes()) for file in listed)
+    ]
+    assert expected == listed
+    assert [
+        path if path.endswith(".csv") else path.rpartition("/")[0] for path in (file["path"] for file in listed)
+    ] == ["data/statuses", "data/tag_runs", "all.csv"]
+
+
+def test_duckdb_reads_the_contract(sandbox, command):
+    """DuckDB reads the dataset with the contract's types."""
+    command(sandbox, "run", *TAGS, "--to", "data")
+    types = dict(row[:2] for row in duckdb.sql("DESCRIBE SELECT * FROM 'data/statuses/*.parquet'").fetchall())
+    text, time = "VARCHAR", "TIMESTAMP WITH TIME ZONE"
+    expected = dict(zip(COLUMNS, (text, text, "INTEGER", text, text, "BOOLEAN", time, time, text), strict=True))
+    counts = duckdb.sql("SELECT count(*), count(DISTINCT tag) FROM 'data/statuses/*.parquet'").fetchall()
+    assert (expected, [(280, 7)]) == (types, counts)
+
+
+def test_pandas_reads_the_contract(sandbox, command):
+    """Pandas reads the dataset with the contract's dtypes."""
+    command(sandbox, "run", *TAGS, "--to", "data")
+    frame = pd.read_parquet("data/statuses")
+    assert (pandas_dtypes(), 280) == ({name: str(dtype) for name, dtype in frame.dtypes.items()}, len(frame))
+
+
+def test_pyarrow_reads_the_contract(sandbox, command):
+    """PyArrow reads dataset and export with the contract's schema."""
+    command(sandbox, "run", *TAGS, "--to", "data", "--to", "all.parquet")
+    expected = arrow_schema(STATUSES).remove_metadata()
+    assert expected == pyarrow.dataset.dataset("data/statuses").schema.remove_metadata()
+    assert expected == pq.read_schema("all.parquet").remove_metadata()
+
+
+def test_csv_for_spreadsheets(sandbox, command, here):
+    """`--csv-dialect excel` has a byte order mark and semicolons, keeps numbers as text, and defuses formulas."""
+    command(sandbox, "run", *TAGS, "--to", "all.csv", "--to", "plain.parquet", "--csv-dialect", "excel")
+    data = (here / "all.csv").read_bytes()
+    assert data.startswith(b"\xef\xbb\xbftag;phone_number;")
+    cells = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), delimiter=";"))
+    found = [(cell["tag"], cell["phone_number"]) for cell in cells]
+    table = pq.read_table("plain.parquet").to_pylist()
+    marked = {"=1+1": "'=1+1", "../x": "'../x"}  # a formula, and what begins like .5
+    assert [(marked.get(row["tag"], row["tag"]), f"'{row['phone_number']}") for row in table] == found
+
+
+@pytest.mark.parametrize("place", ["data", "all.parquet", "all.csv", "all.csv.gz"])
+def test_loading_twice_changes_nothing(sandbox, command, place):
+    """The same population loaded twice is the same rows, but for `run_id` and `extracted_at`."""
+
+    def read():
+        path = f"{place}/statuses" if place == "data" else place
+        frame = pd.read_parquet(path) if "csv" not in place else pd.read_csv(path, keep_default_na=False, dtype="str")
+        return frame.sort_values(KEY).astype("str").drop(columns=VARYING).to_dict("records"), set(frame["run_id"])
+
+    codes, seen = [], []
+    for _ in range(2):
+        codes.append(command(sandbox, "run", *TAGS, "--to", place, "--refresh", "all").returncode)
+        seen.append(read())
+    (first, first_runs), (second, second_runs) = seen
+    assert ([0, 0], 280, first) == (codes, len(first), second)
+    assert (1, 1, set()) == (len(first_runs), len(second_runs), first_runs & second_runs)
+
+
+def test_a_run_touches_only_its_tags(sandbox, command, files):
+    """Tags of former runs stay as they are, byte for byte."""
+    command(sandbox, "run", "promo", "--to", "data")
+    before = files("data/statuses")
+    command(sandbox, "run", "A", "--to", "data", "--refresh", "all")
+    after = files("data/statuses")
+    assert (1, 2, before) == (len(before), len(after), {name: after[name] for name in before})
+
+
+@pytest.mark.parametrize("place", ["data", "all.csv"])
+def test_two_runs_exclude_each_other(sandbox, start, smspartner, place):
+    """While a run holds a destination, another one is told so and requests nothing; the first is not disturbed."""
+    sandbox.faults.add(Fault("slow", tag="A", seconds=60))
+    first = start(sandbox, "run", "promo", "A", "--to", place, "--to", "-")
+    for _ in range(41):
+        first.stdout.readline()
+    asked = len(sandbox.requests)
+    second = smspartner(sandbox, "run", "promo", "--to", place)
+    told = f"error: {place} is in use by another run; wait until it has ended, or load elsewhere\n"
+    assert (1, told, asked) == (second.returncode, second.stderr, len(sandbox.requests))
+    first.terminate()
+    assert first.wait(30) == 130
+    third = smspartner(sandbox, "run", "promo", "--to", place)
+    assert third.returncode == 0
+
+
+def test_one_run_excludes_itself(sandbox, command):
+    """One place under two names is held once: nothing is requested."""
+    ended = command(sandbox, "run", "promo", "--to", "data", "--to", "./data")
+    assert (ended.returncode, sandbox.requests) == (2, [])
+
+
+def test_failed_run_leaves_the_old_export(sandbox, command, here):
+    """An export is replaced as a whole by a run that came to its end; its tags that are not complete are not in it."""
+    command(sandbox, "run", "promo", "A", "--to", "all.csv")
+    before = (here / "all.csv").read_bytes()
+    refused = command(sandbox, "run", "promo", "A", "--to", "all.csv", SMSPARTNER_API_KEY="wrong-key-of-mine")
+    assert (5, before) == (refused.returncode, (here / "all.csv").read_bytes())
+    sandbox.faults.add(Fault("html", tag="A"))
+    partly = command(sandbox, "run", "promo", "A", "--to", "all.csv")
+    assert (3, {"promo"}) == (partly.returncode, {row["tag"] for row in read_csv((here / "all.csv").read_bytes())})
+
+
+def test_uris(sandbox, command, here):
+    """`parquet:DIR` and `file://` name places too."""
+    ended = command(sandbox, "run", "promo", "--to", "parquet:rows.csv", "--to", (here / "x y.csv").as_uri())
+    assert (
+        ended.returncode,
+        len(read_parquet("rows.csv/statuses")),
+        len(read_csv((here / "x y.csv").read_bytes())),
+    ) == (0, 40, 40)
