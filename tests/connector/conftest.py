@@ -1,0 +1,145 @@
+"""A clock that waits without waiting, a raw socket server, and the search for a key in whatever is raised."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from typing import Any, Self
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+Serve = Callable[[socket.socket, int], None]
+
+
+class Clock(threading.Event):
+    """A stop event that nobody waits for in vain: waiting moves the monotonic clock, and is remembered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Move the clock."""
+        self.waits.append(timeout or 0.0)
+        self.now += timeout or 0.0
+        return self.is_set()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The monotonic clock of the test, which is also the run's stop event."""
+    made = Clock()
+    monkeypatch.setattr(time, "monotonic", lambda: made.now)
+    return made
+
+
+class RawServer:
+    """Accepts connections on loopback and gives each to `serve`, with its number from 1, in a thread of its own."""
+
+    def __init__(self, serve: Serve) -> None:
+        self._serve = serve
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._threads: list[threading.Thread] = []
+        self._connections: list[socket.socket] = []
+        self.accepted = 0
+
+    @property
+    def url(self) -> str:
+        """The base URL."""
+        return f"http://127.0.0.1:{self._listening.getsockname()[1]}/v1"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join()
+        for connection in self._connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listening.accept()
+                self.accepted += 1
+                self._connections.append(connection)
+                thread = threading.Thread(target=self._one, args=(connection, self.accepted), daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _one(self, connection: socket.socket, number: int) -> None:
+        with connection, suppress(OSError):
+            self._serve(connection, number)
+
+
+@pytest.fixture
+def start_raw() -> Iterator[Callable[[Serve], RawServer]]:
+    """Start raw servers; all stop when the test ends."""
+    with ExitStack() as running:
+        yield lambda serve: running.enter_context(RawServer(serve))
+
+
+@pytest.fixture
+def answer_with() -> Callable[..., Serve]:
+    """Make the `serve` of a server that gives one answer, byte for byte, to every request of every connection."""
+
+    def make(*head: str, body: bytes = b"", status: str = "200 OK") -> Serve:
+        lines = [f"HTTP/1.1 {status}", *head, f"Content-Length: {len(body)}"]
+        answer = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+
+        def serve(connection: socket.socket, _number: int) -> None:
+            received = b""
+            while chunk := connection.recv(65536):
+                received += chunk
+                if received.endswith(b"\r\n\r\n"):
+                    received = b""
+                    connection.sendall(answer)
+
+        return serve
+
+    return make
+
+
+def _spellings(key: str) -> set[str]:
+    """The ways a key may be written: what a reader of a leaked text would try."""
+    raw = key.encode()
+    return {
+        *(key, quote(key), quote(key, safe=""), quote_plus(key), quote(quote(key, safe=""), safe="")),
+        *(base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode(), raw.hex()),
+        *(json.dumps(key)[1:-1], repr(key)[1:-1], ascii(key)[1:-1]),
+    }
+
+
+def _told(exc: BaseException | None) -> str:
+    """Everything an exception tells to whoever prints, logs or inspects it and what it is chained to."""
+    if exc is None:
+        return ""
+    facts: dict[str, Any] = vars(exc)
+    parts = [str(exc), repr(exc), repr(exc.args), repr(facts), "".join(traceback.format_exception(exc))]
+    return "\n".join([*parts, _told(exc.__cause__), _told(exc.__context__)])
+
+
+@pytest.fixture
+def assert_hidden() -> Callable[[str, object], None]:
+    """Assert that no spelling of a key is in a text, or in anything an exception tells."""
+
+    def check(key: str, told: object) -> None:
+        text = _told(told) if isinstance(told, BaseException) else str(told)
+        assert [spelling for spelling in _spellings(key) if spelling in text] == []
+
+    return check

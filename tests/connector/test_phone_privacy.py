@@ -1,0 +1,119 @@
+"""Masked and hashed numbers, in rows and in raw JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from smspartner.errors import SettingsError
+from smspartner.phone_privacy import PhonePrivacy
+from smspartner.redaction import Secret
+from smspartner_schemas.contract import PHONE_PATTERNS
+
+KEY = Secret("0123456789abcdef")
+NUMBER = "+33612345678"
+HASH = hmac.new(b"0123456789abcdef", NUMBER.encode(), hashlib.sha256).hexdigest()
+PLAIN, MASKED, HASHED = PhonePrivacy(), PhonePrivacy("masked"), PhonePrivacy("hashed", KEY)
+
+
+@pytest.mark.parametrize(
+    ("number", "masked"),
+    [
+        (NUMBER, "+33*******78"),
+        ("+12123610042", "+1********42"),
+        ("+262692123456", "+262*******56"),
+        ("+9991234567", "+9*******67"),
+        ("+2621234", "+262**34"),
+    ],
+)
+def test_masked(number: str, masked: str) -> None:
+    """Masked numbers keep calling code, length and the last two digits."""
+    assert masked == MASKED.protect(number)
+
+
+def test_hashed() -> None:
+    """Hashed numbers are HMAC-SHA256 under the key, in hexadecimal, and differ with the key."""
+    assert HASHED.protect(NUMBER) == HASH
+    assert PhonePrivacy("hashed", Secret("another key of some length")).protect(NUMBER) != HASH
+
+
+def test_plain() -> None:
+    """Plain numbers stay as they are, alone, in columns and in raw JSON."""
+    numbers = pa.array([NUMBER, None])
+    assert (NUMBER, numbers, '{"a": "\u00e9"}') == (
+        *(PLAIN.protect(NUMBER), PLAIN.protect_all(numbers), PLAIN.protect_raw('{"a": "\u00e9"}'.encode())),
+    )
+
+
+@pytest.mark.parametrize("key", [None, Secret(""), Secret("fifteen letters")])
+def test_hashing_needs_a_key(key: Secret | None) -> None:
+    """Hashing without a key of 16 characters is refused: short keys can be tried, like numbers."""
+    with pytest.raises(SettingsError, match="set SMSPARTNER_PHONE_KEY to at least 16 random characters"):
+        PhonePrivacy("hashed", key)
+
+
+def test_nothing_prints_the_key() -> None:
+    """The setting prints without its key."""
+    assert repr(HASHED) == "PhonePrivacy(form='hashed', key=***)"
+
+
+@pytest.mark.parametrize("privacy", [MASKED, HASHED])
+@given(st.lists(st.from_regex(PHONE_PATTERNS["plain"], fullmatch=True) | st.none()))
+def test_columns(privacy: PhonePrivacy, numbers: list[str | None]) -> None:
+    """A column is protected value by value, in the form the contract states; nulls stay."""
+    protected = privacy.protect_all(pa.array(numbers, pa.string())).to_pylist()
+    assert [number and privacy.protect(number) for number in numbers] == protected
+    kept = pa.array([value for value in protected if value], pa.string())
+    assert all(pa.compute.match_substring_regex(kept, f"^{PHONE_PATTERNS[privacy.form]}$").to_pylist())
+
+
+@pytest.mark.parametrize(
+    ("row", "masked"),
+    [
+        ({"phoneNumber": NUMBER, "status": "?"}, {"phoneNumber": "+33*******78", "status": "?"}),
+        ({"phoneNumber": "06 12 34 56 78"}, {"phoneNumber": "+33*******78"}),
+        ({"phoneNumber": 33612345678}, {"phoneNumber": "+33*******78"}),
+        ({"phoneNumber": "n/a"}, {"phoneNumber": "***"}),
+        ({"phoneNumber": None}, {"phoneNumber": None}),
+        ({"phoneNumber": [NUMBER]}, {"phoneNumber": ["+33*******78"]}),
+        ({"phoneNumber": {"value": NUMBER}}, {"phoneNumber": {"value": "***"}}),
+        ({"date": "1517989111"}, {"date": "1517989111"}),
+        ({"date": 1517989111}, {"date": 1517989111}),
+        ({"date": "2015-02-07 22:39:46"}, {"date": "2015-02-07 22:39:46"}),
+        ({"date": NUMBER}, {"date": "***"}),
+        ({"date": "0612345678"}, {"date": "***"}),
+        ({"status": f"call {NUMBER}!"}, {"status": "***"}),
+        ({"number": NUMBER}, {"number": "***"}),
+        ({"number": 33612345678}, {"number": "***"}),
+        ({"number": 33612345678.0}, {"number": "***"}),
+        ({NUMBER: 1}, {"***": 1}),
+        (
+            {"code": 12345, "success": False, "x": None, "y": 1.5},
+            {"code": 12345, "success": False, "x": None, "y": 1.5},
+        ),
+        ({"a": {"b": [{"c": "0033612345678"}]}}, {"a": {"b": [{"c": "***"}]}}),
+        (f"bad number {NUMBER}", "***"),
+        (33612345678, "***"),
+        ([NUMBER, "text"], ["***", "text"]),
+        ("Numéro introuvable", "Numéro introuvable"),
+        (None, None),
+    ],
+)
+def test_raw_json(row: object, masked: object) -> None:
+    """In the quarantine's raw JSON, whatever may be a number is replaced, wherever it stands."""
+    protected = MASKED.protect_raw(json.dumps(row, ensure_ascii=False).encode())
+    assert masked == json.loads(protected)
+    assert json.loads(HASHED.protect_raw(json.dumps(row).encode())) == json.loads(
+        json.dumps(masked).replace("+33*******78", HASH)
+    )
+
+
+@pytest.mark.parametrize("raw", [b'{"x": 1' + b"0" * 5000 + b"}", b"[" * 100_000 + b"]" * 100_000])
+def test_raw_json_beyond_reading(raw: bytes) -> None:
+    """Raw JSON that can't be searched is left out as a whole."""
+    assert MASKED.protect_raw(raw) == '"***"'

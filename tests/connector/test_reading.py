@@ -1,0 +1,121 @@
+"""The library's front door, against the real sandbox."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pandas as pd
+import pytest
+import smspartner
+from pandas.testing import assert_frame_equal
+from smspartner import PhonePrivacy, iter_snapshots, read_statuses
+from smspartner.errors import AccessRefused, NotComplete, QuarantinedRows, SettingsError, TagError
+from smspartner_pipelines.sandbox import DOCUMENTED, Campaign, Fault
+from smspartner_schemas.arrow import arrow_schema
+from smspartner_schemas.contract import QUARANTINE, STATUSES
+from smspartner_schemas.frames import pandas_dtypes
+
+OTHER = Campaign.of_rows("other", [{"phoneNumber": "0612345678", "status": "waiting", "stopSMS": "1", "date": ""}])
+EMPTY = Campaign.of_rows("empty", [])
+BAD = Campaign.of_rows("bad", [{"phoneNumber": "n/a", "status": "?"}, *(DOCUMENTED.given or ())])
+
+
+def test_values_and_dtypes(start_sandbox: Any, connect: Any) -> None:
+    """The frame has the contract's columns and dtypes, and its rows in the order of tags and API."""
+    frame = read_statuses(["other", "empty", "documented"], connect(start_sandbox([DOCUMENTED, OTHER, EMPTY])))
+    assert pandas_dtypes() == {name: str(kind) for name, kind in frame.dtypes.items()}
+    expected = [
+        ("other", "+33612345678", 1, "FR", "waiting", True, pd.NaT),
+        ("documented", "+33600000001", 1, "FR", "delivered", False, pd.Timestamp("2018-02-07T07:38:31Z")),
+        ("documented", "+33600000002", 1, "FR", "delivered", False, pd.Timestamp("2018-02-07T07:38:21Z")),
+    ]
+    columns = list(frame.columns[:7])
+    wanted = pd.DataFrame(expected, columns=columns)
+    assert_frame_equal(wanted.astype(object), frame[columns].astype(object))
+    assert (
+        frame["run_id"].nunique(),
+        frame.groupby("tag", observed=True)["extracted_at"].nunique().tolist(),
+    ) == (1, [1, 1])
+
+
+def test_empty(start_sandbox: Any, connect: Any) -> None:
+    """A tag of no rows gives the empty frame, with all columns and dtypes."""
+    frame = read_statuses(["empty"], connect(start_sandbox([EMPTY])))
+    assert (0, pandas_dtypes()) == (len(frame), {name: str(kind) for name, kind in frame.dtypes.items()})
+
+
+def test_not_complete(start_sandbox: Any, connect: Any) -> None:
+    """A frame is whole or not at all: every tag that is not complete is named with verdict and reason."""
+    sandbox = start_sandbox([DOCUMENTED, OTHER], faults=[Fault("not_found", tag="other")])
+    with pytest.raises(NotComplete) as caught:
+        read_statuses(["documented", "gone", "other"], connect(sandbox))
+    assert caught.value.verdicts == {
+        "gone": ("unknown", 'the API answered code 4 (message not found), "Message introuvable"'),
+        "other": ("failed", "page 1: HTTP 404 without an answer that can be read (1 request)"),
+    }
+    assert str(caught.value).startswith("not every tag is complete: gone: unknown (the API answered code 4")
+
+
+def test_quarantined_rows(start_sandbox: Any, connect: Any) -> None:
+    """Rows that can't be believed are refused, unless that many are allowed; the others are then given."""
+    sandbox = start_sandbox([DOCUMENTED, BAD])
+    with pytest.raises(QuarantinedRows) as caught:
+        read_statuses(["documented", "bad"], connect(sandbox))
+    assert caught.value.rows == {"bad": 1}
+    frame = read_statuses(["documented", "bad"], connect(sandbox), allow_quarantined=1)
+    assert frame["tag"].tolist() == ["documented"] * 2 + ["bad"] * 2
+
+
+def test_access_refused(start_sandbox: Any, connect: Any) -> None:
+    """A refused key is raised as such."""
+    with pytest.raises(AccessRefused):
+        read_statuses(["documented"], connect(start_sandbox([DOCUMENTED], api_key="another")))
+
+
+def test_key_of_the_environment(start_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a connection the key is the environment's; without that either, nothing is requested."""
+    with pytest.raises(SettingsError, match=r"^no API key"):
+        read_statuses(["documented"])
+    with pytest.raises(TagError):
+        iter_snapshots(["two words"])
+
+
+def test_snapshots(start_sandbox: Any, connect: Any) -> None:
+    """Snapshots come in the order of the tags, each with verdict, typed rows and quarantine."""
+    sandbox = start_sandbox([DOCUMENTED, BAD])
+    snapshots = list(iter_snapshots(["bad", "gone", "documented", "bad"], connect(sandbox)))
+    assert [(one.tag, one.verdict, one.table.num_rows, one.quarantine.num_rows) for one in snapshots] == [
+        ("bad", "complete", 2, 1),
+        ("gone", "unknown", 0, 0),
+        ("documented", "complete", 2, 0),
+    ]
+    assert all(one.table.schema == arrow_schema(STATUSES) for one in snapshots)
+    assert all(one.quarantine.schema == arrow_schema(QUARANTINE) for one in snapshots)
+    assert snapshots[0].quarantine["reasons"].to_pylist() == [["phone_number_unreadable", "status_unknown"]]
+
+
+def test_privacy(start_sandbox: Any, connect: Any) -> None:
+    """Numbers leave the library in the form asked for."""
+    frame = read_statuses(["other"], connect(start_sandbox([OTHER])), privacy=PhonePrivacy("masked"))
+    assert list(zip(frame["phone_number"], frame["country"], strict=True)) == [("+33*******78", "FR")]
+
+
+def test_leaving_early(start_sandbox: Any, connect: Any) -> None:
+    """Whoever leaves the snapshots early has ended all requests."""
+    sandbox = start_sandbox([Campaign(f"t{n}", 1, sent_at=0) for n in range(100)], latency=0.002)
+    snapshots = iter_snapshots([f"t{n}" for n in range(100)], connect(sandbox, concurrency=2))
+    next(snapshots)
+    snapshots.close()  # type: ignore[attr-defined]
+    for thread in threading.enumerate():
+        if thread.name.startswith("smspartner-"):
+            thread.join(30)
+    assert len(sandbox.requests) < 100
+
+
+def test_public_names() -> None:
+    """Every public name is there, and no other is made up."""
+    assert sorted(smspartner.__all__) == dir(smspartner)
+    assert all(getattr(smspartner, name) is not None for name in smspartner.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = smspartner.nothing

@@ -1,0 +1,148 @@
+"""Which tags are asked for."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from smspartner.errors import TagError
+from smspartner.tags import check_tags, read_tags_file
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "a",
+        "promo-nov",
+        "a" * 20,
+        "été",
+        "\U0001f600" * 20,
+        "#1",
+        "a#b",
+        "../x",
+        "a/b",
+        "%00",
+        "&tag=x",
+        '"',
+        "\\",
+        "-",
+        "0",
+    ],
+)
+def test_tags(tag: str) -> None:
+    """Any 1 to 20 characters but white space and control characters are a tag."""
+    assert [tag] == check_tags([tag])
+
+
+def test_each_once() -> None:
+    """Duplicates are asked once, in the order they first came; tags that differ in case or accents are others."""
+    given_tags = ["b", "a", "b", "A", "a", "e\u0301", "\u00e9"]
+    assert check_tags(iter(given_tags)) == ["b", "a", "A", "e\u0301", "\u00e9"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "message"),
+    [
+        ("", "tag 2 is empty: give 1 to 20 characters"),
+        ("a b", "tag 2, 'a b', holds white space, which no tag can: write it as it was given when sending"),
+        ("a\u00a0b", "tag 2, 'a\\xa0b', holds white space, which no tag can: write it as it was given when sending"),
+        (" a", "tag 2, ' a', holds white space, which no tag can: write it as it was given when sending"),
+        ("a\n", "tag 2, 'a\\n', holds white space, which no tag can: write it as it was given when sending"),
+        ("a\x00b", "tag 2, 'a\\x00b', holds a control character, which no tag can"),
+        ("a\x7fb", "tag 2, 'a\\x7fb', holds a control character, which no tag can"),
+        ("a\ud800b", "tag 2, 'a\\ud800b', holds a control character, which no tag can"),
+        ("a" * 21, f"tag 2, '{'a' * 21}', has 21 characters; SMS Partner's tags have at most 20"),
+        ("a" * 999, f"tag 2, '{'a' * 40}…', has 999 characters; SMS Partner's tags have at most 20"),
+        (7, "tag 2 is int, not text: give tags as text"),
+        (None, "tag 2 is NoneType, not text: give tags as text"),
+        (b"a", "tag 2 is bytes, not text: give tags as text"),
+    ],
+)
+def test_no_tags(tag: object, message: str) -> None:
+    """What no message can have been given is refused with its place and what is wrong."""
+    with pytest.raises(TagError) as caught:
+        check_tags(["ok", tag])  # type: ignore[list-item]
+    assert message == str(caught.value)
+
+
+def test_a_single_text_is_no_list() -> None:
+    """A text in the place of a list is refused: each letter would be a tag."""
+    with pytest.raises(TagError, match=r"^tags is the text 'promo': give a list of tags, such as \['promo'\]$"):
+        check_tags("promo")
+
+
+def test_no_tag_at_all() -> None:
+    """A run without tags is refused."""
+    with pytest.raises(TagError, match=r"^no tag was given: name at least one, or give a tags file$"):
+        check_tags([])
+
+
+def test_tags_files(tmp_path: Path) -> None:
+    """A tags file has one tag a line; comments, blank lines, spaces around and line ends are no part of it."""
+    file = tmp_path / "tags.txt"
+    file.write_bytes(
+        "\ufeff# all campaigns\r\n\r\npromo-nov\r\n  relance\t# the second one\n\t\na#b\n#1\nété #\nlast".encode()
+    )
+    assert read_tags_file(str(file)) == ["promo-nov", "relance", "a#b", "été", "last"]
+
+
+def test_duplicates_in_files_are_kept_for_the_check(tmp_path: Path) -> None:
+    """A file may name a tag twice; it is asked once."""
+    file = tmp_path / "tags.txt"
+    file.write_text("a\nb\na\n", encoding="utf-8")
+    assert check_tags(read_tags_file(str(file))) == ["a", "b"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"# nothing\n", b"\xef\xbb\xbf"])
+def test_empty_files(tmp_path: Path, content: bytes) -> None:
+    """A file without tags gives none."""
+    file = tmp_path / "tags.txt"
+    file.write_bytes(content)
+    assert read_tags_file(str(file)) == []
+
+
+def test_wrong_lines(tmp_path: Path) -> None:
+    """A line that holds no tag is named by file and number."""
+    file = tmp_path / "tags.txt"
+    file.write_text("ok\n\ntwo words\n", encoding="utf-8")
+    with pytest.raises(TagError, match=f"^{file}, line 3, 'two words', holds white space"):
+        read_tags_file(str(file))
+
+
+def test_unreadable_files(tmp_path: Path) -> None:
+    """A file that is missing, a directory, or no UTF-8 is named with what is wrong."""
+    latin = tmp_path / "latin.txt"
+    latin.write_bytes("été".encode("latin-1"))
+    for path, trouble in (
+        (tmp_path / "missing", "No such file or directory"),
+        (tmp_path, "Is a directory"),
+        (latin, "it is not UTF-8 text"),
+    ):
+        with pytest.raises(TagError) as caught:
+            read_tags_file(str(path))
+        message = f"tags file {path}: {trouble}; give a text file with one tag a line"
+        assert (message, None) == (str(caught.value), caught.value.__context__)
+
+
+def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`-` reads standard input, as UTF-8 whatever the terminal's encoding, and is named so in errors."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("été\n".encode()), encoding="latin-1"))
+    assert read_tags_file("-") == ["été"]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a b\n"), encoding="latin-1"))
+    with pytest.raises(TagError, match=r"^standard input, line 1, 'a b', holds white space"):
+        read_tags_file("-")
+
+
+@given(st.lists(st.text(max_size=25), max_size=5))
+def test_any_texts(tags: list[str]) -> None:
+    """Whatever texts are given, what passes is tags, each once; all else is a TagError."""
+    try:
+        checked = check_tags(tags)
+    except TagError:
+        return
+    assert list(dict.fromkeys(tags)) == checked
+    assert all(1 <= len(tag) <= 20 and not any(map(str.isspace, tag)) for tag in checked)

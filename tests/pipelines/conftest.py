@@ -1,0 +1,74 @@
+"""Snapshots, loaded tags, settings and outcomes, each with facts of one's choice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from smspartner.connection import Connection
+from smspartner.extract import Population
+from smspartner.load.destinations import LoadedTag
+from smspartner.pages import read_page
+from smspartner.phone_privacy import PhonePrivacy
+from smspartner.redaction import Secret
+from smspartner.snapshot import Snapshot, take_snapshot
+from smspartner_pipelines.settings import RunSettings
+
+RUN_ID = "20261123T180000Z-ab12cd34"
+READ_AT = datetime(2026, 11, 23, 18, tzinfo=UTC)
+DELIVERED_AT = READ_AT - timedelta(hours=1)
+WORDS = ("Delivered", "Not delivered", "Waiting", "ko")
+
+
+@pytest.fixture
+def snapshot() -> Callable[..., Snapshot]:
+    """A snapshot of some rows (statuses in turn), some of them doubted; or one with another verdict and no rows."""
+
+    def make(tag: str = "t", rows: int = 1, bad: int = 0, verdict: str = "complete", reason: str = "") -> Snapshot:
+        sent: list[dict[str, Any]] = [
+            {"phoneNumber": f"+336{n:08}", "status": WORDS[n % 4], "stopSMS": n == 0, "date": "1517989111"}
+            for n in range(rows)
+        ]
+        sent += [{"phoneNumber": f"+336999{n:05}", "status": "?"} for n in range(bad)]
+        body = {"success": True, "code": 200, "currentPage": 1, "total": len(sent), "StatutResponse_List": sent}
+        pages = (read_page(json.dumps(body).encode()),) if verdict == "complete" else ()
+        received = len(sent) if pages else 0
+        population = Population(
+            *(tag, verdict, reason, pages, READ_AT, received if pages else None, received, len(pages), 2, 1, 0.25)
+        )
+        return take_snapshot(population, RUN_ID, PhonePrivacy())
+
+    return make
+
+
+@pytest.fixture
+def loaded() -> Callable[..., LoadedTag]:
+    """What a destination holds of a tag: four rows, nothing waiting, settled."""
+
+    def make(tag: str = "t", **facts: Any) -> LoadedTag:
+        settled: dict[str, Any] = {
+            "rows_received": 4,
+            "rows_loaded": 4,
+            "rows_quarantined": 0,
+            "waiting": 0,
+            "newest_status_at": READ_AT - timedelta(hours=49),
+            "extracted_at": READ_AT,
+            "run_id": RUN_ID,
+        }
+        return LoadedTag(tag, **{**settled, **facts})
+
+    return make
+
+
+@pytest.fixture
+def settings() -> Callable[..., RunSettings]:
+    """Settings of a run of tag `t` into `out`."""
+
+    def make(**options: Any) -> RunSettings:
+        connection = Connection(api_key=Secret("key-of-the-pipeline-tests"))
+        return RunSettings(**{"tags": ("t",), "connection": connection, "to": ("out",), **options})
+
+    return make

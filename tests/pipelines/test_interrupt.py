@@ -1,0 +1,84 @@
+"""Ctrl-C and SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+from smspartner_pipelines.interrupt import Interrupt
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_work_in_hand_is_finished(number: signal.Signals) -> None:
+    """A signal during the work on an item lets that be finished; the next item is not begun."""
+    done = []
+    with Interrupt() as interrupt:
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+            for item in interrupt.between([1, 2, 3]):
+                if item == 2:
+                    signal.raise_signal(number)
+                done.append(item)
+        with pytest.raises(KeyboardInterrupt):
+            interrupt.check()
+    assert done == [1, 2]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_waiting_ends_at_once(number: signal.Signals) -> None:
+    """A signal while the run waits for the next item ends it there."""
+    reached = []
+
+    def items() -> Iterator[int]:
+        yield 1
+        signal.raise_signal(number)
+        reached.append("beyond the wait")
+        yield 2
+
+    with Interrupt() as interrupt, pytest.raises(KeyboardInterrupt):
+        list(interrupt.between(items()))
+    assert reached == []
+
+
+def test_a_second_signal_ends_the_work_too() -> None:
+    """Whoever presses Ctrl-C twice does not wait for the work in hand."""
+    with Interrupt() as interrupt:
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            interrupt.check()
+
+
+def test_without_a_signal() -> None:
+    """Without a signal all items are given, and checks pass."""
+    with Interrupt() as interrupt:
+        interrupt.check()
+        assert list(interrupt.between(range(3))) == [0, 1, 2]
+
+
+def test_handlers_are_given_back() -> None:
+    """After the run, signals do what they did before it, also if it failed."""
+    before = [signal.getsignal(number) for number in SIGNALS]
+    with pytest.raises(ValueError, match="x"), Interrupt():  # noqa: PT012
+        assert before != [signal.getsignal(number) for number in SIGNALS]
+        raise ValueError("x")
+    assert before == [signal.getsignal(number) for number in SIGNALS]
+
+
+def test_outside_the_main_thread() -> None:
+    """In another thread, a scheduler's worker say, signals are left alone and items are given."""
+    before, found = [signal.getsignal(number) for number in SIGNALS], []
+
+    def work() -> None:
+        with Interrupt() as interrupt:
+            found.append([signal.getsignal(number) for number in SIGNALS])
+            found.append(list(interrupt.between([1, 2])))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert [before, [1, 2]] == found

@@ -1,0 +1,125 @@
+"""One run's loading into several destinations."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from smspartner.errors import CountMismatch, DestinationError
+from smspartner.load import open_destination
+from smspartner_pipelines.incremental import Selection
+from smspartner_pipelines.loading import Loading
+from smspartner_pipelines.outcomes import RunOutcome
+
+RUN_ID = "20261123T180000Z-ab12cd34"
+TAGS = ("a", "b")
+
+
+class Full:
+    """A destination whose disk is full once it has taken some tags."""
+
+    keeps_tags = True
+
+    def __init__(self, takes: int = 0) -> None:
+        self.uri = "full"
+        self.takes = takes
+        self.calls: list[str] = []
+
+    def replace_tag(self, snapshot: Any, run_id: str) -> list[Any]:  # noqa: ARG002
+        """Take a tag, or fail."""
+        self.calls.append(snapshot.tag)
+        if len(self.calls) > self.takes:
+            raise DestinationError("disk full")
+        return []
+
+    def finish(self, tag_runs: Any, run_id: str) -> list[Any]:  # noqa: ARG002
+        """Finish."""
+        self.calls.append("finish")
+        return []
+
+    def save_report(self, report: bytes, run_id: str) -> None:  # noqa: ARG002
+        """Keep the report."""
+        self.calls.append("report")
+
+
+def chosen(*wanted: str) -> Selection:
+    """A selection that gives each destination these tags."""
+    return Selection(tuple(frozenset(tags) for tags in wanted), TAGS, {})
+
+
+def test_each_destination_takes_what_it_lacks(tmp_path: Path, snapshot: Any, settings: Any) -> None:
+    """A tag goes only where it is lacking; every destination has the run's tags and report at the end."""
+    run = RunOutcome(RUN_ID, TAGS)
+    with open_destination(str(tmp_path / "x")) as first, open_destination(str(tmp_path / "y")) as second:
+        loading = Loading([first, second], chosen("ab", "b"), run)
+        for tag in TAGS:
+            loading.load(snapshot(tag, 2))
+        loading.finish(settings(tags=TAGS))
+        assert [{"a", "b"}, {"b"}] == [set(one.loaded_tags()) for one in (first, second)]
+    assert [(one.tags_loaded, one.failure) for one in run.destinations] == [(2, None), (1, None)]
+    for place in ("x", "y"):
+        assert pq.read_table(tmp_path / place / "tag_runs").num_rows == 2
+        report = json.loads((tmp_path / place / "runs" / f"{RUN_ID}.json").read_text("utf-8"))
+        assert (report["run_id"], report["exit_code"], report["totals"]["rows_loaded"]) == (RUN_ID, 0, 4)
+
+
+@pytest.mark.parametrize("verdict", ["unknown", "incomplete", "unstable", "shrunk", "failed"])
+def test_only_complete_tags_are_loaded(snapshot: Any, verdict: str) -> None:
+    """A tag that is not complete never reaches a destination, but is in the outcome."""
+    run, destination = RunOutcome(RUN_ID, TAGS), Full()
+    Loading([destination], chosen("ab"), run).load(snapshot("a", verdict=verdict))  # type: ignore[list-item]
+    assert (destination.calls, list(run.tag_runs)) == ([], ["a"])
+
+
+def test_a_failing_destination_does_not_stop_the_others(tmp_path: Path, snapshot: Any, settings: Any) -> None:
+    """A destination that fails takes nothing more; the others take everything, and the run is not done."""
+    run, full = RunOutcome(RUN_ID, TAGS), Full(takes=1)
+    with open_destination(str(tmp_path / "x")) as sound:
+        loading = Loading([full, sound], chosen("ab", "ab"), run)  # type: ignore[list-item]
+        for tag in TAGS:
+            loading.load(snapshot(tag))
+        loading.finish(settings(tags=TAGS))
+        assert {"a", "b"} == set(sound.loaded_tags())
+    assert [(one.tags_loaded, one.failure) for one in run.destinations] == [(1, "disk full"), (2, None)]
+    assert (full.calls, run.exit_code) == (["a", "b"], 1)
+
+
+def test_no_destination_left(snapshot: Any) -> None:
+    """When the last destination has failed there is nothing to go on for."""
+    run = RunOutcome(RUN_ID, TAGS)
+    loading = Loading([Full(), Full()], chosen("ab", "ab"), run)  # type: ignore[list-item]
+    with pytest.raises(DestinationError, match=r"^disk full; disk full$"):
+        loading.load(snapshot("a"))
+    assert run.not_reached == ["a", "b"]
+
+
+def test_lost_rows_are_a_bug(tmp_path: Path, snapshot: Any) -> None:
+    """A snapshot whose books do not balance is not loaded."""
+    from dataclasses import replace
+
+    with open_destination(str(tmp_path / "x")) as destination:
+        loading = Loading([destination], chosen("ab"), RunOutcome(RUN_ID, TAGS))
+        with pytest.raises(CountMismatch):
+            loading.load(replace(snapshot("a", 2), rows_received=3))
+        assert destination.loaded_tags() == {}
+
+
+def test_exports_of_runs_that_ended_early(tmp_path: Path, snapshot: Any, settings: Any) -> None:
+    """An export is published only by a run that came to its end; the old file stays otherwise."""
+    file = tmp_path / "out.csv"
+    file.write_text("old", encoding="utf-8")
+    for ends_early, content in ((True, "old"), (False, "tag,")):
+        run = RunOutcome(RUN_ID, TAGS)
+        with open_destination(str(file)) as export:
+            loading = Loading([export], chosen("ab"), run)
+            loading.load(snapshot("a"))
+            if ends_early:
+                with run.ending_early():
+                    raise KeyboardInterrupt
+            else:
+                loading.load(snapshot("b"))
+            loading.finish(settings(tags=TAGS))
+        assert file.read_text("utf-8-sig").startswith(content)
