@@ -26,6 +26,8 @@ from smspartner.pages import Page, read_envelope, read_page, read_value
 from smspartner.transport import DeadlineAdapter, map_failure
 
 Answer = TypeVar("Answer")
+_Received = tuple[bytes, int, float | None]
+"""Body, HTTP status, and the server's own wish for a pause in seconds."""
 
 _CHUNK = 1 << 20
 _LONGEST_CONNECT = 10.0
@@ -59,44 +61,39 @@ class Client:
 
         Raises:
             RequestError: see `smspartner.errors`; never with the key, a URL or a chained exception.
-
         """
         page = f"&page={number}" if number > 1 else ""
-        return self._get(f"{self._by_tag}{quote(tag, safe='')}{page}", read_page)
+        return _read(self._get(f"{self._by_tag}{quote(tag, safe='')}{page}"), read_page)
 
     def fetch_account(self) -> dict[str, Any]:
         """Ask for the account of the key, which changes nothing.
 
         Raises:
             RequestError: as `fetch_page`; AccessRefused where the key is refused.
-
         """
-        return self._get(self._account, _read_account)
+        return _read(self._get(self._account), _read_account)
 
     def close(self) -> None:
         """Close the connections of all threads."""
         while self._sessions:
             self._sessions.pop().close()
 
-    def _get(self, url: str, read: Callable[[bytes, int, float | None], Answer]) -> Answer:
-        failure = None
+    def _get(self, url: str) -> _Received | RequestError:
+        """Send one request; a failure is returned, not raised, so that no frame of its traceback holds the URL."""
         try:
-            status, retry_after, body = self._send(url)
+            return self._send(url)
         except RequestError as exc:
-            failure = exc
+            return exc.with_traceback(None)
         except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as exc:
-            failure = map_failure(exc, self._connection.timeout)
-        if failure is not None:
-            raise failure
-        return read(body, status, retry_after)
+            return map_failure(exc, self._connection.timeout)
 
-    def _send(self, url: str) -> tuple[int, float | None, bytes]:
+    def _send(self, url: str) -> _Received:
         request = self._template.copy()
         request.url = url
         timeout = (min(_LONGEST_CONNECT, self._connection.timeout), self._connection.timeout)
         with self._session().send(request, timeout=timeout, allow_redirects=False, **self._settings) as response:
             body = self._read_body(response)
-            return response.status_code, _retry_after(response.headers), body
+            return body, response.status_code, _retry_after(response.headers)
 
     def _read_body(self, response: requests.Response) -> bytes:
         limit = self._connection.max_body_bytes
@@ -120,6 +117,12 @@ class Client:
             self._local.session = session
             self._sessions.append(session)
         return session
+
+
+def _read(received: _Received | RequestError, read: Callable[[bytes, int, float | None], Answer]) -> Answer:
+    if isinstance(received, RequestError):
+        raise received
+    return read(*received)
 
 
 def _headers() -> dict[str, str]:

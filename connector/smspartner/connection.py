@@ -31,7 +31,6 @@ class Connection:
 
     Raises:
         SettingsError: a value is out of range, or the base URL would put the key on the wire in clear.
-
     """
 
     api_key: Secret
@@ -79,7 +78,6 @@ def check_api_key(key: Secret) -> None:
 
     Raises:
         SettingsError: it is empty or holds line breaks or other control characters.
-
     """
     if not key.reveal():
         raise SettingsError(f"no API key: set {KEY_VARIABLE}, or {KEY_FILE_VARIABLE} to a file that holds it")
@@ -92,7 +90,6 @@ def check_base_url(url: str) -> str:
 
     Raises:
         SettingsError: no URL of a host, more than scheme, host and path, or plain HTTP beyond loopback.
-
     """
     try:
         parts = urlsplit(url)
@@ -128,7 +125,6 @@ def read_api_key(key_file: str | None = None, environ: Mapping[str, str] = os.en
 
     Raises:
         SettingsError: there is none, or its file can't be read.
-
     """
     value = environ.get(KEY_VARIABLE, "")
     path = environ.get(KEY_FILE_VARIABLE) or key_file
@@ -157,7 +153,6 @@ def parse_rate(text: str) -> float:
 
     Raises:
         SettingsError: it is none of these.
-
     """
     match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*/\s*(s|min|h)\s*", text)
     if match is None or float(match[1]) <= 0:

@@ -107,7 +107,6 @@ def extract(
     Raises:
         AccessRefused: the API refuses the key or the account; nothing more is asked.
         Interrupted: `stop` was set.
-
     """
     coordinator = _Coordinator(tags, client, connection, stop, watch)
     coordinator.start()

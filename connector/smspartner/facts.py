@@ -91,6 +91,8 @@ def read_phone_number(value: object) -> Fact:
     if _E164.fullmatch(value) and not value.startswith("+330"):
         return value, None
     number = _normalised(value.strip())
+    if number is None and _E164.fullmatch(value):
+        return value, None
     return (number, None) if number is not None else (None, NUMBER_UNREADABLE)
 
 
@@ -103,6 +105,8 @@ def _normalised(text: str) -> str | None:
         # The narrow space of French typography is the one kind of grouping that the library does not know.
         parsed = phonenumbers.parse(text.replace("\u202f", " "), vendor.HOME_REGION)
     except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(parsed):  # digits of another country without their `+`, say
         return None
     number = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     return number if _E164.fullmatch(number) else None

@@ -12,6 +12,8 @@ LONGEST_RETRY_AFTER = 300.0
 """Seconds; a server that asks for a longer wait is asked again after this one."""
 
 _SLOWEST_INTERVAL = 60.0
+_SHORTEST_INTERVAL = 0.01
+"""Seconds; where a pace drops to at the most and starts to drop from at the least."""
 _REMEMBERED = 100
 _DROP = 2.0
 
@@ -41,7 +43,6 @@ class Pace:
 
         Raises:
             Interrupted: the run was asked to stop.
-
         """
         while not self._stop.is_set():
             with self._lock:
@@ -58,6 +59,7 @@ class Pace:
         """Hold all workers for as long as the server asked (`Retry-After`)."""
         with self._lock:
             self._next = max(self._next, time.monotonic() + min(seconds, LONGEST_RETRY_AFTER))
+            self._granted.clear()  # a pause says nothing about the pace
 
     def slow_down(self, granted_at: float) -> None:
         """Halve the pace for the rest of the run, after a 429 to the request granted at `granted_at`.
@@ -68,8 +70,9 @@ class Pace:
             if granted_at <= self._slowed_at:
                 return
             self._slowed_at = time.monotonic()
-            self._interval = min(max(self._interval, self._usual_interval()) * _DROP, _SLOWEST_INTERVAL)
+            usual = max(self._interval, self._usual_interval(), _SHORTEST_INTERVAL)
+            self._interval = min(usual * _DROP, _SLOWEST_INTERVAL)
 
     def _usual_interval(self) -> float:
-        span = self._granted[-1] - self._granted[0]
-        return span / (len(self._granted) - 1) if len(self._granted) > 1 else 0.0
+        grants = len(self._granted)
+        return (self._granted[-1] - self._granted[0]) / (grants - 1) if grants > 1 else 0.0

@@ -68,7 +68,6 @@ def read_page(body: bytes, http_status: int = 200, retry_after: float | None = N
         VendorError: the body says `success: false`; that decides whatever the HTTP status.
         RateLimited, UnexpectedStatus: no such body, and an HTTP status other than 200.
         UnreadableBody: HTTP 200 without the documented envelope.
-
     """
     envelope = read_envelope(body, http_status, retry_after)
     list_keys = [key for key in vendor.LIST_KEYS if key in envelope]

@@ -37,7 +37,6 @@ def walk_pages(passes: int, *, verify: bool = False) -> Walk:
         PopulationMoved: it never held still.
         PopulationIncomplete: the pages can't be a whole population.
         RequestError: as sent into the walk.
-
     """
     before: tuple[Page, ...] | None = None
     moved = PopulationMoved("the population was read once only")
@@ -60,6 +59,7 @@ def _one_pass() -> Walk:
     if first.row_count == first.total:
         return (first,)
     last = -(-first.total // first.row_count)
+    seen = {first.rows_json: 1}
 
     def accept(number: int, page: Page) -> None:
         _check_answer(number, page)
@@ -68,13 +68,16 @@ def _one_pass() -> Walk:
         expected = first.row_count if number < last else first.total - first.row_count * (last - 1)
         if page.row_count != expected:
             raise PopulationIncomplete(f"page {number} of {last} holds {page.row_count} rows instead of {expected}")
+        # A single row may well occur twice, for a number sent to twice; a whole page hardly.
+        if page.row_count > 1 and seen.setdefault(page.rows_json, number) != number:
+            raise PopulationIncomplete(f"page {number} repeats page {seen[page.rows_json]} row for row")
 
     try:
         rest = yield Ask(range(2, last + 1), accept)
     except UnknownTag as exc:
         gone = str(exc)
     else:
-        return _without_repetition((first, *rest))
+        return (first, *rest)
     raise PopulationMoved(f"page 1 declared {first.total} rows in total, then {gone}")
 
 
@@ -91,21 +94,6 @@ def _check_answer(number: int, page: Page) -> None:
         raise PopulationIncomplete(f"asked for page {number}, the API answered with page {page.number}")
 
 
-def _without_repetition(pages: tuple[Page, ...]) -> tuple[Page, ...]:
-    """Refuse a page that repeats another row for row; a single row may occur twice, for a number sent to twice."""
-    seen: dict[bytes, int] = {}
-    for number, page in enumerate(pages, start=1):
-        if page.row_count > 1 and seen.setdefault(page.rows_json, number) != number:
-            raise PopulationIncomplete(f"page {number} repeats page {seen[page.rows_json]} row for row")
-    return pages
-
-
 def _numbers(pages: tuple[Page, ...]) -> list[str]:
-    """Give the phone numbers of a population as a sorted list; what can't be read counts as itself."""
-    numbers: list[str] = []
-    for page in pages:
-        if page.documented is not None:
-            numbers += [number or "" for number in page.documented.field("phoneNumber").to_pylist()]
-        else:
-            numbers += [number or "" for number in read_rows(page.raw_rows).phone_number]
-    return sorted(numbers)
+    """Give the phone numbers of a population as a sorted list, whatever the shape of its pages."""
+    return sorted(number or "unreadable" for page in pages for number in read_rows(page.raw_rows).phone_number)

@@ -28,7 +28,6 @@ class PhonePrivacy:
 
     Raises:
         SettingsError: `hashed` without a key of at least 16 characters.
-
     """
 
     form: PhoneForm = "plain"

@@ -30,7 +30,6 @@ def iter_snapshots(
     Raises:
         SettingsError: no key, or a tag that none can be (TagError); nothing was requested.
         AccessRefused: the API refuses the key or the account.
-
     """
     checked = check_tags(tags)
     settled = connection or connection_from_environment()
@@ -67,7 +66,6 @@ def read_statuses(
         NotComplete: a tag is not complete (`unknown` included); its `verdicts` say which and why.
         QuarantinedRows: more than `allow_quarantined` rows can't be believed; `iter_snapshots` shows them.
         SettingsError, AccessRefused: as `iter_snapshots`.
-
     """
     from smspartner_schemas.arrow import empty_table
     from smspartner_schemas.contract import STATUSES

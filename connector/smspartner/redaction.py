@@ -69,7 +69,7 @@ def _lower_escapes(encoded: str) -> str:
     return head + "".join(f"%{escape[:2].lower()}{escape[2:]}" for escape in escapes)
 
 
-_LIKE_A_NUMBER = re.compile(r"[0-9](?:[^0-9A-Za-z]{0,3}[0-9]){5,}")
+_LIKE_A_NUMBER = re.compile(r"\+?[0-9](?:[^0-9A-Za-z]{0,3}[0-9]){5,}")
 """Six digits or more, however they are grouped: more than a status code, less than any phone number."""
 
 

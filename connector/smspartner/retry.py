@@ -34,7 +34,6 @@ class RetryPolicy:
         Raises:
             RequestError: as the last try raised it.
             Interrupted: the run was asked to stop.
-
         """
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self._attempts),

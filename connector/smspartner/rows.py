@@ -51,7 +51,6 @@ def split_rows(rows_json: bytes) -> list[bytes]:
 
     Raises:
         UnreadableBody: it is neither.
-
     """
     try:
         if rows_json.lstrip().startswith(b"{"):

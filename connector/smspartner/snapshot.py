@@ -70,7 +70,6 @@ class Snapshot:
 
         Raises:
             CountMismatch: they do not add up.
-
         """
         believed, doubted = self.table.num_rows, self.quarantine.num_rows
         if not believed + doubted == self.rows_received == self.rows_declared:
@@ -90,7 +89,6 @@ def take_snapshot(population: Population, run_id: str, privacy: PhonePrivacy) ->
 
     Raises:
         CountMismatch: rows are lost or made up, which would be a bug.
-
     """
     facts = Snapshot(
         tag=population.tag,

@@ -18,7 +18,6 @@ def check_tags(tags: Iterable[str]) -> list[str]:
 
     Raises:
         TagError: there is none, or one could not have been given to a message.
-
     """
     if isinstance(tags, str):
         raise TagError(f"tags is the text {tags!r}: give a list of tags, such as [{tags!r}]")
@@ -35,7 +34,6 @@ def read_tags_file(path: str) -> list[str]:
 
     Raises:
         TagError: the file can't be read, or a line holds no tag.
-
     """
     shown = "standard input" if path == "-" else path
     lines = _read_text(path, shown).removeprefix("\ufeff").replace("\r\n", "\n").split("\n")

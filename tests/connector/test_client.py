@@ -186,6 +186,8 @@ def test_faults(  # noqa: PLR0917
     assert (error.__cause__, error.__context__) == (None, None)
     assert_hidden(KEY, error)
     assert sandbox.url not in "".join(traceback.format_exception(error))
+    with_locals = traceback.TracebackException.from_exception(error, capture_locals=True)  # as error trackers do
+    assert quote(KEY, safe="") not in "".join(with_locals.format())
     assert len(sandbox.requests) == 1  # nothing is retried here, no redirect is followed
 
 

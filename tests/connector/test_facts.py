@@ -129,6 +129,10 @@ def test_spellings_of_one_number(value: object) -> None:
         ("+1234567", ("+1234567", None)),  # short, and of no country: a message to a bad number is a row too
         ("+999123456789", ("+999123456789", None)),
         ("+123456789012345", ("+123456789012345", None)),
+        ("+33012345", ("+33012345", None)),  # too short to drop its zero: kept as the API gave it
+        ("447400123456", NO_NUMBER),  # not French, and without a `+` nobody else's
+        ("06 12 34", NO_NUMBER),
+        ("06 12 34 56 78 / 07 12 34 56 78", NO_NUMBER),
         ("+1234567890123456", NO_NUMBER),  # 16 digits
         ("+123456", NO_NUMBER),
         ("+0612345678", NO_NUMBER),

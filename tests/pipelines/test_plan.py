@@ -21,8 +21,8 @@ def test_plan(start_sandbox: Any, connect: Any) -> None:
     assert [
         TagPlan("big", 25, 3),
         TagPlan("empty", 0, 1),
-        TagPlan("gone", trouble='the API answered code 4 (message not found), "Message introuvable"'),
-        TagPlan("bad", trouble="HTTP 404 without an answer that can be read"),
+        TagPlan("gone", pages=1, trouble='the API answered code 4 (message not found), "Message introuvable"'),
+        TagPlan("bad", pages=1, trouble="HTTP 404 without an answer that can be read", known=False),
     ] == plan_tags(TAGS, connect(sandbox))
     assert sorted((tag, None) for tag in TAGS) == sorted((record.tag, record.page) for record in sandbox.requests)
 

@@ -54,7 +54,6 @@ class Campaign:
         seed: campaigns of different seeds hold different rows.
         ripen_seconds: every row is final once this long has passed since `sent_at`.
         given: the rows themselves, if they are not to be computed (see `of_rows`).
-
     """
 
     tag: str

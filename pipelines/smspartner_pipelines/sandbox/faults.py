@@ -42,7 +42,6 @@ class Fault:
 
     Raises:
         ValueError: there is no such kind, or a number is out of range.
-
     """
 
     kind: str
@@ -74,7 +73,6 @@ def parse_fault(text: str) -> Fault:
 
     Raises:
         ValueError: it can't be read, with a sentence that says why.
-
     """
     kind, _, options = text.strip().partition(":")
     values: dict[str, str] = {}

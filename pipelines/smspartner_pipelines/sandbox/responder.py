@@ -51,7 +51,6 @@ class RequestRecord:
         time: when the request arrived, on the monotonic clock: for differences.
         status: the HTTP status it was answered with, None if the connection ended before.
         faults: the kinds of fault that struck it.
-
     """
 
     path: str

@@ -41,7 +41,6 @@ class Sandbox:
 
     Attributes:
         faults: the schedule; faults can be added and cleared while the sandbox runs.
-
     """
 
     def __init__(
@@ -87,7 +86,6 @@ class Sandbox:
 
         Raises:
             OSError: the port is taken.
-
         """
         if self._server is not None:
             raise RuntimeError("the sandbox runs already")

@@ -71,7 +71,6 @@ class Wire:
 
         Raises:
             SandboxStopped: the sandbox stopped before the time was up.
-
         """
         if self._stopping.wait(seconds):
             raise SandboxStopped
