@@ -123,13 +123,12 @@ def extract(
         coordinator.events.put(_Taken(0))
 
 
-class _Coordinator(threading.Thread):
+class _Coordinator:
     """Drives all walks: sends tasks to the workers, feeds their answers to the walks, hands out what is finished."""
 
     def __init__(
         self, tags: Sequence[str], client: Client, connection: Connection, stop: threading.Event, watch: Watch | None
     ) -> None:
-        super().__init__(name="smspartner-extract", daemon=True)
         self.events: SimpleQueue[Answer | _Taken] = SimpleQueue()
         self.output: SimpleQueue[tuple[Population, int] | BaseException] = SimpleQueue()
         policy = RetryPolicy(connection, Pace(connection.rate, stop), stop)
@@ -146,7 +145,11 @@ class _Coordinator(threading.Thread):
         self._held = 0
         self._usual_size = HELD_BYTES // connection.concurrency
 
-    def run(self) -> None:
+    def start(self) -> None:
+        """Start the one thread that everything here runs on."""
+        threading.Thread(target=self._run, name="smspartner-extract", daemon=True).start()
+
+    def _run(self) -> None:
         """Run until every tag is handed out, or until something ends the run."""
         self._workers.start()
         try:
