@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import trustme
 from smspartner import Connection, Secret
 from smspartner_pipelines.sandbox import Sandbox
 
@@ -43,6 +44,28 @@ def start_sandbox() -> Iterator[Callable[..., Sandbox]]:
     """Start sandboxes (arguments as `Sandbox` takes them); all stop when the test ends."""
     with ExitStack() as running:
         yield lambda campaigns=None, **options: running.enter_context(Sandbox(campaigns, **options))
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Make a certificate authority that nobody trusts who is not told to."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def authority_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give the file to name to those who shall trust it."""
+    path = tmp_path_factory.mktemp("authority") / "authority.pem"
+    authority.cert_pem.write_to_path(path)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def certificate(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Make a certificate of the authority for 127.0.0.1, as `Sandbox` takes it."""
+    path = tmp_path_factory.mktemp("certificate") / "certificate.pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(path)
+    return {"certfile": str(path)}
 
 
 @pytest.fixture

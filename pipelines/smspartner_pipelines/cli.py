@@ -243,12 +243,12 @@ def _asked_tags(tags: tuple[str, ...], tags_file: str | None) -> tuple[str, ...]
 
 
 def _connection(given: dict[str, Any]) -> Connection:
-    from smspartner.connection import Connection, parse_rate, read_api_key
+    from smspartner.connection import KEY_VARIABLE, Connection, parse_rate, read_api_key
 
     source = click.get_current_context().get_parameter_source("api_key_file")
     from_command_line = source is click.core.ParameterSource.COMMANDLINE
     environment = {} if from_command_line else dict(os.environ)
-    key_file = given["api_key_file"] if from_command_line or "SMSPARTNER_API_KEY" not in environment else None
+    key_file = given["api_key_file"] if from_command_line or not environment.get(KEY_VARIABLE) else None
     return Connection(
         api_key=read_api_key(key_file, environment),
         base_url=given["base_url"],

@@ -9,7 +9,6 @@ import socket
 import threading
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -32,7 +31,6 @@ from smspartner.redaction import Secret
 from smspartner_pipelines.sandbox import DOCUMENTED, Campaign, Fault
 
 KEY = "k3y &/+%=\u00e9?#'\"-of-the-test"
-CERTIFICATE = str(Path(__file__).parent / "loopback.pem")
 CAMPAIGN = Campaign("promo", 5, sent_at=1_500_000_000)
 PAGE = b'{"success": true, "code": 200, "currentPage": 1, "total": 0, "StatutResponse_List": []}'
 STATUSES = "/v1/bulk-status-by-tag"
@@ -309,19 +307,27 @@ def test_a_kept_connection_that_the_server_closed(start_raw: Any, answer_with: A
     client.close()
 
 
-def test_tls(start_sandbox: Any, ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tls(
+    start_sandbox: Any,
+    ask: Any,
+    certificate: dict[str, str],
+    authority_file: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """HTTPS works, with the authority that `REQUESTS_CA_BUNDLE` names, and also there a dripping answer times out."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", CERTIFICATE)
-    sandbox = start_sandbox([CAMPAIGN], certfile=CERTIFICATE)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", authority_file)
+    sandbox = start_sandbox([CAMPAIGN], **certificate)
     assert ask(sandbox).row_count == 5
     sandbox.faults.add(Fault("drip", seconds=0.1))
     with pytest.raises(ResponseTimeout):
         ask(sandbox, timeout=0.3)
 
 
-def test_an_untrusted_certificate(start_sandbox: Any, ask: Any, assert_hidden: Hidden) -> None:
+def test_an_untrusted_certificate(
+    start_sandbox: Any, ask: Any, certificate: dict[str, str], assert_hidden: Hidden
+) -> None:
     """A certificate that nobody vouches for is refused before the key is sent, and is not tried again."""
-    sandbox = start_sandbox([CAMPAIGN], certfile=CERTIFICATE, api_key=KEY)
+    sandbox = start_sandbox([CAMPAIGN], **certificate, api_key=KEY)
     with pytest.raises(ConnectionFailed, match="the server's certificate is not trusted") as caught:
         ask(sandbox, api_key=Secret(KEY))
     assert (caught.value.retryable, caught.value.__cause__, caught.value.__context__) == (False, None, None)

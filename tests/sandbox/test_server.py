@@ -6,11 +6,8 @@ import http.client
 import json
 import socket
 import ssl
-import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from shutil import which
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -180,16 +177,11 @@ def test_serve_ends_when_the_sandbox_is_stopped() -> None:
     assert not thread.is_alive()
 
 
-@pytest.mark.skipif(which("openssl") is None, reason="a certificate is made with openssl")
-def test_tls(tmp_path: Path) -> None:
+def test_tls(certificate: dict[str, str], authority_file: str) -> None:
     """With a certificate the sandbox speaks HTTPS, also where it resets connections."""
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=sandbox"
-    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
-    subprocess.run([*make.split(), *names], check=True, capture_output=True)
-    trust = ssl.create_default_context(cafile=cert)
+    trust = ssl.create_default_context(cafile=authority_file)
 
-    with Sandbox([DOCUMENTED], certfile=cert, keyfile=key, faults=[Fault("reset", after=1)]) as sandbox:
+    with Sandbox([DOCUMENTED], **certificate, faults=[Fault("reset", after=1)]) as sandbox:
         assert sandbox.url.startswith("https://127.0.0.1:")
         connection = http.client.HTTPSConnection(urlsplit(sandbox.url).netloc, context=trust)
         connection.request("GET", f"{STATUSES}?apiKey=sandbox-key&tag=documented")
