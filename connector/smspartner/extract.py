@@ -9,10 +9,8 @@ tags, not on the run.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from queue import SimpleQueue
 
 from smspartner.client import Client
@@ -20,15 +18,13 @@ from smspartner.connection import Connection
 from smspartner.errors import (
     AccessRefused,
     Interrupted,
-    PopulationError,
-    PopulationMoved,
     RequestError,
-    UnknownTag,
 )
 from smspartner.pace import Pace
 from smspartner.pages import Page
-from smspartner.paging import Ask, Walk, walk_pages
+from smspartner.paging import walk_pages
 from smspartner.retry import RetryPolicy
+from smspartner.walker import Population, Walker
 from smspartner.workers import Answer, Task, Workers
 
 HELD_BYTES = 32 * 1024 * 1024
@@ -38,55 +34,8 @@ _TAG_OVERHEAD = 8 * 1024
 """What a tag costs beside its bodies, so that millions of tiny tags are bounded too."""
 
 
-@dataclass(frozen=True)
-class Population:
-    """What the walk over one tag came to: all pages of a complete population, or none and the reason why.
-
-    `extracted_at` (aware, UTC) is the moment the last pass began; `seconds` run from first request to last answer.
-    """
-
-    tag: str
-    verdict: str
-    reason: str
-    pages: tuple[Page, ...]
-    extracted_at: datetime
-    rows_declared: int | None
-    rows_received: int
-    pages_read: int
-    requests: int
-    retries: int
-    seconds: float
-
-
 Watch = Callable[[str, int, int], None]
 """Told of each page that arrived: its tag, how many pages of the pass arrived, how many it has as far as known."""
-
-
-@dataclass
-class _Walker:
-    """One tag's walk and the facts it gathers; only the coordinating thread changes it."""
-
-    tag: str
-    place: int
-    walk: Walk
-    ask: Ask
-    to_send: Iterator[int]
-    began: float
-    pass_began: datetime
-    arrived: dict[int, Page] = field(default_factory=dict)
-    declared: int | None = None
-    rows: int = 0
-    pages: int = 0
-    requests: int = 0
-    retries: int = 0
-    flying: int = 0
-    held: int = 0
-    ended: tuple[str, str, tuple[Page, ...]] | None = None
-
-    def task(self, number: int) -> Task:
-        """Ask for one page, as long as the pass that wants it goes on."""
-        ask = self.ask
-        return Task(self.place, self.tag, number, wanted=lambda: self.ask is ask)
 
 
 @dataclass(frozen=True)
@@ -137,7 +86,7 @@ class _Coordinator:
         self._stop_event = stop
         self._watch = watch
         self._new_tags = iter(enumerate(tags))
-        self._open: dict[int, _Walker] = {}
+        self._open: dict[int, Walker] = {}
         self._finished: dict[int, tuple[Population, int]] = {}
         self._to_deliver = len(tags)
         self._delivered = 0
@@ -174,21 +123,19 @@ class _Coordinator:
 
     def _next_task(self) -> Task | None:
         for walker in self._open.values():
-            number = next(walker.to_send, None)
-            if number is not None:
-                return walker.task(number)
+            task = walker.next_task()
+            if task is not None:
+                return task
         return self._open_tag() if self._held < HELD_BYTES else None
 
     def _open_tag(self) -> Task | None:
         place, tag = next(self._new_tags, (-1, ""))
         if place < 0:
             return None
-        walk = walk_pages(self._connection.passes, verify=self._connection.verify)
-        ask = next(walk)
-        walker = _Walker(tag, place, walk, ask, iter(ask.numbers), time.monotonic(), datetime.now(UTC))
+        walker = Walker(tag, place, walk_pages(self._connection.passes, verify=self._connection.verify))
         self._reserve(walker, self._usual_size)
         self._open[place] = walker
-        return walker.task(next(walker.to_send))
+        return walker.next_task()
 
     def _handle(self, event: Answer | _Taken) -> None:
         if self._stop_event.is_set():
@@ -199,108 +146,33 @@ class _Coordinator:
         walker = self._open[event.task.place]
         self._flying -= 1
         walker.flying -= 1
-        walker.requests += event.tries
-        walker.retries += max(0, event.tries - 1)
+        walker.count(event)
         if event.task.wanted():
-            if isinstance(event.result, AccessRefused) or not isinstance(event.result, Page | RequestError):
-                raise event.result
-            self._advance(walker, event)
-        if walker.ended is not None and not walker.flying:
-            self._finish(walker, *walker.ended)
+            self._deliver(walker, event)
+        if walker.ended and not walker.flying:
+            self._finish(walker)
 
-    def _advance(self, walker: _Walker, answer: Answer) -> None:
-        """Feed an answer to its walk, and note what the walk wants next or how it ended."""
-        try:
-            ask = self._feed(walker, answer)
-        except StopIteration as proof:
-            pages: tuple[Page, ...] = proof.value
-            _end(walker, "complete", f"all {walker.rows} rows on {_counted(len(pages), 'page')}", pages)
-        except (PopulationError, RequestError) as exc:
-            _end(walker, *_verdict(exc, answer))
-        else:
-            if ask is not None:
-                self._begin(walker, ask)
+    def _deliver(self, walker: Walker, answer: Answer) -> None:
+        number, result = answer.task.number, answer.result
+        if isinstance(result, AccessRefused) or not isinstance(result, Page | RequestError):
+            raise result
+        if isinstance(result, Page):
+            walker.note(number, result)
+            if number == 1:
+                self._usual_size = (self._usual_size + walker.expected_bytes) // 2
+                self._reserve(walker, walker.expected_bytes)
+            if self._watch is not None:
+                self._watch(walker.tag, walker.pages, walker.expected_pages)
+        walker.advance(answer)
 
-    def _feed(self, walker: _Walker, answer: Answer) -> Ask | None:
-        page = answer.result
-        if isinstance(page, BaseException):
-            return walker.walk.throw(page)
-        self._note(walker, answer.task.number, page)
-        try:
-            walker.ask.accept(answer.task.number, page)
-        except PopulationError as doubt:
-            return walker.walk.throw(doubt)
-        if len(walker.arrived) < len(walker.ask.numbers):
-            return None
-        return walker.walk.send([walker.arrived[number] for number in walker.ask.numbers])
-
-    def _note(self, walker: _Walker, number: int, page: Page) -> None:
-        walker.arrived[number] = page
-        walker.declared = page.total
-        walker.rows += page.row_count
-        walker.pages += 1
-        if number == 1:
-            known = len(page.rows_json) * _pages_expected(page)
-            self._usual_size = (self._usual_size + known) // 2
-            self._reserve(walker, known)
-        if self._watch is not None:
-            pages = _pages_expected(page) if number == 1 else len(walker.ask.numbers) + 1
-            self._watch(walker.tag, walker.pages, pages)
-
-    def _reserve(self, walker: _Walker, size: int) -> None:
+    def _reserve(self, walker: Walker, size: int) -> None:
         """Count the bodies a tag will need from the start, as soon as its first page tells, not as they arrive."""
         self._held += size + _TAG_OVERHEAD - walker.held
         walker.held = size + _TAG_OVERHEAD
 
-    def _begin(self, walker: _Walker, ask: Ask) -> None:
-        walker.ask, walker.to_send, walker.arrived = ask, iter(ask.numbers), {}
-        if ask.numbers[0] == 1:  # another pass: what was read is given up
-            walker.rows, walker.pages, walker.declared = 0, 0, None
-            walker.pass_began = datetime.now(UTC)
-
-    def _finish(self, walker: _Walker, verdict: str, reason: str, pages: tuple[Page, ...]) -> None:
+    def _finish(self, walker: Walker) -> None:
         del self._open[walker.place]
-        population = Population(
-            tag=walker.tag,
-            verdict=verdict,
-            reason=reason,
-            pages=pages,
-            extracted_at=walker.pass_began,
-            rows_declared=walker.declared,
-            rows_received=walker.rows,
-            pages_read=walker.pages,
-            requests=walker.requests,
-            retries=walker.retries,
-            seconds=time.monotonic() - walker.began,
-        )
-        self._finished[walker.place] = (population, walker.held)
+        self._finished[walker.place] = (walker.population(), walker.held)
         while self._delivered in self._finished:
             self.output.put(self._finished.pop(self._delivered))
             self._delivered += 1
-
-
-_NOTHING_MORE = Ask((), lambda _number, _page: None)
-
-
-def _end(walker: _Walker, verdict: str, reason: str, pages: tuple[Page, ...]) -> None:
-    """Note how the walk ended; tasks still waiting for a worker see that their pass is over."""
-    walker.ended = (verdict, reason, pages)
-    walker.ask, walker.to_send, walker.arrived = _NOTHING_MORE, iter(()), {}
-
-
-def _verdict(exc: PopulationError | RequestError, answer: Answer) -> tuple[str, str, tuple[Page, ...]]:
-    if isinstance(exc, PopulationMoved):
-        return "unstable", str(exc), ()
-    if isinstance(exc, PopulationError):
-        return "incomplete", str(exc), ()
-    if isinstance(exc, UnknownTag):
-        return "unknown", str(exc), ()
-    return "failed", f"page {answer.task.number}: {exc} ({_counted(answer.tries, 'request')})", ()
-
-
-def _pages_expected(first: Page) -> int:
-    return -(-first.total // first.row_count) if first.row_count else 1
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

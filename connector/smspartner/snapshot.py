@@ -12,9 +12,9 @@ from smspartner_schemas.arrow import empty_table
 from smspartner_schemas.contract import QUARANTINE, STATUSES
 
 from smspartner.errors import CountMismatch
-from smspartner.extract import Population
 from smspartner.phone_privacy import PhonePrivacy
 from smspartner.transform import Stamp, TypedRows, type_rows
+from smspartner.walker import Population
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from smspartner.client import Client
 from smspartner.errors import AccessRefused, Interrupted
-from smspartner.extract import HELD_BYTES, Population, extract
+from smspartner.extract import HELD_BYTES, extract
+from smspartner.walker import Population
 from smspartner_pipelines.sandbox import Campaign, Fault
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from smspartner.errors import CountMismatch
-from smspartner.extract import Population
 from smspartner.pages import read_page
 from smspartner.phone_privacy import PhonePrivacy
 from smspartner.snapshot import Snapshot, new_run_id, take_snapshot
+from smspartner.walker import Population
 
 READ_AT = datetime(2026, 11, 23, 18, tzinfo=UTC)
 RUN = "20261123T180000Z-ab12cd34"

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from smspartner.connection import Connection
-from smspartner.extract import Population
 from smspartner.load.destinations import LoadedTag
 from smspartner.pages import read_page
 from smspartner.phone_privacy import PhonePrivacy
 from smspartner.redaction import Secret
 from smspartner.snapshot import Snapshot, take_snapshot
+from smspartner.walker import Population
 from smspartner_pipelines.settings import RunSettings
 
 RUN_ID = "20261123T180000Z-ab12cd34"
