@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from smspartner import vendor
+from smspartner import facts, vendor
 from smspartner.errors import (
     AccessRefused,
     RateLimited,
@@ -50,6 +50,11 @@ class Page:
     rows_json: bytes
     documented: pa.StructArray | None
     unknown_fields: tuple[str, ...] = ()
+
+    @property
+    def page_count(self) -> int:
+        """How many pages of this one's size the declared total takes; one where there are no rows."""
+        return -(-self.total // self.row_count) if self.row_count else 1
 
     def without_columns(self) -> Page:
         """Return the page with its raw rows only, which take half the memory."""
@@ -127,10 +132,9 @@ def _unreadable(body: bytes) -> UnreadableBody:
 
 def _truth(envelope: dict[str, msgspec.Raw]) -> bool:
     value = read_value(envelope.get("success"))
-    if isinstance(value, bool | int | str):
-        word = vendor.STOP_WORDS.get(str(value).strip().lower())
-        if word is not None:
-            return word
+    truth, _ = facts.read_stop_sms(value)  # the vendor's one way of saying yes and no
+    if value is not None and isinstance(truth, bool):
+        return truth
     raise UnreadableBody("the body's `success` is missing or neither true nor false")
 
 

@@ -58,7 +58,7 @@ def _one_pass() -> Walk:
     (first,) = yield Ask([1], _check_first)
     if first.row_count == first.total:
         return (first,)
-    last = -(-first.total // first.row_count)
+    last = first.page_count
     seen = {first.rows_json: 1}
 
     def accept(number: int, page: Page) -> None:

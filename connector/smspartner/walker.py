@@ -81,7 +81,7 @@ class Walker:
         self._rows += page.row_count
         self.pages += 1
         if number == 1:
-            self.expected_pages = -(-page.total // page.row_count) if page.row_count else 1
+            self.expected_pages = page.page_count
             self.expected_bytes = len(page.rows_json) * self.expected_pages
 
     def advance(self, answer: Answer) -> None:

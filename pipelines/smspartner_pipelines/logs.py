@@ -9,9 +9,6 @@ from datetime import UTC, datetime
 
 from smspartner.redaction import REDACT
 
-LEVELS = ("debug", "info", "warning", "error")
-FORMATS = ("text", "json")
-
 
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:

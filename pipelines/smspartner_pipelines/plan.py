@@ -53,8 +53,7 @@ def _plan(tag: str, client: Client, policy: RetryPolicy) -> TagPlan:
         raise
     except RequestError as exc:
         return TagPlan(tag, pages=1, trouble=str(exc), known=isinstance(exc, UnknownTag))
-    pages = -(-first.total // first.row_count) if first.row_count else 1
-    return TagPlan(tag, first.total, pages)
+    return TagPlan(tag, first.total, first.page_count)
 
 
 _count_nothing: Callable[[], None] = lambda: None  # noqa: E731

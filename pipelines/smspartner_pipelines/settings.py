@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from smspartner.connection import Connection
 from smspartner.errors import SettingsError
+from smspartner.load.destinations import CsvDialect
 from smspartner.phone_privacy import PhonePrivacy
 
 Refresh = Literal["auto", "all"]
 Validate = Literal["gx", "contract"]
-CsvDialect = Literal["rfc4180", "excel"]
 
 _DURATION_UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
 
