@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from http import HTTPStatus
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from smspartner import facts, vendor
+from smspartner import drift, facts, vendor
 from smspartner.errors import (
     AccessRefused,
     RateLimited,
@@ -30,7 +31,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _REDIRECTS = range(300, 400)
 _RETRYABLE_STATUS = frozenset({408, 425, 429, *range(500, 600)})
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_ENVELOPE_KEYS = frozenset({"success", "code", "currentPage", "total", *vendor.LIST_KEYS})
+_TYPE_BY_FIRST_BYTE = {b'"': "string", b"t": "boolean", b"f": "boolean", b"n": "null", b"[": "array", b"{": "object"}
 _LONGEST_MESSAGE = 200
 _MOST_DIGITS = 15
 """Of a count that can be meant: beyond, it is no count of rows, and too large for what counts them."""
@@ -41,7 +42,8 @@ class Page:
     """One page as the API sent it.
 
     `rows_json` is the JSON of its row list; `documented` holds the rows as an Arrow struct array of the documented
-    shape, or None where any of them has another shape, which is then read row by row.
+    shape, or None where any of them has another shape, which is then read row by row. `drift` names what the
+    documentation does not show of the envelope.
     """
 
     number: int
@@ -49,7 +51,7 @@ class Page:
     row_count: int
     rows_json: bytes
     documented: pa.StructArray | None
-    unknown_fields: tuple[str, ...] = ()
+    drift: tuple[str, ...] = ()
 
     @property
     def page_count(self) -> int:
@@ -87,8 +89,17 @@ def read_page(body: bytes, http_status: int = 200, retry_after: float | None = N
         row_count=len(split_rows(rows_json)) if documented is None else len(documented),
         rows_json=rows_json,
         documented=documented,
-        unknown_fields=tuple(sorted(hide_numbers(name)[:40] for name in envelope.keys() - _ENVELOPE_KEYS)),
+        drift=tuple(sorted(_envelope_drift(envelope))),
     )
+
+
+def _envelope_drift(envelope: dict[str, msgspec.Raw]) -> Iterator[str]:
+    for name, raw in envelope.items():
+        kind = _TYPE_BY_FIRST_BYTE.get(bytes(memoryview(raw)[:1]), "number")
+        if name not in vendor.ENVELOPE_TYPES:
+            yield drift.envelope_field(name)
+        elif kind != vendor.ENVELOPE_TYPES[name]:
+            yield drift.envelope_field(name, kind)
 
 
 def read_envelope(body: bytes, http_status: int, retry_after: float | None = None) -> dict[str, msgspec.Raw]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
 import pyarrow as pa
 from pyarrow import json as arrow_json
 
-from smspartner import facts, vendor
+from smspartner import drift, facts, vendor
 from smspartner.errors import UnreadableBody
-from smspartner.redaction import hide_numbers
 
 _DOCUMENTED_ROW = pa.struct(
     [
@@ -68,7 +68,8 @@ def split_rows(rows_json: bytes) -> list[bytes]:
 class RowFacts:
     """The facts of rows, one list each; None where there is none or it can't be believed.
 
-    `reasons` gives, by place in the lists, every reason not to believe a row; `unknown_fields` counts rows by field.
+    `reasons` gives, by place in the lists, every reason not to believe a row; `drift` counts, by what it is, the rows
+    that hold something the documentation does not show.
     """
 
     phone_number: list[str | None] = field(default_factory=list)
@@ -76,7 +77,7 @@ class RowFacts:
     stop_sms: list[bool | None] = field(default_factory=list)
     status_at: list[int | None] = field(default_factory=list)
     reasons: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    unknown_fields: Counter[str] = field(default_factory=Counter)
+    drift: Counter[str] = field(default_factory=Counter)
 
 
 def read_rows(raw_rows: list[bytes]) -> RowFacts:
@@ -102,8 +103,7 @@ def _read_row(row: dict[str, object], place: int, read: RowFacts) -> None:
     if vendor.ERROR_ROW_KEYS & row.keys() and _is_error(row):
         _append(read, place, _nothing_but(facts.ROW_ERROR))
         return
-    for name in row.keys() - vendor.ROW_KEYS - vendor.ERROR_ROW_KEYS:
-        read.unknown_fields[hide_numbers(name)[:40]] += 1
+    read.drift.update(_row_drift(row))
     found = (
         facts.read_phone_number(row.get("phoneNumber")),
         _either(row, vendor.STATUS_KEYS, facts.read_status),
@@ -111,6 +111,21 @@ def _read_row(row: dict[str, object], place: int, read: RowFacts) -> None:
         facts.read_date(row.get("date")),
     )
     _append(read, place, found)
+
+
+def _row_drift(row: dict[str, object]) -> Iterator[str]:
+    """Name what the documentation does not show of such a row."""
+    for name, value in row.items():
+        if name not in vendor.ROW_KEYS | vendor.ERROR_ROW_KEYS:
+            yield drift.unknown_field(name)
+        elif value is not None and drift.json_type(value) != vendor.ROW_TYPES.get(name, drift.json_type(value)):
+            yield drift.retyped_field(name, drift.json_type(value))
+    if all(row.get(name) is None for name in vendor.STOP_KEYS):
+        yield drift.STOP_MISSING
+    for name in vendor.STATUS_KEYS:
+        value = row.get(name)
+        if isinstance(value, str) and facts.read_status(value)[1] is not None:
+            yield drift.unknown_word(value)
 
 
 def _is_error(row: dict[str, object]) -> bool:

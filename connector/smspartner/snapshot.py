@@ -11,6 +11,7 @@ import pyarrow as pa
 from smspartner_schemas.arrow import empty_table
 from smspartner_schemas.contract import QUARANTINE, STATUSES
 
+from smspartner.drift import bounded
 from smspartner.errors import CountMismatch
 from smspartner.phone_privacy import PhonePrivacy
 from smspartner.transform import Stamp, TypedRows, type_rows
@@ -107,7 +108,6 @@ def take_snapshot(population: Population, run_id: str, privacy: PhonePrivacy) ->
     if not facts.complete:
         return facts
     typed = type_rows(population.pages, Stamp(population.tag, run_id, population.extracted_at), privacy)
-    drift = tuple(sorted(typed.drift.items()))
-    snapshot = replace(facts, typed=typed, table=typed.table, quarantine=typed.quarantine(), drift=drift)
+    snapshot = replace(facts, typed=typed, table=typed.table, quarantine=typed.quarantine(), drift=bounded(typed.drift))
     snapshot.check_books()
     return snapshot

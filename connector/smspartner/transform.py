@@ -17,11 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from smspartner_schemas.arrow import arrow_schema, empty_table
-from smspartner_schemas.contract import QUARANTINE, STATUSES
+from smspartner_schemas.contract import DELIVERED, QUARANTINE, STATUSES
 from smspartner_schemas.rules import broken_rules, row_rules
 
 from smspartner import facts
 from smspartner.country import countries
+from smspartner.drift import DATE_MISSING, STOP_MISSING, unknown_word
 from smspartner.pages import Page
 from smspartner.phone_privacy import PhonePrivacy
 from smspartner.rows import read_rows
@@ -107,7 +108,9 @@ def type_rows(pages: tuple[Page, ...], stamp: Stamp, privacy: PhonePrivacy) -> T
     if columns.reasons:
         places = np.delete(places, list(columns.reasons))
         table = table.take(pa.array(places))
-    drift = columns.drift + Counter(f"envelope field {name}" for page in pages for name in page.unknown_fields)
+    undated = pc.and_(pc.equal(table["status"], DELIVERED), pc.is_null(table["status_at"]))
+    drift = columns.drift + Counter({DATE_MISSING: pc.sum(undated).as_py() or 0})
+    drift.update(name for page in pages for name in page.drift)
     kept = tuple(page.without_columns() for page in pages)  # the raw rows alone, for what may yet be doubted
     typed = TypedRows(stamp, kept, privacy, table.cast(schema), places, columns.reasons, drift)
     return typed.doubting(broken(typed.table, privacy))
@@ -200,7 +203,7 @@ def _tolerant(raw_rows: list[bytes]) -> _Columns:
         stop_sms=pa.array(read.stop_sms, pa.bool_()),
         status_at=pa.array(read.status_at, _TIMESTAMP),
         reasons=read.reasons,
-        drift=Counter({f"row field {name}": rows for name, rows in read.unknown_fields.items()}),
+        drift=read.drift,
     )
 
 
@@ -222,11 +225,13 @@ def _documented(rows: pa.StructArray) -> _Columns:
         stop_sms=stop.fill_null(False),
         status_at=_settle(date, status_at, in_range, facts.read_date, doubts),
         reasons={},
-        drift=Counter(),
+        drift=Counter({STOP_MISSING: stop.null_count}) if stop.null_count else Counter(),
     )
     for reason, places in doubts:
         for place in places.tolist():
             columns.reasons[place] = (*columns.reasons.get(place, ()), reason)
+        if reason == facts.STATUS_UNKNOWN:
+            columns.drift.update(map(unknown_word, status.take(pa.array(places)).to_pylist()))
     return columns
 
 

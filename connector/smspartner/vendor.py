@@ -38,6 +38,23 @@ ROW_KEYS = frozenset({"phoneNumber", "date", *STATUS_KEYS, *STOP_KEYS})
 ERROR_ROW_KEYS = frozenset({"success", "code"})
 """Sibling endpoints put an error of one message into its row."""
 
+ROW_TYPES = {
+    "phoneNumber": "string",
+    "status": "string",
+    "statut": "string",
+    "stopSMS": "boolean",
+    "stopSms": "string",
+    "date": "string",
+}
+ENVELOPE_TYPES = {
+    "success": "boolean",
+    "code": "number",
+    "currentPage": "number",
+    "total": "number",
+    **dict.fromkeys(LIST_KEYS, "array"),
+}
+"""The documented JSON type of each field; others are read where they can be, and reported as drift."""
+
 STATUS_WORDS = {
     "delivered": "delivered",
     "not delivered": "not_delivered",

@@ -21,6 +21,8 @@ from smspartner_pipelines.settings import RunSettings
 
 _PACKAGES = ("smspartner-connector", "great-expectations", "pandas", "pyarrow", "requests", "tenacity")
 _TOTALS = ("rows_received", "rows_loaded", "rows_quarantined", "requests", "retries")
+_MOST_DRIFT_LINES = 10
+_MOST_DRIFT_TAGS = 3
 _STYLES = {"complete": "green", "skipped": "dim", "unknown": "yellow"}
 
 
@@ -111,11 +113,7 @@ def _summary_row(row: TagRun) -> tuple[str, ...]:
 
 
 def _closing_lines(outcome: RunOutcome) -> list[str]:
-    lines = []
-    for tag, drift in outcome.drift.items():
-        seen = ", ".join(f"{name} ({count})" for name, count in drift.items())
-        lines.append(f"note: tag {tag} came with what the API's documentation does not show: {seen}")
-    lines += _failures(outcome)
+    lines = [*_drift_lines(outcome), *_failures(outcome)]
     if outcome.not_reached:
         lines.append(f"{len(outcome.not_reached)} of {len(outcome.asked)} tags were not reached")
     loaded, doubted = outcome.total("rows_loaded"), outcome.total("rows_quarantined")
@@ -126,6 +124,26 @@ def _closing_lines(outcome: RunOutcome) -> list[str]:
     if outcome.exit_code is not ExitCode.OK:
         lines.append(f"exit code {int(outcome.exit_code)}: {_why(outcome)}")
     return [REDACT(line) for line in lines]
+
+
+def _drift_lines(outcome: RunOutcome) -> list[str]:
+    """Tell each kind of drift once, however many tags it is in: it is the API that changed, not a tag."""
+    tags_by_kind: dict[str, dict[str, int]] = {}
+    for tag, drift in outcome.drift.items():
+        for kind, count in drift.items():
+            tags_by_kind.setdefault(kind, {})[tag] = count
+    commonest = sorted(tags_by_kind.items(), key=lambda item: -sum(item[1].values()))
+    lines = [f"note: drift, not in the API's documentation: {kind} ({_where(tags)})" for kind, tags in commonest]
+    if len(lines) > _MOST_DRIFT_LINES:
+        more = len(lines) - _MOST_DRIFT_LINES
+        lines[_MOST_DRIFT_LINES:] = [f"note: {more} further kinds of drift are in the run report"]
+    return lines
+
+
+def _where(tags: dict[str, int]) -> str:
+    if len(tags) > _MOST_DRIFT_TAGS:
+        return f"{sum(tags.values()):,} times in {len(tags):,} tags"
+    return ", ".join(f"{tag}: {count:,}" for tag, count in tags.items())
 
 
 def error_lines(outcome: RunOutcome) -> list[str]:

@@ -58,6 +58,7 @@ class Table:
 
 
 STATUS_WORDS = ("delivered", "not_delivered", "waiting", "ko")
+DELIVERED = "delivered"
 WAITING = "waiting"
 VERDICT_MEANINGS = {
     "complete": "every page answered as itself, all declared the same total, and that many rows were received; loaded",

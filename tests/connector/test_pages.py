@@ -46,7 +46,7 @@ def refusal(code: object, message: str = "Désolé") -> bytes:
 
 def facts(page: Page) -> tuple[int, int, int, bool, tuple[str, ...]]:
     """What a page says of itself."""
-    return page.number, page.total, page.row_count, page.documented is not None, page.unknown_fields
+    return page.number, page.total, page.row_count, page.documented is not None, page.drift
 
 
 def test_documented_example() -> None:
@@ -72,22 +72,25 @@ def test_documented_error() -> None:
         (body(), (1, 1, 1, True, ())),
         (b"\xef\xbb\xbf" + body(), (1, 1, 1, True, ())),
         (b" \r\n" + body() + b"\n\n", (1, 1, 1, True, ())),
-        (body(total="1", currentPage=" 1 ", code="200"), (1, 1, 1, True, ())),
-        (body(total="0" * 14 + "1"), (1, 1, 1, True, ())),
-        (body(success="true"), (1, 1, 1, True, ())),
-        (body(success=1), (1, 1, 1, True, ())),
-        (body(success="1"), (1, 1, 1, True, ())),
+        (
+            body(total="1", currentPage=" 1 ", code="200"),
+            (1, 1, 1, True, tuple(f"envelope field {name} as string" for name in ("code", "currentPage", "total"))),
+        ),
+        (body(total="0" * 14 + "1"), (1, 1, 1, True, ("envelope field total as string",))),
+        (body(success="true"), (1, 1, 1, True, ("envelope field success as string",))),
+        (body(success=1), (1, 1, 1, True, ("envelope field success as number",))),
+        (body(success="1"), (1, 1, 1, True, ("envelope field success as string",))),
         (body(code=...), (1, 1, 1, True, ())),
         (body(total=10**15 - 1), (1, 10**15 - 1, 1, True, ())),
         (body(**{LIST: []}, total=0), (1, 0, 0, True, ())),
         (body(**{LIST: ..., "StatutResponseList": [ROW]}), (1, 1, 1, True, ())),
-        (body(**{LIST: {"0": ROW, "1": ROW}}), (1, 1, 2, False, ())),
-        (body(**{LIST: {}}), (1, 1, 0, False, ())),
+        (body(**{LIST: {"0": ROW, "1": ROW}}), (1, 1, 2, False, (f"envelope field {LIST} as object",))),
+        (body(**{LIST: {}}), (1, 1, 0, False, (f"envelope field {LIST} as object",))),
         (body(**{LIST: [None, "x", 1]}), (1, 1, 3, False, ())),
-        (body(perPage=1000, limit=2), (1, 1, 1, True, ("limit", "perPage"))),
+        (body(perPage=1000, limit=2), (1, 1, 1, True, ("envelope field limit", "envelope field perPage"))),
         (body()[:-1] + b', "total": 5}', (1, 5, 1, True, ())),  # of a key given twice the last counts, as in PHP
         (body(currentPage=0), (0, 1, 1, True, ())),  # whether it is the page asked for is the walk's question
-        (raw("a", '"\\u0000"'), (1, 1, 1, True, ("a",))),
+        (raw("a", '"\\u0000"'), (1, 1, 1, True, ("envelope field a",))),
     ],
 )
 def test_pages(given_body: bytes, expected: object) -> None:

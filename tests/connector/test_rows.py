@@ -25,10 +25,10 @@ def fact(  # noqa: PLR0917
     stop: bool | None = False,  # noqa: FBT001, FBT002
     date: int | None = MOMENT,
     reasons: tuple[str, ...] = (),
-    unknown: tuple[str, ...] = (),
+    drift: tuple[str, ...] = (),
 ) -> RowFacts:
     """The facts of one row."""
-    return RowFacts([number], [status], [stop], [date], {0: reasons} if reasons else {}, Counter(unknown))
+    return RowFacts([number], [status], [stop], [date], {0: reasons} if reasons else {}, Counter(drift))
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,14 @@ def test_no_list(rows_json: str) -> None:
     [
         (ROW, fact()),
         ({**ROW, "stopSMS": True}, fact(stop=True)),
-        ({"phoneNumber": 33612345678, "statut": "DELIVERED", "stopSms": "1", "date": 1517989111}, fact(stop=True)),
-        ({"phoneNumber": "0612345678", "status": " waiting ", "date": ""}, fact(status="waiting", date=None)),
+        (
+            {"phoneNumber": 33612345678, "statut": "DELIVERED", "stopSms": "1", "date": 1517989111},
+            fact(stop=True, drift=("row field phoneNumber as number", "row field date as number")),
+        ),
+        (
+            {"phoneNumber": "0612345678", "status": " waiting ", "date": ""},
+            fact(status="waiting", date=None, drift=("row without stopSMS",)),
+        ),
         ({**ROW, "statut": "delivered"}, fact()),
         ({**ROW, "statut": None, "stopSms": None}, fact()),
         ({**ROW, "status": None, "statut": "ko"}, fact(status="ko")),
@@ -122,14 +128,15 @@ def test_no_list(rows_json: str) -> None:
         ({**ROW, "success": True, "code": 200}, fact()),
         ({**ROW, "success": "1", "code": "200"}, fact()),
         ({**ROW, "success": None, "code": None}, fact()),
-        ({**ROW, "operator": "SFR", "id": 7}, fact(unknown=("operator", "id"))),
-        ({**ROW, "x" * 1000: 1}, fact(unknown=("x" * 40,))),
-        ({}, fact(None, None, False, None, ("phone_number_missing", "status_missing"))),
+        ({**ROW, "operator": "SFR", "id": 7}, fact(drift=("row field operator", "row field id"))),
+        ({**ROW, "x" * 1000: 1}, fact(drift=("row field " + "x" * 40,))),
+        ({}, fact(None, None, False, None, ("phone_number_missing", "status_missing"), ("row without stopSMS",))),
         (
             {"phoneNumber": "n/a", "status": "?", "stopSMS": "?", "date": "?"},
             fact(
                 *(None, None, None, None),
                 ("phone_number_unreadable", "status_unknown", "stop_sms_unreadable", "date_unreadable"),
+                ("row field stopSMS as string", "status word '?'"),
             ),
         ),
         ({**ROW, "date": "1517989111000"}, fact(date=None, reasons=("date_out_of_range",))),
@@ -168,7 +175,7 @@ def test_rows_keep_their_places() -> None:
         stop_sms=[False, None, False],
         status_at=[MOMENT, None, MOMENT],
         reasons={1: ("entry_not_object",), 2: ("status_unknown",)},
-        unknown_fields=Counter({"extra": 1}),
+        drift=Counter(["row field extra", "status word '?'"]),
     )
     assert expected == read_rows(rows)
 

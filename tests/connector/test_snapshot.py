@@ -64,7 +64,7 @@ def counts(taken: Snapshot) -> tuple[object, ...]:
 
 def test_complete() -> None:
     """A complete population becomes rows and quarantine, with all facts of its reading and its drift."""
-    drift = (("envelope field limit", 1),)
+    drift = (("delivered row without date", 1), ("envelope field limit", 1), ("row without stopSMS", 2))
     assert ("t", "complete", "in words", 1, 1, READ_AT, 2, 2, 1, 2, 1, 0.5, drift) == counts(snapshot())
     assert snapshot().complete
 

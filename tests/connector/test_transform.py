@@ -111,13 +111,13 @@ def test_documented_and_other_pages_together() -> None:
         ],
         [0, 3, 4, 5],
         {1: ("phone_number_unreadable", "status_unknown", "date_unreadable"), 2: ("entry_not_object",)},
-        Counter({"row field operator": 1}),
+        Counter(["row field operator", "status word '?'"]),
     ) == everything(result)
 
 
 def test_drift_of_envelopes() -> None:
     """Unknown fields of envelopes are counted by page."""
-    pages = tuple(replace(page([ROW], number), unknown_fields=("perPage",)) for number in (1, 2))
+    pages = tuple(replace(page([ROW], number), drift=("envelope field perPage",)) for number in (1, 2))
     assert Counter({"envelope field perPage": 2}) == type_rows(pages, STAMP, PLAIN).drift
 
 
@@ -174,7 +174,7 @@ def test_doubting_later() -> None:
         ],
         [0],
         {1: ("status_unknown",), 2: ("my_rule", "another"), 3: ("my_rule",)},
-        Counter(),
+        Counter(["status word '?'"]),
     ) == everything(later)
     assert result.doubting({}) is result
     assert [result.table.num_rows, result.quarantine().num_rows] == [3, 1]

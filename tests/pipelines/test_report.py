@@ -94,7 +94,7 @@ def test_summary(snapshot: Any) -> None:
         "t[1] complete 3 33.3 % 1 1",
         "gone unknown code 4",
         "done skipped settled",
-        "note: tag t[1] came with what the API's documentation does not show: row field operator (3)",
+        "note: drift, not in the API's documentation: row field operator (t[1]: 3)",
         "error: bad: disk full",
         "1 of 4 tags were not reached",
         f"run {RUN_ID}: 3 rows loaded into data, 1 in quarantine",

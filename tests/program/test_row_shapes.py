@@ -194,17 +194,55 @@ def test_list_as_object_with_doubtful_rows(start_sandbox, command, rows):
     assert (4, [typed()], quarantined) == (ended.returncode, *found)
 
 
-def test_unknown_fields_are_reported_as_drift(start_sandbox, report, command):
-    """Fields the documentation does not show are counted in the report and told in the summary; the tag is complete."""
-    faults = [Fault("extra_field"), Fault("extra_envelope_field")]
-    sandbox = start_sandbox([Campaign.of_rows("promo", [ROW, ROW, ROW])], faults=faults, page_size=2)
-    ended, found = report(sandbox, "promo", "--to", "data")
-    assert (ended, found["drift"]) == (0, {"promo": {"envelope field perPage": 2, "row field operator": 3}})
-    told = command(sandbox, "run", "promo", "--to", "rows.csv").stderr
-    assert (
-        "note: tag promo came with what the API's documentation does not show: "
-        "envelope field perPage (2), row field operator (3)\n"
-    ) in told
+DRIFT = {
+    "unknown fields": (
+        [Fault("extra_field"), Fault("extra_envelope_field")],
+        {"envelope field perPage": 2, "row field operator": 3},
+    ),
+    "changed types": (
+        [Fault("epoch_number"), Fault("total_string")],
+        {"envelope field total as string": 2, "row field date as number": 3},
+    ),
+    "unknown status words": ([Fault("bad_status")], {"status word 'Teleported'": 2}),
+}
+
+
+@pytest.mark.parametrize("case", DRIFT.values(), ids=DRIFT.keys())
+def test_drift(start_sandbox, report, command, case):
+    """What the documentation does not show is counted by tag in the report, and told once in the summary."""
+    faults, expected = case
+    campaigns = [Campaign.of_rows(tag, [ROW, ROW, ROW]) for tag in ("promo", "other")]
+    sandbox = start_sandbox(campaigns, faults=faults, page_size=2)
+    _, found = report(sandbox, "promo", "other", "--to", "data")
+    assert found["drift"] == {"promo": expected, "other": expected}
+    told = command(sandbox, "run", "promo", "other", "--to", "rows.csv").stderr.splitlines()
+    lines = [
+        f"note: drift, not in the API's documentation: {kind} (promo: {n}, other: {n})" for kind, n in expected.items()
+    ]
+    assert sorted(lines) == sorted(line for line in told if line.startswith("note: "))
+
+
+def test_drift_of_many_tags_is_told_once(start_sandbox, command):
+    """A change of the API that is in every tag takes one line of the summary, however many tags there are."""
+    tags = [f"tag-{number}" for number in range(5)]
+    sandbox = start_sandbox([Campaign.of_rows(tag, [ROW, ROW]) for tag in tags], faults=[Fault("extra_field")])
+    told = command(sandbox, "run", *tags, "--to", "rows.csv").stderr.splitlines()
+    assert [line for line in told if line.startswith("note: ")] == [
+        "note: drift, not in the API's documentation: row field operator (10 times in 5 tags)"
+    ]
+
+
+def test_renamed_field_shows_as_drift(start_sandbox, report):
+    """A field that the vendor renames is reported as unknown and as missing, before its column quietly turns empty."""
+    renamed = [{"phoneNumber": "+33639980001", "status": "Delivered", "optOut": True, "deliveredAt": "1517989111"}]
+    ended, found = report(start_sandbox([Campaign.of_rows("promo", renamed)]), "promo", "--to", "data")
+    drift = {
+        "delivered row without date": 1,
+        "row field deliveredAt": 1,
+        "row field optOut": 1,
+        "row without stopSMS": 1,
+    }
+    assert (ended, found["drift"]) == (0, {"promo": drift})
 
 
 def test_both_validations_load_the_same(start_sandbox, command, rows):
