@@ -219,7 +219,7 @@ def _tag_frame(table: pa.Table) -> pd.DataFrame:
 
 def _made_up(phone_form: PhoneForm) -> pa.Table:
     """Return a few rows that meet the contract; the numbers are from the range kept for fiction."""
-    phone = {"plain": "+3363998000{}", "masked": "+33*******0{}", "hashed": "{}" * 64}[phone_form]
+    phone = {"plain": "+3363998000{}", "masked": "+33*******0{}", "hashed": "0" * 8 + ":" + "{}" * 64}[phone_form]
     rows = [
         {
             "tag": "made-up",

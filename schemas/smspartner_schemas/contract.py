@@ -77,9 +77,9 @@ TAG_PATTERN = r"\S{1,20}"
 PHONE_PATTERNS: dict[PhoneForm, str] = {
     "plain": r"\+[1-9][0-9]{6,14}",
     "masked": r"\+[1-9][0-9]{0,2}\*+[0-9]{2}",
-    "hashed": r"[0-9a-f]{64}",
+    "hashed": r"[0-9a-f]{8}:[0-9a-f]{64}",
 }
-"""E.164; its calling code and last two digits; its HMAC-SHA256 in hexadecimal."""
+"""E.164; its calling code and last two digits; the id of a key and the number's HMAC-SHA256 under it."""
 
 EARLIEST_DATE = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST_DATE = datetime(2100, 1, 1, tzinfo=UTC)

@@ -17,7 +17,8 @@ from smspartner_schemas.contract import PHONE_PATTERNS
 
 KEY = Secret("0123456789abcdef")
 NUMBER = "+33612345678"
-HASH = hmac.new(b"0123456789abcdef", NUMBER.encode(), hashlib.sha256).hexdigest()
+KEY_ID = hmac.new(b"0123456789abcdef", b"key id", hashlib.sha256).hexdigest()[:8]
+HASH = f"{KEY_ID}:{hmac.new(b'0123456789abcdef', NUMBER.encode(), hashlib.sha256).hexdigest()}"
 PLAIN, MASKED, HASHED = PhonePrivacy(), PhonePrivacy("masked"), PhonePrivacy("hashed", KEY)
 
 
@@ -37,9 +38,31 @@ def test_masked(number: str, masked: str) -> None:
 
 
 def test_hashed() -> None:
-    """Hashed numbers are HMAC-SHA256 under the key, in hexadecimal, and differ with the key."""
+    """Hashed numbers are the key's id and HMAC-SHA256 under the key, in hexadecimal; both differ with the key."""
     assert HASHED.protect(NUMBER) == HASH
-    assert PhonePrivacy("hashed", Secret("another key of some length")).protect(NUMBER) != HASH
+    other = PhonePrivacy("hashed", Secret("another key of some length")).protect(NUMBER)
+    assert set(HASH.split(":")) & set(other.split(":")) == set()
+
+
+def test_labels() -> None:
+    """Tables whose numbers can be compared have one label; it tells the key's id and not the key."""
+    assert ("plain", "masked", f"hashed:{KEY_ID}") == (PLAIN.label, MASKED.label, HASHED.label)
+    assert PhonePrivacy("hashed", KEY, (Secret("a retired key of the past"),)).label == HASHED.label
+    assert PhonePrivacy("plain", KEY).label == "plain"
+
+
+def test_retired_keys_are_known_by_their_ids() -> None:
+    """Numbers hashed under a retired key can still be recognised, by the id that stands beside each hash."""
+    rotated = PhonePrivacy("hashed", Secret("another key of some length"), (KEY,))
+    assert rotated.hashes[KEY_ID](NUMBER) == HASH
+    assert rotated.protect(NUMBER) != HASH
+    assert set(rotated.hashes) == {KEY_ID, rotated.key_id}
+
+
+def test_the_hash_of_an_erasure_is_not_the_one_in_tables() -> None:
+    """Who has an old table of hashes can't look up in it whose erasure is recorded."""
+    assert HASHED.erasure_hash(NUMBER) not in HASH
+    assert HASHED.erasure_hash(NUMBER) == HASHED.erasure_hash(NUMBER, KEY_ID)
 
 
 def test_plain() -> None:
@@ -50,7 +73,10 @@ def test_plain() -> None:
     )
 
 
-@pytest.mark.parametrize("key", [None, Secret(""), Secret("fifteen letters")])
+@pytest.mark.parametrize(
+    "key",
+    [None, Secret(""), Secret("fifteen letters")],
+)
 def test_hashing_needs_a_key(key: Secret | None) -> None:
     """Hashing without a key of 16 characters is refused: short keys can be tried, like numbers."""
     with pytest.raises(SettingsError, match="set SMSPARTNER_PHONE_KEY to at least 16 random characters"):
@@ -59,7 +85,9 @@ def test_hashing_needs_a_key(key: Secret | None) -> None:
 
 def test_nothing_prints_the_key() -> None:
     """The setting prints without its key."""
-    assert repr(HASHED) == "PhonePrivacy(form='hashed', key=***)"
+    assert repr(HASHED) == "PhonePrivacy(form='hashed', key=***, retired=())"
+    assert HASHED.protect(NUMBER) == HASH
+    assert KEY.reveal() not in repr(vars(HASHED))
 
 
 @pytest.mark.parametrize("privacy", [MASKED, HASHED])
