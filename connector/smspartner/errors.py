@@ -18,6 +18,7 @@
     │   └── PopulationIncomplete pages repeat, are missing, or are short
     ├── NotComplete              a tag asked for as a frame is not complete
     ├── QuarantinedRows          rows asked for as a frame can't be believed
+    ├── RawRowMissing            a loaded row is doubted, but its JSON is not kept
     ├── CountMismatch            our own books do not balance: a bug, never data
     ├── ValidationBroken         an expectation could not be evaluated
     ├── DestinationError         a destination can't be written or read
@@ -142,6 +143,10 @@ class QuarantinedRows(SmsPartnerError):
             "allow_quarantined accepts that many"
         )
         self.rows = rows
+
+
+class RawRowMissing(SmsPartnerError):
+    """A row that is loaded already is doubted now, but the JSON it was read from is not kept."""
 
 
 class CountMismatch(SmsPartnerError):

@@ -78,6 +78,11 @@ def like_a_number(text: str) -> bool:
     return _LIKE_A_NUMBER.search(text) is not None
 
 
+def find_numbers(text: str) -> list[str]:
+    """List whatever in the text may be a phone number, as it is written."""
+    return _LIKE_A_NUMBER.findall(text)
+
+
 def hide_numbers(text: str) -> str:
     """Replace whatever in the text may be a phone number by `***`."""
     return _LIKE_A_NUMBER.sub(MASK, text)

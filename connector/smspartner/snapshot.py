@@ -12,9 +12,11 @@ from smspartner_schemas.arrow import empty_table
 from smspartner_schemas.contract import QUARANTINE, STATUSES
 
 from smspartner.drift import bounded
+from smspartner.erasure import NOBODY, ErasedNumbers
 from smspartner.errors import CountMismatch
 from smspartner.phone_privacy import PhonePrivacy
-from smspartner.transform import Stamp, TypedRows, type_rows
+from smspartner.transform import type_rows
+from smspartner.typed_rows import Stamp, TypedRows
 from smspartner.walker import Population
 
 
@@ -26,6 +28,8 @@ class Snapshot:
     empty unless the verdict is `complete`. `rows_declared` is the API's `total` (None where no page was read);
     `seconds` runs from the tag's first request to its last answer. `drift` counts, by name, what the API sent that
     the documentation does not show. `pages`, `requests` and `retries` count the last pass, all passes, and all passes.
+    `phone_numbers` names the form of the numbers (`PhonePrivacy.label`), `page_rows` is how many rows a full page has,
+    and `erased_places` are the places (from 0) of rows left out since their numbers were erased.
     """
 
     tag: str
@@ -41,14 +45,36 @@ class Snapshot:
     retries: int = 0
     seconds: float = 0.0
     drift: tuple[tuple[str, int], ...] = ()
+    phone_numbers: str = "plain"
+    page_rows: int = 0
+    erased_places: tuple[int, ...] = ()
     typed: TypedRows | None = field(default=None, repr=False, compare=False)
 
     def doubting(self, rows: Mapping[int, tuple[str, ...]]) -> Snapshot:
-        """Return the snapshot with rows of `table` (by index, with reasons) moved to quarantine."""
-        if self.typed is None or not rows:
-            return self
-        typed = self.typed.doubting(rows)
-        return replace(self, typed=typed, table=typed.table, quarantine=typed.quarantine())
+        """Return the snapshot with rows of `table` (by index, with reasons) moved to quarantine.
+
+        Raises:
+            RawRowMissing: one of them was loaded before, and its JSON is not kept.
+        """
+        return self if self.typed is None or not rows else self.holding(self.typed.doubting(rows))
+
+    def holding(self, typed: TypedRows) -> Snapshot:
+        """Return the snapshot with these rows, its books balanced.
+
+        Raises:
+            CountMismatch: rows are lost or made up, which would be a bug.
+            RawRowMissing: a doubted row was loaded before, and its JSON is not kept.
+        """
+        held = replace(
+            self,
+            typed=typed,
+            table=typed.table,
+            quarantine=typed.quarantine(),
+            drift=bounded(typed.drift),
+            erased_places=typed.erased,
+        )
+        held.check_books()
+        return held
 
     def refused(self, verdict: str, reason: str) -> Snapshot:
         """Return the snapshot with another verdict than `complete`, and therefore without rows."""
@@ -58,6 +84,7 @@ class Snapshot:
             reason=reason,
             table=empty_table(STATUSES),
             quarantine=empty_table(QUARANTINE),
+            erased_places=(),
             typed=None,
         )
 
@@ -67,15 +94,16 @@ class Snapshot:
         return self.verdict == "complete"
 
     def check_books(self) -> None:
-        """Check that rows loaded + rows quarantined = rows received = declared total.
+        """Check that rows loaded + rows quarantined (+ rows of erased numbers) = rows received = declared total.
 
         Raises:
             CountMismatch: they do not add up.
         """
-        believed, doubted = self.table.num_rows, self.quarantine.num_rows
-        if not believed + doubted == self.rows_received == self.rows_declared:
+        believed, doubted, erased = self.table.num_rows, self.quarantine.num_rows, len(self.erased_places)
+        if not believed + doubted + erased == self.rows_received == self.rows_declared:
+            left_out = f" and {erased} of erased numbers" if erased else ""
             raise CountMismatch(
-                f"tag {self.tag}: {believed} rows believed and {doubted} in quarantine do not add up to "
+                f"tag {self.tag}: {believed} rows believed and {doubted} in quarantine{left_out} do not add up to "
                 f"{self.rows_received} received and {self.rows_declared} declared; please report this bug"
             )
 
@@ -85,8 +113,10 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
 
 
-def take_snapshot(population: Population, run_id: str, privacy: PhonePrivacy) -> Snapshot:
-    """Type a population's rows, and check that none is lost on the way.
+def take_snapshot(
+    population: Population, run_id: str, privacy: PhonePrivacy, erased: ErasedNumbers = NOBODY
+) -> Snapshot:
+    """Type a population's rows, leave out those of erased numbers, and check that no other is lost on the way.
 
     Raises:
         CountMismatch: rows are lost or made up, which would be a bug.
@@ -107,7 +137,5 @@ def take_snapshot(population: Population, run_id: str, privacy: PhonePrivacy) ->
     )
     if not facts.complete:
         return facts
-    typed = type_rows(population.pages, Stamp(population.tag, run_id, population.extracted_at), privacy)
-    snapshot = replace(facts, typed=typed, table=typed.table, quarantine=typed.quarantine(), drift=bounded(typed.drift))
-    snapshot.check_books()
-    return snapshot
+    typed = type_rows(population.pages, Stamp(population.tag, run_id, population.extracted_at), privacy, erased)
+    return replace(facts, page_rows=population.pages[0].row_count, phone_numbers=privacy.label).holding(typed)

@@ -8,90 +8,38 @@ end in the same columns.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from smspartner_schemas.arrow import arrow_schema, empty_table
-from smspartner_schemas.contract import DELIVERED, QUARANTINE, STATUSES
+from smspartner_schemas.arrow import arrow_schema
+from smspartner_schemas.contract import DELIVERED, STATUSES
 from smspartner_schemas.rules import broken_rules, row_rules
 
 from smspartner import facts
 from smspartner.country import countries
 from smspartner.drift import DATE_MISSING, STOP_MISSING, unknown_word
+from smspartner.erasure import NOBODY, ErasedNumbers
 from smspartner.pages import Page
 from smspartner.phone_privacy import PhonePrivacy
 from smspartner.rows import read_rows
-
-Reasons = dict[int, tuple[str, ...]]
-"""Every reason not to believe a row, by the row's place in its population (from 0)."""
-
-_TIMESTAMP = pa.timestamp("us", tz="UTC")
+from smspartner.typed_rows import TIMESTAMP, PageRows, Reasons, Stamp, TypedRows
 
 
-@dataclass(frozen=True)
-class Stamp:
-    """What every row of a tag and run has in common."""
+def type_rows(
+    pages: tuple[Page, ...], stamp: Stamp, privacy: PhonePrivacy, erased: ErasedNumbers = NOBODY
+) -> TypedRows:
+    """Turn the pages of a complete population into typed rows.
 
-    tag: str
-    run_id: str
-    extracted_at: datetime
-
-
-@dataclass(frozen=True)
-class TypedRows:
-    """A population as typed rows.
-
-    `table` has the schema of `statuses`, `places` the place of each of its rows in the population (from 0), `reasons`
-    those of the other rows; `drift` counts what the documentation does not show.
+    What breaks a rule of the contract is doubted; rows of a number that was erased are left out altogether.
     """
-
-    stamp: Stamp
-    pages: tuple[Page, ...] = field(repr=False)
-    privacy: PhonePrivacy
-    table: pa.Table
-    places: np.ndarray
-    reasons: Reasons
-    drift: Counter[str]
-
-    def doubting(self, more: Mapping[int, tuple[str, ...]]) -> TypedRows:
-        """Return the same population with further rows (by their place in `table`) doubted."""
-        if not more:
-            return self
-        keep = np.ones(self.table.num_rows, dtype=bool)
-        keep[list(more)] = False
-        added = {int(self.places[row]): reasons for row, reasons in more.items()}
-        return replace(
-            self, table=self.table.filter(pa.array(keep)), places=self.places[keep], reasons={**self.reasons, **added}
-        )
-
-    def quarantine(self) -> pa.Table:
-        """Give the doubted rows, raw, with page, position and reasons: a table with the schema of `quarantine`."""
-        if not self.reasons:
-            return empty_table(QUARANTINE)
-        starts = np.cumsum([0, *(page.row_count for page in self.pages)])
-        places = sorted(self.reasons)
-        on_page = np.searchsorted(starts, places, side="right") - 1
-        position = np.array(places) - starts[on_page]
-        raw = [self.privacy.protect_raw(self.pages[p].raw_rows[r]) for p, r in zip(on_page, position, strict=True)]
-        columns = {
-            "page": pa.array(on_page + 1, pa.int32()),
-            "position": pa.array(position + 1, pa.int32()),
-            "reasons": pa.array([list(self.reasons[place]) for place in places], pa.list_(pa.string())),
-            "raw": pa.array(raw, pa.string()),
-            **_stamped(self.stamp, len(places)),
-        }
-        schema = arrow_schema(QUARANTINE)
-        return pa.table([columns[name] for name in schema.names], schema=schema)
-
-
-def type_rows(pages: tuple[Page, ...], stamp: Stamp, privacy: PhonePrivacy) -> TypedRows:
-    """Turn the pages of a complete population into typed rows; what breaks a rule of the contract is doubted."""
     columns = _read_pages(pages)
+    raw = PageRows(tuple(page.without_columns() for page in pages), privacy)  # for what may yet be doubted
+    left_out = erased.places(columns.phone_number, {place: raw.as_sent(place) for place in columns.reasons})
+    reasons = {place: why for place, why in columns.reasons.items() if place not in left_out}
     numbers = privacy.protect_all(columns.phone_number)
     whole = {
         "phone_number": numbers,
@@ -100,19 +48,18 @@ def type_rows(pages: tuple[Page, ...], stamp: Stamp, privacy: PhonePrivacy) -> T
         "status": columns.status,
         "stop_sms": columns.stop_sms,
         "status_at": columns.status_at,
-        **_stamped(stamp, len(numbers)),
+        **stamp.columns(len(numbers)),
     }
     schema = arrow_schema(STATUSES)
     table = pa.table([_as(whole[field.name], field.type) for field in schema], names=schema.names)
     places = np.arange(len(numbers))
-    if columns.reasons:
-        places = np.delete(places, list(columns.reasons))
+    if reasons or left_out:
+        places = np.delete(places, [*reasons, *left_out])
         table = table.take(pa.array(places))
     undated = pc.and_(pc.equal(table["status"], DELIVERED), pc.is_null(table["status_at"]))
     drift = columns.drift + Counter({DATE_MISSING: pc.sum(undated).as_py() or 0})
     drift.update(name for page in pages for name in page.drift)
-    kept = tuple(page.without_columns() for page in pages)  # the raw rows alone, for what may yet be doubted
-    typed = TypedRows(stamp, kept, privacy, table.cast(schema), places, columns.reasons, drift)
+    typed = TypedRows(stamp, raw, table.cast(schema), places, reasons, drift, tuple(sorted(left_out)))
     return typed.doubting(broken(typed.table, privacy))
 
 
@@ -137,16 +84,6 @@ def occurrences(numbers: pa.Array) -> pa.Array:
     ranks = np.empty(len(ids), dtype=np.int32)
     ranks[order] = np.arange(len(ids)) - np.repeat(starts, np.diff(np.r_[starts, len(ids)])) + 1
     return pc.if_else(pc.is_valid(numbers), pa.array(ranks, pa.int32()), None)
-
-
-def _stamped(stamp: Stamp, rows: int) -> dict[str, pa.Array]:
-    """Give the columns that hold one value for the whole tag."""
-    same = pa.array(np.zeros(rows, dtype=np.int32))
-    return {
-        "tag": pa.DictionaryArray.from_arrays(same, pa.array([stamp.tag], pa.string())),
-        "run_id": pa.DictionaryArray.from_arrays(same, pa.array([stamp.run_id], pa.string())),
-        "extracted_at": pa.repeat(pa.scalar(stamp.extracted_at, _TIMESTAMP), rows),
-    }
 
 
 def _as(column: pa.Array, wanted: pa.DataType) -> pa.Array:
@@ -201,7 +138,7 @@ def _tolerant(raw_rows: list[bytes]) -> _Columns:
         phone_number=pa.array(read.phone_number, pa.string()),
         status=pa.array(read.status, pa.string()),
         stop_sms=pa.array(read.stop_sms, pa.bool_()),
-        status_at=pa.array(read.status_at, _TIMESTAMP),
+        status_at=pa.array(read.status_at, TIMESTAMP),
         reasons=read.reasons,
         drift=read.drift,
     )
@@ -217,7 +154,7 @@ def _documented(rows: pa.StructArray) -> _Columns:
     epoch = pc.match_substring_regex(date, facts.EPOCH_DIGITS)
     seconds = pc.if_else(epoch, date, None).cast(pa.int64())
     in_range = pc.and_(pc.greater_equal(seconds, facts.EARLIEST_SECOND), pc.less_equal(seconds, facts.LATEST_SECOND))
-    status_at = pc.multiply(seconds, 1_000_000).cast(_TIMESTAMP)
+    status_at = pc.multiply(seconds, 1_000_000).cast(TIMESTAMP)
     nowhere = pa.repeat(pa.scalar(None, pa.string()), len(status))
     columns = _Columns(
         phone_number=_settle(numbers, numbers, as_e164, facts.read_phone_number, doubts),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any, Protocol
 
+from smspartner.errors import RawRowMissing
 from smspartner.snapshot import Snapshot
 
 from smspartner_pipelines.batches import BATCH_ROWS
-from smspartner_pipelines.settings import RunSettings
+from smspartner_pipelines.settings import Judging
 from smspartner_pipelines.validation import Validator, load_user_suite, start_import
 
 
@@ -28,7 +30,7 @@ class Acceptance(Protocol):
         """Say what was judged, for the run report."""
 
 
-def make_acceptance(settings: RunSettings) -> Acceptance:
+def make_acceptance(settings: Judging) -> Acceptance:
     """Choose the validation that the settings ask for.
 
     Raises:
@@ -59,7 +61,7 @@ class GreatExpectations:
 
     batch_rows = BATCH_ROWS
 
-    def __init__(self, settings: RunSettings) -> None:
+    def __init__(self, settings: Judging) -> None:
         user_suite = load_user_suite(settings.expectations) if settings.expectations else None
         self._validator = Validator(settings.privacy.form, user_suite)
         self._validator.check_user_suite()
@@ -80,10 +82,17 @@ class GreatExpectations:
             if judgement.failed:
                 yield snapshot.refused("failed", f"the tag fails {', '.join(judgement.failed)}")
                 continue
-            judged = snapshot.doubting(judgement.rows)
-            judged.check_books()
-            yield judged
+            yield _without_doubtful(snapshot, judgement.rows)
 
     def results(self) -> dict[str, Any]:
         """Give the statistics of all batches."""
         return {"validate": "gx", **self._validator.results()}
+
+
+def _without_doubtful(snapshot: Snapshot, rows: Mapping[int, tuple[str, ...]]) -> Snapshot:
+    """Give the snapshot with these rows in quarantine; refused, where it can't be since they were loaded before."""
+    try:
+        return snapshot.doubting(rows)
+    except RawRowMissing as exc:
+        trouble = str(exc)
+    return snapshot.refused("failed", f"{trouble} ({', '.join(sorted({*chain(*rows.values())}))}); read the tag again")

@@ -87,6 +87,7 @@ def smspartner() -> None:
 @smspartner.command(epilog=_EXIT_CODES)
 @click.argument("tags", metavar="[TAG]...", nargs=-1)
 @options.load_options
+@options.judging_options
 @options.tag_options
 @options.phone_options
 @options.connection_options
@@ -158,21 +159,80 @@ def tags(destination: str, *, as_json: bool) -> ExitCode:
     \b
     smspartner tags data/
     """  # noqa: D301  # \b is click's mark
-    from smspartner.load import open_destination
+    from smspartner.load import open_store
 
     from smspartner_pipelines.report import loaded_tags_json, print_loaded_tags
 
-    opened = open_destination(destination)
-    if not opened.keeps_tags:
-        raise SettingsError(f"{opened.uri} is an export, which keeps no tags: name a dataset")
-    if not opened.exists():
-        raise SettingsError(f"there is no dataset at {opened.uri}: name the destination of a run")
-    loaded = sorted(opened.loaded_tags().values(), key=lambda tag: tag.tag)
+    loaded = sorted(open_store(destination).loaded_tags().values(), key=lambda tag: tag.tag)
     if as_json:
         click.echo(loaded_tags_json(loaded))
     else:
         print_loaded_tags(loaded, _console(quiet=False, stderr=False))
     return ExitCode.OK
+
+
+@smspartner.command()
+@click.argument("destination", metavar="DEST")
+@click.option(
+    "--replay", is_flag=True, help="Read the rows once more, by the code of today, and load what it believes."
+)
+@options.judging_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON array; with --replay, the run report.")
+@options.config_options
+@options.log_options
+def quarantine(destination: str, *, replay: bool, as_json: bool, **given: Any) -> ExitCode:
+    """Count the rows in quarantine by tag and reason, without showing them; or give them another chance.
+
+    \b
+    smspartner quarantine data/
+    smspartner quarantine data/ --replay
+    """  # noqa: D301  # \b is click's mark
+    _configure_logging(given)
+    if replay:
+        return _replay(destination, given, as_json=as_json)
+    from smspartner.load import open_store
+
+    from smspartner_pipelines.quarantine import doubts_in, doubts_json, print_doubts
+
+    doubts = doubts_in(open_store(destination))
+    if as_json:
+        click.echo(doubts_json(doubts))
+    else:
+        print_doubts(doubts, _console(quiet=False, stderr=False))
+    return ExitCode.OK
+
+
+def _replay(destination: str, given: dict[str, Any], *, as_json: bool) -> ExitCode:
+    from smspartner_pipelines.replay_run import ReplaySettings, replay_quarantine
+    from smspartner_pipelines.report import print_summary, report_json
+
+    settings = ReplaySettings(destination, given["validate"], given["expectations"], given["allow_quarantined"])
+    outcome = replay_quarantine(settings)
+    print_summary(outcome, _console(quiet=False))
+    if as_json:
+        click.echo(report_json(outcome, settings), nl=False)
+    return outcome.exit_code
+
+
+@smspartner.command()
+@click.argument("number", metavar="NUMBER")
+@options.option("--to", multiple=True, required=True, metavar="DEST", help="Where to erase; may be repeated.")
+@options.config_options
+@options.log_options
+def forget(number: str, to: tuple[str, ...], **given: Any) -> ExitCode:
+    """Erase a person: remove the rows of a phone number, loaded and quarantined, and never load them again.
+
+    The record that keeps them out is a hash of the number under SMSPARTNER_PHONE_KEY, which later runs need, too.
+    `-` reads the number from standard input, where no list of processes shows it.
+
+    \b
+    smspartner forget +33612345678 --to data/
+    """  # noqa: D301  # \b is click's mark
+    from smspartner_pipelines.forget import forget_person
+
+    _configure_logging(given)
+    asked = sys.stdin.readline() if number == "-" else number
+    return forget_person(asked, to, _privacy("plain"), click.echo)
 
 
 @smspartner.command()
@@ -280,11 +340,14 @@ def _run_settings(tags: tuple[str, ...], connection: Connection, given: dict[str
 
 
 def _privacy(form: Any) -> PhonePrivacy:
-    from smspartner.phone_privacy import PHONE_KEY_VARIABLE, PhonePrivacy
+    from smspartner.phone_privacy import PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE, PhonePrivacy
 
-    key = Secret(os.environ.get(PHONE_KEY_VARIABLE, ""))
-    REDACT.add(key)
-    return PhonePrivacy(form, key)
+    keys = [os.environ.get(PHONE_KEY_VARIABLE, ""), *os.environ.get(RETIRED_KEYS_VARIABLE, "").splitlines()]
+    current, *retired = [Secret(key) if key.strip() else None for key in keys]
+    privacy = PhonePrivacy(form, current, tuple(filter(None, retired)))
+    for secret in filter(None, (current, *retired)):
+        REDACT.add(secret)
+    return privacy
 
 
 def _configure_logging(given: dict[str, Any]) -> None:

@@ -47,6 +47,8 @@ def select_tags(settings: RunSettings, loaded: Sequence[Mapping[str, LoadedTag] 
 def _skip_reason(loaded: LoadedTag | None, settings: RunSettings, now: datetime) -> str | None:
     if loaded is None or settings.refresh == "all" or not loaded.consistent:
         return None
+    if loaded.phone_numbers != settings.privacy.label:
+        return None  # in another form or under another key than asked for: what is settled must still be rewritten
     if is_settled(loaded):
         return "settled: nothing waiting, and read more than 48 h after its last delivery"
     if timedelta(0) <= now - loaded.extracted_at < settings.fresh_for:

@@ -12,7 +12,7 @@ from smspartner.snapshot import Snapshot
 from smspartner_pipelines.incremental import Selection
 from smspartner_pipelines.outcomes import DestinationOutcome, RunOutcome
 from smspartner_pipelines.report import report_json
-from smspartner_pipelines.settings import RunSettings
+from smspartner_pipelines.settings import PublicSettings
 
 Content = TypeVar("Content")
 
@@ -42,7 +42,7 @@ class Loading:
                 raise DestinationError("; ".join(failures))
         self._outcome.note(snapshot)
 
-    def finish(self, settings: RunSettings) -> None:
+    def finish(self, settings: PublicSettings) -> None:
         """Close the books: publish exports of a run that came to its end, keep `tag_runs` and the run report."""
         ended_early = self._outcome.ended_by is not None
         for destination, outcome, _ in self._targets:

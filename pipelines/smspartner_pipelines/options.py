@@ -172,6 +172,29 @@ phone_options = _together(
     ),
 )
 
+judging_options = _together(
+    option(
+        "--validate",
+        type=click.Choice(["gx", "contract"]),
+        default="gx",
+        show_default=True,
+        help="contract leaves Great Expectations out; the contract's row rules are always checked.",
+    ),
+    option(
+        "--expectations",
+        metavar="FILE",
+        help="Your own suite, in Great Expectations' JSON format, judged together with the contract's.",
+    ),
+    option(
+        "--allow-quarantined",
+        type=int,
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Rows in quarantine that still count as success.",
+    ),
+)
+
 load_options = _together(
     option(
         "--to",
@@ -193,26 +216,6 @@ load_options = _together(
         show_default=True,
         metavar="DURATION",
         help="Also skip tags read less than this ago: 90s, 30m, 6h, 2d.",
-    ),
-    option(
-        "--validate",
-        type=click.Choice(["gx", "contract"]),
-        default="gx",
-        show_default=True,
-        help="contract leaves Great Expectations out; the contract's row rules are always checked.",
-    ),
-    option(
-        "--expectations",
-        metavar="FILE",
-        help="Your own suite, in Great Expectations' JSON format, judged together with the contract's.",
-    ),
-    option(
-        "--allow-quarantined",
-        type=int,
-        default=0,
-        show_default=True,
-        metavar="N",
-        help="Rows in quarantine that still count as success.",
     ),
     option("--allow-shrink", is_flag=True, help="Replace what is loaded by a smaller population."),
     option(

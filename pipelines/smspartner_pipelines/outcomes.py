@@ -38,6 +38,7 @@ class DestinationOutcome:
 class RunOutcome:
     """What became of a run; filled while it goes on.
 
+    `erased` counts, by tag, the rows left out since their numbers were erased.
     `ended_by` is None for a run that came to its end, else the exit code of what ended it, with `failure` in words.
     """
 
@@ -48,6 +49,7 @@ class RunOutcome:
     finished_at: datetime | None = None
     tag_runs: dict[str, TagRun] = field(default_factory=dict)
     drift: dict[str, dict[str, int]] = field(default_factory=dict)
+    erased: dict[str, int] = field(default_factory=dict)
     destinations: list[DestinationOutcome] = field(default_factory=list)
     validation: dict[str, Any] = field(default_factory=dict)
     ended_by: ExitCode | None = None
@@ -58,6 +60,8 @@ class RunOutcome:
         self._record(tag_run(snapshot, self.run_id))
         if snapshot.drift:
             self.drift[snapshot.tag] = dict(snapshot.drift)
+        if snapshot.erased_places:
+            self.erased[snapshot.tag] = len(snapshot.erased_places)
 
     def note_skipped(self, reasons: Mapping[str, str]) -> None:
         """Record the tags that are not read, since what is loaded can't have changed, each with the reason."""

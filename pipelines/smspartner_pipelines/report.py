@@ -17,7 +17,7 @@ from smspartner.redaction import REDACT
 from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
 from smspartner_pipelines.incremental import is_settled
 from smspartner_pipelines.outcomes import RunOutcome, TagRun
-from smspartner_pipelines.settings import RunSettings
+from smspartner_pipelines.settings import PublicSettings
 
 _PACKAGES = ("smspartner-connector", "great-expectations", "pandas", "pyarrow", "requests", "tenacity")
 _TOTALS = ("rows_received", "rows_loaded", "rows_quarantined", "requests", "retries")
@@ -26,13 +26,13 @@ _MOST_DRIFT_TAGS = 3
 _STYLES = {"complete": "green", "skipped": "dim", "unknown": "yellow"}
 
 
-def report_json(outcome: RunOutcome, settings: RunSettings) -> bytes:
+def report_json(outcome: RunOutcome, settings: PublicSettings) -> bytes:
     """Give the run report as JSON, indented, UTF-8."""
     text = json.dumps(report(outcome, settings), ensure_ascii=False, indent=2, default=_as_text)
     return (REDACT(text) + "\n").encode()
 
 
-def report(outcome: RunOutcome, settings: RunSettings) -> dict[str, Any]:
+def report(outcome: RunOutcome, settings: PublicSettings) -> dict[str, Any]:
     """Give the run report as plain values; times are aware, UTC."""
     finished = outcome.finished_at or outcome.started_at
     return {
@@ -49,6 +49,7 @@ def report(outcome: RunOutcome, settings: RunSettings) -> dict[str, Any]:
         "tags": [outcome.tag_runs[tag] for tag in outcome.asked if tag in outcome.tag_runs],
         "not_reached": outcome.not_reached,
         "drift": outcome.drift,
+        "erased": outcome.erased,
         "validation": outcome.validation,
         "destinations": [
             {
@@ -86,7 +87,8 @@ def print_summary(outcome: RunOutcome, console: Console) -> None:
     for tag in outcome.asked:
         if tag in outcome.tag_runs:
             table.add_row(*_summary_row(outcome.tag_runs[tag]))
-    console.print(table, soft_wrap=not console.is_terminal)
+    if outcome.tag_runs:
+        console.print(table, soft_wrap=not console.is_terminal)
     for line in _closing_lines(outcome):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -113,7 +115,10 @@ def _summary_row(row: TagRun) -> tuple[str, ...]:
 
 
 def _closing_lines(outcome: RunOutcome) -> list[str]:
-    lines = [*_drift_lines(outcome), *_failures(outcome)]
+    lines = _drift_lines(outcome)
+    if outcome.erased:
+        lines.append(f"note: rows of erased numbers were left out ({_where(outcome.erased)})")
+    lines += _failures(outcome)
     if outcome.not_reached:
         lines.append(f"{len(outcome.not_reached)} of {len(outcome.asked)} tags were not reached")
     loaded, doubted = outcome.total("rows_loaded"), outcome.total("rows_quarantined")
@@ -168,13 +173,14 @@ def print_loaded_tags(tags: list[LoadedTag], console: Console) -> None:
     table.add_column("tag", no_wrap=True)
     for name in ("rows", "waiting", "quarantined"):
         table.add_column(name, justify="right", no_wrap=True)
-    for name in ("newest status", "extracted", "settled"):
+    for name in ("newest status", "extracted", "settled", "numbers"):
         table.add_column(name, no_wrap=True)
     from rich.markup import escape
 
     for tag in tags:
         counts = (f"{count:,}" for count in (tag.rows_loaded, tag.waiting, tag.rows_quarantined))
-        table.add_row(escape(tag.tag), *counts, _minute(tag.newest_status_at), _minute(tag.extracted_at), _settled(tag))
+        times = (_minute(tag.newest_status_at), _minute(tag.extracted_at))
+        table.add_row(escape(tag.tag), *counts, *times, _settled(tag), tag.phone_numbers)
     console.print(table, soft_wrap=not console.is_terminal)
 
 
@@ -190,5 +196,10 @@ def _settled(tag: LoadedTag) -> str:
 
 def loaded_tags_json(tags: list[LoadedTag]) -> str:
     """Give what a destination holds of each tag as a JSON array."""
-    rows = [{**asdict(tag), "settled": is_settled(tag)} for tag in tags]
-    return json.dumps(rows, ensure_ascii=False, indent=2, default=_as_text)
+    return json.dumps([_loaded_tag(tag) for tag in tags], ensure_ascii=False, indent=2, default=_as_text)
+
+
+def _loaded_tag(tag: LoadedTag) -> dict[str, Any]:
+    facts = {"rows_erased": len(tag.erased_places), "settled": is_settled(tag)}
+    only_for_order = {"page_rows", "erased_places"}
+    return {name: fact for name, fact in asdict(tag).items() if name not in only_for_order} | facts

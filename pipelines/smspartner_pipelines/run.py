@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
+from itertools import chain
 
 from smspartner.client import Client
+from smspartner.connection import Connection
+from smspartner.erasure import ErasedNumbers
 from smspartner.errors import DestinationError, SettingsError
 from smspartner.extract import extract
 from smspartner.load import open_destination
 from smspartner.load.destinations import Destination
 from smspartner.snapshot import Snapshot, new_run_id, take_snapshot
+from smspartner.walker import Population
 
 from smspartner_pipelines.acceptance import make_acceptance
 from smspartner_pipelines.batches import gather
-from smspartner_pipelines.incremental import Selection, select_tags
+from smspartner_pipelines.incremental import select_tags
 from smspartner_pipelines.interrupt import Interrupt
 from smspartner_pipelines.loading import Loading
 from smspartner_pipelines.outcomes import RunOutcome
@@ -30,7 +35,8 @@ def run(settings: RunSettings, progress: Progress | None = None) -> RunOutcome:
     Whatever happens to a tag is in the outcome, which is also kept beside what was loaded.
 
     Raises:
-        SettingsError: a destination can't be written, or the user's expectations can't be evaluated.
+        SettingsError: a destination can't be written, the user's expectations can't be evaluated, or people were erased
+            from a destination under a phone key that is not given.
         DestinationBusy: another run holds a destination.
         DestinationError: what is loaded can't be read. After any of these, nothing was requested.
     """
@@ -41,8 +47,12 @@ def run(settings: RunSettings, progress: Progress | None = None) -> RunOutcome:
         loaded = [destination.loaded_tags() if destination.keeps_tags else None for destination in destinations]
         selection = select_tags(settings, loaded)
         outcome.note_skipped(selection.skipped)
+        erased = ErasedNumbers(chain.from_iterable(one.erasures() for one in destinations), settings.privacy)
         loading = Loading(destinations, selection, outcome)
-        snapshots = read_snapshots(settings, selection, outcome.run_id, acceptance.expect_rows, progress or Silent())
+        take = partial(take_snapshot, run_id=outcome.run_id, privacy=settings.privacy, erased=erased)
+        snapshots = read_snapshots(
+            settings.connection, selection.to_read, take, acceptance.expect_rows, progress or Silent()
+        )
         guarded = guard_against_shrinking(snapshots, loaded, allow=settings.allow_shrink)
         with outcome.ending_early(), closing(snapshots):
             for batch in gather(interrupt.between(guarded), acceptance.batch_rows):
@@ -72,22 +82,26 @@ def checked_destinations(settings: RunSettings) -> list[Destination]:
 
 
 def read_snapshots(
-    settings: RunSettings, selection: Selection, run_id: str, expect_rows: Callable[[], None], progress: Progress
+    connection: Connection,
+    tags: Sequence[str],
+    take: Callable[[Population], Snapshot],
+    expect_rows: Callable[[], None],
+    progress: Progress,
 ) -> Generator[Snapshot]:
-    """Read the tags of the selection, one snapshot after the other; `expect_rows` is told when there will be some."""
-    if not selection.to_read:
+    """Read tags, one snapshot after the other, as `take` makes them; `expect_rows` is told when there will be rows."""
+    if not tags:
         return
 
     def watch(tag: str, arrived: int, pages: int) -> None:
         expect_rows()
         progress.page(tag, arrived, pages)
 
-    client = Client(settings.connection)
-    progress.start(len(selection.to_read))
+    client = Client(connection)
+    progress.start(len(tags))
     try:
-        for population in extract(selection.to_read, client, settings.connection, threading.Event(), watch):
+        for population in extract(tags, client, connection, threading.Event(), watch):
             progress.tag(population.tag, population.verdict)
-            yield take_snapshot(population, run_id, settings.privacy)
+            yield take(population)
     finally:
         progress.stop()
         client.close()

@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from smspartner.connection import Connection
 from smspartner.errors import SettingsError
@@ -17,6 +17,33 @@ Refresh = Literal["auto", "all"]
 Validate = Literal["gx", "contract"]
 
 _DURATION_UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
+
+
+class PublicSettings(Protocol):
+    """The settings of any run, as far as a report may tell them."""
+
+    def public(self) -> dict[str, Any]:
+        """Give the settings for the run report: no secret."""
+        ...
+
+
+class Judging(Protocol):
+    """What decides how rows are validated."""
+
+    @property
+    def validate(self) -> Validate:
+        """With Great Expectations, or by the contract's row rules alone."""
+        ...
+
+    @property
+    def expectations(self) -> str | None:
+        """The file of the user's own suite."""
+        ...
+
+    @property
+    def privacy(self) -> PhonePrivacy:
+        """The form of the phone numbers."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -46,8 +73,7 @@ class RunSettings:
             raise SettingsError("a destination is named twice: name each once with --to")
         if self.allow_quarantined < 0:
             raise SettingsError(f"allow_quarantined is {self.allow_quarantined}: give 0 or more")
-        if self.validate == "contract" and self.expectations:
-            raise SettingsError("--expectations needs Great Expectations: leave --validate contract away")
+        check_judging(self)
 
     def public(self) -> dict[str, Any]:
         """Give the settings for the run report: no secret, no tags (they are reported with their outcomes)."""
@@ -69,6 +95,16 @@ class RunSettings:
             "phone_numbers": self.privacy.form,
             "csv_dialect": self.csv_dialect,
         }
+
+
+def check_judging(settings: Judging) -> None:
+    """Refuse a suite that nobody would evaluate.
+
+    Raises:
+        SettingsError: there is a suite, but Great Expectations is left out.
+    """
+    if settings.validate == "contract" and settings.expectations:
+        raise SettingsError("--expectations needs Great Expectations: leave --validate contract away")
 
 
 def parse_duration(text: str) -> timedelta:

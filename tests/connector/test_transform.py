@@ -16,7 +16,8 @@ from smspartner.pages import Page
 from smspartner.phone_privacy import PhonePrivacy
 from smspartner.redaction import Secret
 from smspartner.rows import documented_rows, split_rows
-from smspartner.transform import Stamp, TypedRows, occurrences, type_rows
+from smspartner.transform import occurrences, type_rows
+from smspartner.typed_rows import Stamp, TypedRows
 from smspartner_schemas.arrow import arrow_schema, empty_table
 from smspartner_schemas.contract import QUARANTINE, STATUSES
 

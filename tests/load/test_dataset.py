@@ -207,7 +207,7 @@ def test_footers_hold_nothing_personal(here, make_snapshot):
         assert set(pq.read_metadata(path).metadata) == {b"smspartner", b"ARROW:schema"}
         assert set(json.loads(pq.read_metadata(path).metadata[b"smspartner"])) == {
             *("contract_version", "tag", "rows_received", "rows_loaded", "rows_quarantined", "waiting"),
-            *("newest_status_at", "extracted_at", "run_id"),
+            *("newest_status_at", "extracted_at", "run_id", "phone_numbers", "page_rows", "erased_places"),
         }
 
 

@@ -6,11 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from smspartner.phone_privacy import PhonePrivacy
+from smspartner.redaction import Secret
 from smspartner_pipelines.incremental import Selection, is_settled, select_tags
 
 READ_AT = datetime(2026, 11, 23, 18, tzinfo=UTC)
 HOURS = timedelta(hours=1)
 MICROSECOND = timedelta(microseconds=1)
+HASHED = PhonePrivacy("hashed", Secret("0123456789abcdef"))
 SETTLED = "settled: nothing waiting, and read more than 48 h after its last delivery"
 
 
@@ -51,6 +54,24 @@ def test_refresh_all(settings: Any, loaded: Any) -> None:
     """`--refresh all` reads everything, settled or fresh."""
     chosen = select_tags(settings(refresh="all", fresh_for=1000 * 24 * HOURS), [{"t": loaded()}])
     assert Selection((frozenset({"t"}),), ("t",), {}) == chosen
+
+
+@pytest.mark.parametrize(
+    ("held", "form", "skipped"),
+    [
+        ("plain", "plain", True),
+        ("plain", "masked", False),
+        ("masked", "masked", True),
+        ("masked", "plain", False),
+        (HASHED.label, "hashed", True),
+        ("hashed:00000000", "hashed", False),  # under a key that was retired
+    ],
+)
+def test_the_form_of_phone_numbers(settings: Any, loaded: Any, held: str, form: Any, skipped: bool) -> None:  # noqa: FBT001
+    """A settled tag whose numbers are kept in another form, or under another key, than asked for is read again."""
+    privacy = PhonePrivacy(form, HASHED.key)
+    chosen = select_tags(settings(privacy=privacy), [{"t": loaded(phone_numbers=held)}])
+    assert (() if skipped else ("t",)) == chosen.to_read
 
 
 @pytest.mark.parametrize(

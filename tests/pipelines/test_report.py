@@ -25,6 +25,7 @@ def finished(snapshot: Any) -> RunOutcome:
     run.note(snapshot("gone", verdict="unknown", reason="code 4"))
     run.note_skipped({"done": "settled"})
     run.drift["t[1]"] = {"row field operator": 3}
+    run.erased["t[1]"] = 2
     run.destinations = [
         DestinationOutcome("data", [WrittenFile("data/x.parquet", 7, "ab")], 1),
         DestinationOutcome("bad", failure="disk full"),
@@ -62,6 +63,7 @@ def test_report(snapshot: Any, settings: Any) -> None:
         "tags": [tag_run(snapshot("t[1]", 3, bad=1), RUN_ID), run.tag_runs["gone"], run.tag_runs["done"]],
         "not_reached": ["never"],
         "drift": {"t[1]": {"row field operator": 3}},
+        "erased": {"t[1]": 2},
         "validation": {},
         "destinations": [
             {
@@ -95,6 +97,7 @@ def test_summary(snapshot: Any) -> None:
         "gone unknown code 4",
         "done skipped settled",
         "note: drift, not in the API's documentation: row field operator (t[1]: 3)",
+        "note: rows of erased numbers were left out (t[1]: 2)",
         "error: bad: disk full",
         "1 of 4 tags were not reached",
         f"run {RUN_ID}: 3 rows loaded into data, 1 in quarantine",
@@ -115,15 +118,19 @@ def test_summary_of_success(snapshot: Any) -> None:
 
 def test_loaded_tags(loaded: Any) -> None:
     """What a destination holds is shown as a table and as JSON, with whether each tag is settled."""
-    tags = [loaded("a"), loaded("b", waiting=2, newest_status_at=None), loaded("c", consistent=False)]
+    tags = [
+        loaded("a"),
+        loaded("b", waiting=2, newest_status_at=None, phone_numbers="hashed:0123abcd"),
+        loaded("c", consistent=False),
+    ]
     console = Console(file=io.StringIO(), width=160, highlight=False)
     print_loaded_tags(tags, console)
     lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
     assert lines == [
-        "tag rows waiting quarantined newest status extracted settled",
-        "a 4 0 0 2026-11-21 17:00Z 2026-11-23 18:00Z yes",
-        "b 4 2 0 2026-11-23 18:00Z no",
-        "c 4 0 0 2026-11-21 17:00Z 2026-11-23 18:00Z no: run again",
+        "tag rows waiting quarantined newest status extracted settled numbers",
+        "a 4 0 0 2026-11-21 17:00Z 2026-11-23 18:00Z yes plain",
+        "b 4 2 0 2026-11-23 18:00Z no hashed:0123abcd",
+        "c 4 0 0 2026-11-21 17:00Z 2026-11-23 18:00Z no: run again plain",
     ]
     assert [(row["tag"], row["settled"]) for row in json.loads(loaded_tags_json(tags))] == [
         ("a", True),

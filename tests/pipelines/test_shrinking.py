@@ -35,6 +35,12 @@ def test_fewer(snapshot: Any, loaded: Any) -> None:
     assert guarded(snapshot("t", 3), {"t": loaded()}, allow=True) == ("complete", "", 3, 3)
 
 
+def test_no_rows_at_all(snapshot: Any, loaded: Any) -> None:
+    """A tag that had rows and is now answered with a total of 0 is refused, though that answer proves itself."""
+    reason = "4 rows are loaded, the API now has 0 rows; --allow-shrink accepts that"
+    assert ("shrunk", reason, 0, 0) == guarded(snapshot("t", 0), {"t": loaded()})
+
+
 def test_unknown(snapshot: Any, loaded: Any) -> None:
     """A tag that became unknown is refused as shrunk; allowed, it becomes a complete tag of no rows."""
     gone = snapshot("t", verdict="unknown", reason="code 4")

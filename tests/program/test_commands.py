@@ -12,7 +12,7 @@ import pytest
 from smspartner_pipelines.sandbox import FAULT_KINDS, Campaign, Fault
 from smspartner_schemas.contract import STATUSES, TABLES
 
-COMMANDS = ("run", "check", "tags", "schema", "sandbox", "demo")
+COMMANDS = ("run", "check", "tags", "quarantine", "forget", "schema", "sandbox", "demo")
 
 
 @pytest.fixture
@@ -115,10 +115,10 @@ def test_tags(start_sandbox, campaign, command, api_row):
     ended = command(None, "tags", "data")
     lines = [re.split(r"\s{2,}", line.strip()) for line in ended.stdout.splitlines()]
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert lines[0] == ["tag", "rows", "waiting", "quarantined", "newest status", "extracted", "settled"]
-    assert [[*line[:-2], line[-1]] for line in lines[1:]] == [
-        ["[b]young[/b]", "1", "1", "1", "no"],
-        ["promo", "3", "0", "0", "2018-02-07 07:38Z", "yes"],
+    assert lines[0] == ["tag", "rows", "waiting", "quarantined", "newest status", "extracted", "settled", "numbers"]
+    assert [[*line[:-3], *line[-2:]] for line in lines[1:]] == [
+        ["[b]young[/b]", "1", "1", "1", "no", "plain"],
+        ["promo", "3", "0", "0", "2018-02-07 07:38Z", "yes", "plain"],
     ]
 
 

@@ -199,6 +199,8 @@ def test_loaded_tags_are_told(start_sandbox, campaign, command):
         "extracted_at": run["extracted_at"],
         "run_id": run["run_id"],
         "consistent": True,
+        "phone_numbers": "plain",
+        "rows_erased": 0,
         "settled": True,
     }
     assert expected == told

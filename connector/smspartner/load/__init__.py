@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote
 
 from smspartner.errors import SettingsError
@@ -13,7 +13,7 @@ from smspartner.load.destinations import CSV_DIALECTS, CsvDialect
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from smspartner.load.destinations import Destination
+    from smspartner.load.destinations import Destination, TagStore
 
     Opener = Callable[[str, CsvDialect], Destination]
     """Makes a destination of the place that a URI names and the CSV dialect; imports what it needs, and not before."""
@@ -81,6 +81,20 @@ def open_destination(uri: str, *, csv_dialect: str = "rfc4180") -> Destination:
     destination = opener(place, csv_dialect)
     destination.uri = mask_secrets(uri)
     return destination
+
+
+def open_store(uri: str) -> TagStore:
+    """Return the destination that `uri` names, which must keep tags and have been loaded.
+
+    Raises:
+        SettingsError: it is an export, or there is nothing.
+    """
+    destination = open_destination(uri)
+    if not destination.keeps_tags:
+        raise SettingsError(f"{destination.uri} is an export, which keeps no tags: name a dataset")
+    if not destination.exists():
+        raise SettingsError(f"there is no dataset at {destination.uri}: name the destination of a run")
+    return cast("TagStore", destination)
 
 
 def mask_secrets(uri: str) -> str:

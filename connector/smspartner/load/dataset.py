@@ -6,30 +6,41 @@ import hashlib
 import os
 import re
 import unicodedata
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+from smspartner_schemas.arrow import arrow_schema, empty_table
 from smspartner_schemas.contract import QUARANTINE, STATUSES, TAG_RUNS
 
 from smspartner.errors import DestinationError
 from smspartner.load.atomic import guarded, remove_file, replace_file, try_writing
+from smspartner.load.destinations import StoredTag
+from smspartner.load.erasures import read_erasures, write_erasure
 from smspartner.load.footers import TagFile, footer_of, read_tag_files, state_of
 from smspartner.load.lock import exclusive
 from smspartner.load.parquet_format import write_parquet
+from smspartner.stored_rows import without
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
-    import pyarrow as pa
     from smspartner_schemas.contract import Table
 
+    from smspartner.erasure import Erasure, Person
     from smspartner.load.destinations import LoadedTag, WrittenFile
     from smspartner.snapshot import Snapshot
 
 ENDING = ".parquet"
+ERASURES = "erasures"
+"""The folder of the records of erasures; it is made with the first."""
 
 _FOLDERS = ("statuses", "quarantine", "tag_runs", "runs", ".staging")
 """`statuses` comes first: a directory that has it is a dataset."""
@@ -137,6 +148,45 @@ class ParquetDataset:
             remove_file(self._path / "quarantine" / name)
         return written
 
+    def stored_tag(self, state: LoadedTag) -> StoredTag:
+        """Read the rows and the quarantine of a loaded tag.
+
+        Raises:
+            DestinationError: they can't be read.
+        """
+        name = file_name(state.tag)
+        return StoredTag(state, self._read(STATUSES, name), self._read(QUARANTINE, name))
+
+    def erasures(self) -> list[Erasure]:
+        """Read the records of the people whose rows must not be loaded.
+
+        Raises:
+            DestinationError: a record can't be read; without it, somebody would come back.
+        """
+        return read_erasures(self._path / ERASURES)
+
+    def erase(self, person: Person, at: datetime) -> Erasure:
+        """Record a person's erasure, then remove their rows tag by tag, each in one step for readers.
+
+        A tag that is not consistent is left: it must be read again, and then the person is left out.
+
+        Raises:
+            DestinationError: something can't be read or written; repeat it then.
+        """
+        erasure = person.erasure(at)
+        write_erasure(self._path / ERASURES, erasure, staging=self._staging)
+        removed = Counter({"tags": 0, "rows": 0, "quarantined": 0})
+        for state in filter(attrgetter("consistent"), self.loaded_tags().values()):
+            stored = self.stored_tag(state)
+            kept = without(stored, person)
+            if kept is not None:
+                self.replace_tag(kept, state.run_id)
+                rows = stored.rows.num_rows - kept.table.num_rows
+                removed.update(tags=1, rows=rows, quarantined=stored.quarantine.num_rows - kept.quarantine.num_rows)
+        done = replace(erasure, removed=dict(removed))
+        write_erasure(self._path / ERASURES, done, staging=self._staging)
+        return done
+
     def finish(self, tag_runs: pa.Table, run_id: str) -> list[WrittenFile]:
         """Add the rows of `tag_runs`, as a file of this run.
 
@@ -197,6 +247,16 @@ class ParquetDataset:
         quarantined = read_tag_files(self._path / "quarantine", names, skip_unreadable=True)
         agreeing = {file.name for file in quarantined if file.state == expected[file.name]}
         return agreeing | {file.name for file in files}.difference(present, expected)
+
+    def _read(self, table: Table, name: str) -> pa.Table:
+        path = self._path / table.name / name
+        if table is QUARANTINE and not path.exists():
+            return empty_table(QUARANTINE)
+        try:
+            return guarded(f"reading {path}", lambda: pq.read_table(path, partitioning=None)).cast(arrow_schema(table))
+        except (pa.ArrowException, KeyError, ValueError):
+            pass
+        raise DestinationError(f"{path} is damaged, or no file of this product; move it away and run its tag again")
 
     def _write(self, table: Table, name: str, rows: pa.Table, footer: dict[str, str]) -> WrittenFile:
         write = partial(write_parquet, rows=rows, table=table, footer=footer)

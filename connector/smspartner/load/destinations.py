@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol, Self, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
+    from smspartner.erasure import Erasure, Person
     from smspartner.snapshot import Snapshot
 
 CsvDialect = Literal["rfc4180", "excel"]
@@ -21,8 +22,11 @@ CSV_DIALECTS: tuple[CsvDialect, ...] = get_args(CsvDialect)
 class LoadedTag:
     """What a destination holds of one tag: enough to judge whether it must be read again.
 
-    Times are aware, UTC. `newest_status_at` is None where no row has a `status_at`. `consistent` is False where a run
-    died between the tag's quarantine and its rows: the tag must be read again, whatever the other facts say.
+    Times are aware, UTC. `newest_status_at` is None where no row has a `status_at`. `phone_numbers` names the form of
+    the numbers (`PhonePrivacy.label`). `page_rows` is how many rows a full page had, and `erased_places` are the places
+    (from 0, in API order) of rows left out since their numbers were erased: with both, the quarantine's rows find their
+    places among the others. `consistent` is False where a run died between the tag's quarantine and its rows: the tag
+    must be read again, whatever the other facts say.
     """
 
     tag: str
@@ -33,7 +37,19 @@ class LoadedTag:
     newest_status_at: datetime | None
     extracted_at: datetime
     run_id: str
+    phone_numbers: str = "plain"
+    page_rows: int = 0
+    erased_places: tuple[int, ...] = ()
     consistent: bool = True
+
+
+@dataclass(frozen=True)
+class StoredTag:
+    """All that a destination holds of one tag: `rows` in the schema of `statuses`, `quarantine` in that of its own."""
+
+    state: LoadedTag
+    rows: pa.Table
+    quarantine: pa.Table
 
 
 @dataclass(frozen=True)
@@ -72,6 +88,9 @@ class Destination(Protocol):
     def loaded_tags(self) -> Mapping[str, LoadedTag]:
         """Return what is loaded, by tag; read from footers or by a query, never from the data."""
 
+    def erasures(self) -> Sequence[Erasure]:
+        """Return the records of the people whose rows must not be loaded there."""
+
     def replace_tag(self, snapshot: Snapshot, run_id: str) -> list[WrittenFile]:
         """Put a complete snapshot in the place of what is loaded for its tag, in one step for readers."""
 
@@ -80,3 +99,13 @@ class Destination(Protocol):
 
     def save_report(self, report: bytes, run_id: str) -> None:
         """Keep the run report (JSON), where the destination keeps reports."""
+
+
+class TagStore(Destination, Protocol):
+    """A destination that keeps tags from run to run, and can therefore be asked for them and mended."""
+
+    def stored_tag(self, state: LoadedTag) -> StoredTag:
+        """Return all that is held of a tag that is loaded."""
+
+    def erase(self, person: Person, at: datetime) -> Erasure:
+        """Record a person's erasure, then remove their rows, loaded and quarantined; it may die and be repeated."""

@@ -19,10 +19,11 @@ from smspartner.load.lock import exclusive
 from smspartner.load.parquet_format import ParquetRows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
 
+    from smspartner.erasure import Erasure
     from smspartner.load.destinations import CsvDialect, LoadedTag, WrittenFile
     from smspartner.snapshot import Snapshot
 
@@ -95,6 +96,10 @@ class FileExport:
     def loaded_tags(self) -> Mapping[str, LoadedTag]:
         """Return nothing: an export always holds exactly its own run."""
         return {}
+
+    def erasures(self) -> Sequence[Erasure]:
+        """Return nothing: an export has no place for records."""
+        return ()
 
     def replace_tag(self, snapshot: Snapshot, run_id: str) -> list[WrittenFile]:  # noqa: ARG002 - rows name their run
         """Append the rows of a complete snapshot; nothing is published yet.
@@ -199,6 +204,10 @@ class CsvStdout:
     def loaded_tags(self) -> Mapping[str, LoadedTag]:
         """Return nothing: standard output keeps nothing."""
         return {}
+
+    def erasures(self) -> Sequence[Erasure]:
+        """Return nothing: standard output keeps nothing."""
+        return ()
 
     def replace_tag(self, snapshot: Snapshot, run_id: str) -> list[WrittenFile]:  # noqa: ARG002 - rows name their run
         """Write the rows of a complete snapshot, after the header if they are the first.

@@ -56,6 +56,9 @@ def state_of(snapshot: Snapshot, run_id: str) -> LoadedTag:
         newest_status_at=None if newest is None else newest.astimezone(UTC),
         extracted_at=snapshot.extracted_at.astimezone(UTC),
         run_id=run_id,
+        phone_numbers=snapshot.phone_numbers,
+        page_rows=snapshot.page_rows,
+        erased_places=snapshot.erased_places,
     )
 
 
@@ -151,5 +154,6 @@ def _state(facts: dict[str, Any]) -> LoadedTag:
         | {
             "newest_status_at": None if newest is None else datetime.fromisoformat(newest),
             "extracted_at": datetime.fromisoformat(facts["extracted_at"]),
+            "erased_places": tuple(facts.get("erased_places", ())),
         }
     )

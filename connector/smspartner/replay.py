@@ -1,0 +1,101 @@
+"""Quarantined rows read once more, by the code of today: what it can believe takes its place among the loaded rows.
+
+The outcome is what reading the tag again would have given, as long as the API had still sent the same rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from smspartner.load.destinations import StoredTag
+from smspartner.pages import Page
+from smspartner.phone_privacy import PhonePrivacy
+from smspartner.rows import documented_rows, read_rows
+from smspartner.snapshot import Snapshot
+from smspartner.stored_rows import facts_of, places_of
+from smspartner.transform import occurrences, type_rows
+from smspartner.typed_rows import RawRow, Stamp, TypedRows
+
+
+def replay(stored: StoredTag, run_id: str) -> Snapshot:
+    """Give the tag as it would be loaded now, complete; or as `skipped`, with the reason, where nothing would change.
+
+    Raises:
+        CountMismatch: the stored rows do not add up; the tag was changed by somebody else.
+    """
+    obstacle = _obstacle(stored)
+    read = None if obstacle else _read_again(stored, run_id)
+    if read is not None and len(read.places):
+        return facts_of(stored.state, "complete", "").holding(_among_the_loaded(stored, read))
+    why = obstacle or "no row in quarantine can be believed yet"
+    return replace(facts_of(stored.state, "skipped", why), quarantine=stored.quarantine)
+
+
+def _obstacle(stored: StoredTag) -> str:
+    if not stored.state.consistent:
+        return "a run died while it loaded this tag: run it again"
+    if stored.state.phone_numbers != "plain":
+        form = stored.state.phone_numbers.partition(":")[0]
+        return f"its quarantine holds {form} numbers, which say nothing of the rows: run the tag again"
+    return ""
+
+
+def _read_again(stored: StoredTag, run_id: str) -> TypedRows:
+    """Type the quarantined rows by themselves; places are their order in the quarantine."""
+    raw = [text.encode() for text in stored.quarantine["raw"].to_pylist()]
+    rows_json = b"[" + b",".join(raw) + b"]"
+    page = Page(1, len(raw), len(raw), rows_json, documented_rows(rows_json))
+    return type_rows((page,), Stamp(stored.state.tag, run_id, stored.state.extracted_at), PhonePrivacy())
+
+
+class _StoredRaw:
+    """The raw rows of the quarantine, by their places in the population; those of loaded rows are not kept."""
+
+    def __init__(self, stored: StoredTag, places: list[int]) -> None:
+        columns = (stored.quarantine[name].to_pylist() for name in ("page", "position", "raw"))
+        self._rows = dict(zip(places, map(RawRow, *columns), strict=True))
+
+    def at(self, place: int) -> RawRow | None:
+        """Give the row at a place."""
+        return self._rows.get(place)
+
+
+def _among_the_loaded(stored: StoredTag, read: TypedRows) -> TypedRows:
+    """Put the believed rows where the API sent them, and count the occurrences of all numbers anew."""
+    loaded, doubted = places_of(stored)
+    places = np.concatenate([loaded, doubted[read.places]])
+    order = np.argsort(places)
+    table = pa.concat_tables([_restamped(stored.rows, read.stamp), read.table]).unify_dictionaries().take(order)
+    return TypedRows(
+        stamp=read.stamp,
+        raw=_StoredRaw(stored, doubted.tolist()),
+        table=_recounted(table, places[order], _doubted_numbers(stored, doubted, read)),
+        places=places[order],
+        reasons={int(doubted[place]): reasons for place, reasons in read.reasons.items()},
+        drift=read.drift,
+        erased=stored.state.erased_places,
+    )
+
+
+def _restamped(rows: pa.Table, stamp: Stamp) -> pa.Table:
+    """Give the rows as loaded by the run of the stamp: a tag's rows always name one run."""
+    for name, column in stamp.columns(rows.num_rows).items():
+        rows = rows.set_column(rows.schema.get_field_index(name), rows.schema.field(name), column)
+    return rows
+
+
+def _doubted_numbers(stored: StoredTag, doubted: np.ndarray, read: TypedRows) -> dict[int, str | None]:
+    """Give the numbers of rows that stay in quarantine, by place: they count as occurrences, too."""
+    numbers = read_rows([text.encode() for text in stored.quarantine["raw"].to_pylist()]).phone_number
+    return {int(doubted[place]): numbers[place] for place in read.reasons}
+
+
+def _recounted(table: pa.Table, places: np.ndarray, others: dict[int, str | None]) -> pa.Table:
+    numbers = dict(zip(places.tolist(), table["phone_number"].to_pylist(), strict=True)) | others
+    order = sorted(numbers)
+    counted = dict(zip(order, occurrences(pa.array([numbers[place] for place in order], pa.string())), strict=True))
+    column = pa.array([counted[place] for place in places.tolist()], pa.int32())
+    return table.set_column(table.schema.get_field_index("occurrence"), table.schema.field("occurrence"), column)

@@ -1,0 +1,237 @@
+"""`smspartner forget`: a person's rows leave a destination, and no later run brings them back."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from smspartner.erasure import numbers_in
+from smspartner_pipelines.sandbox import Campaign, Fault
+
+PHONE_KEY, OTHER_KEY = "a phone key of 26 letters!", "another key of the year after"
+GONE, STAYS = "+33639980001", "+33639980002"
+VARYING = ("run_id", "extracted_at")
+
+
+@pytest.fixture
+def serve(start_sandbox, api_row):
+    """Serve two tags with rows of one person (one doubted, one written nationally) among those of others."""
+    promo = [
+        *(api_row(2), api_row(1), api_row(3), api_row(1, phoneNumber="06 39 98 00 01")),
+        *(api_row(4, status="?"), api_row(1, status="?"), {"phoneNumber": "n/a", "status": "lost at 0639980001"}),
+    ]
+    others = [api_row(2), api_row(3)]
+    return lambda *faults: start_sandbox(
+        [Campaign.of_rows("promo", promo), Campaign.of_rows("others", others)], page_size=3, faults=faults
+    )
+
+
+@pytest.fixture
+def forget(command):
+    """Run `smspartner forget` with a phone key."""
+    return lambda *arguments, key=PHONE_KEY, **changes: command(
+        None, "forget", *arguments, SMSPARTNER_PHONE_KEY=key, **changes
+    )
+
+
+def load(command, sandbox, *more, **changes):
+    """Run both tags into `data`, whatever is loaded already."""
+    return command(sandbox, "run", "promo", "others", "--to", "data", "--refresh", "all", *more, **changes)
+
+
+REMOVED = "data: 2 rows and 2 rows in quarantine removed (tags: 1); the number will not be loaded there again\n"
+
+
+@pytest.mark.parametrize("spelling", [GONE, "06.39.98.00.01"])
+def test_forget(serve, command, forget, rows, spelling):
+    """Rows and quarantine entries of the person are gone; those of others stay as they were."""
+    load(command, serve())
+    before = rows("data"), rows("data", "quarantine")
+    ended = forget(spelling, "--to", "data")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, REMOVED, "")
+    assert [row for row in before[0] if row["phone_number"] != GONE] == rows("data")
+    assert [row for row in before[1] if "639980001" not in row["raw"].replace(" ", "")] == rows("data", "quarantine")
+
+
+def test_nothing_names_them_any_more(serve, command, forget, here):
+    """No file of the destination holds the number in any spelling: rows, quarantine, audit, reports, the record."""
+    load(command, serve())
+    forget(GONE, "--to", "data")
+    paths = [path for path in (here / "data").rglob("*") if path.is_file()]
+    content = [
+        repr(pq.read_table(path, partitioning=None).to_pylist()) if path.suffix == ".parquet" else path.read_text()
+        for path in paths
+    ]
+    assert [path for path, text in zip(paths, content, strict=True) if GONE in numbers_in(text.encode())] == []
+    assert [path.parent.name for path in paths if path.parent.name in {"erasures", "quarantine"}] != []
+
+
+def test_counts_after_forgetting(serve, command, forget):
+    """What is told of the tag adds up: rows loaded, in quarantine and erased are those received."""
+    load(command, serve())
+    forget(GONE, "--to", "data")
+    told = {tag["tag"]: tag for tag in json.loads(command(None, "tags", "data", "--json").stdout)}
+    counts = {name: told["promo"][name] for name in ("rows_received", "rows_loaded", "rows_quarantined", "rows_erased")}
+    assert counts == {"rows_received": 7, "rows_loaded": 2, "rows_quarantined": 1, "rows_erased": 4}
+    assert (told["promo"]["consistent"], told["others"]["rows_erased"]) == (True, 0)
+
+
+@pytest.mark.parametrize("form", ["plain", "masked", "hashed"])
+def test_no_later_run_brings_them_back(serve, command, forget, rows, form):
+    """Later runs leave the person out, in every form of numbers and every other destination too, and say so."""
+    sandbox = serve()
+    load(command, sandbox)
+    forget(GONE, "--to", "data")
+    left = len(rows("data")), len(rows("data", "quarantine"))
+    given = ("--to", "rows.csv", "--phone-numbers", form, "--json")
+    ended = load(command, sandbox, *given, SMSPARTNER_PHONE_KEY=PHONE_KEY)
+    report = json.loads(ended.stdout)
+    assert (4, left, {"promo": 4}) == (
+        ended.returncode,
+        (len(rows("data")), len(rows("data", "quarantine"))),
+        report["erased"],
+    )
+    assert "note: rows of erased numbers were left out (promo: 4)" in ended.stderr.splitlines()
+    counts = report["totals"]
+    assert counts["rows_received"] == counts["rows_loaded"] + counts["rows_quarantined"] + 4
+    assert len(Path("rows.csv").read_text(encoding="utf-8").splitlines()) == 1 + left[0]
+
+
+def test_without_the_key_nothing_is_loaded(serve, command, forget, rows):
+    """Where people were erased, a run without the phone key is refused before any request: it might bring them back."""
+    sandbox = serve()
+    load(command, sandbox)
+    forget(GONE, "--to", "data")
+    sandbox.forget_requests()
+    before = rows("data")
+    for changes in ({}, {"SMSPARTNER_PHONE_KEY": OTHER_KEY}):
+        ended = load(command, sandbox, **changes)
+        assert (2, [], before) == (ended.returncode, sandbox.requests, rows("data"))
+        assert ended.stderr.startswith("error: numbers were erased there under phone key ")
+
+
+def test_key_rotation(serve, command, forget, rows):
+    """With the old key among the retired, a new key rewrites all hashes, settled or not; the erased stay out."""
+    sandbox = serve()
+    hashed = ("--phone-numbers", "hashed", "--allow-quarantined", "9")
+    load(command, sandbox, *hashed, SMSPARTNER_PHONE_KEY=PHONE_KEY)
+    forget(GONE, "--to", "data")
+    before = rows("data")
+    rotated = {"SMSPARTNER_PHONE_KEY": OTHER_KEY, "SMSPARTNER_RETIRED_PHONE_KEYS": f"{PHONE_KEY}\n"}
+    ended = command(sandbox, "run", "promo", "others", "--to", "data", *hashed, **rotated)
+    after = rows("data")
+    assert (0, len(before)) == (ended.returncode, len(after))
+    assert {row["phone_number"] for row in before} & {row["phone_number"] for row in after} == set()
+    assert [len({row["phone_number"].split(":")[0] for row in found}) for found in (before, after)] == [1, 1]
+    assert "skipped" in command(sandbox, "run", "others", "--to", "data", *hashed, **rotated).stderr
+
+
+def test_hashed_rows_are_found(serve, command, forget, rows):
+    """In a destination of hashed numbers the person is found by the hash, loaded and quarantined."""
+    load(command, serve(), "--phone-numbers", "hashed", SMSPARTNER_PHONE_KEY=PHONE_KEY)
+    before = len(rows("data")), len(rows("data", "quarantine"))
+    ended = forget(GONE, "--to", "data")
+    # The text "lost at …" of a row without a number was masked when it was kept, and names nobody any more.
+    assert (0, before, (4, 2)) == (ended.returncode, (6, 3), (len(rows("data")), len(rows("data", "quarantine"))))
+
+
+def test_hashed_under_another_key(serve, command, forget, rows):
+    """Rows hashed under a key that is not given can't be judged, which is told with the key's id, and exit code 1."""
+    load(command, serve(), "--phone-numbers", "hashed", SMSPARTNER_PHONE_KEY=PHONE_KEY)
+    key_id = rows("data")[0]["phone_number"].split(":")[0]
+    ended = forget(GONE, "--to", "data", key=OTHER_KEY)
+    told = f"data: tags that were left: 2; their numbers are hashed under phone key {key_id}, which was not given"
+    assert (1, told) == (ended.returncode, ended.stdout.splitlines()[-1])
+    again = forget(GONE, "--to", "data", key=OTHER_KEY, SMSPARTNER_RETIRED_PHONE_KEYS=PHONE_KEY)
+    assert (again.returncode, len(rows("data"))) == (0, 4)
+
+
+def test_masked_rows_are_told(serve, command, forget, rows):
+    """Masked numbers can't be told apart, which is told with what to do; a new reading then leaves the person out."""
+    sandbox = serve()
+    load(command, sandbox, "--phone-numbers", "masked")
+    ended = forget(GONE, "--to", "data")
+    assert (ended.returncode, len(rows("data"))) == (1, 6)
+    assert "tags that were left: 2; masked numbers can't be told apart" in ended.stdout
+    load(command, sandbox, "--phone-numbers", "masked", SMSPARTNER_PHONE_KEY=PHONE_KEY)
+    assert len(rows("data")) == 4
+
+
+def test_half_loaded_tags_are_told(serve, command, forget, rows, here):
+    """A tag that a dead run left half loaded is told; the run that mends it leaves the person out."""
+    sandbox = serve()
+    load(command, sandbox)
+    (quarantine,) = (here / "data" / "quarantine").iterdir()
+    quarantine.unlink()
+    ended = forget(GONE, "--to", "data")
+    told = "data: tags that were left: 1; a run died while it loaded them; run them again, which leaves the person out"
+    assert (1, told) == (ended.returncode, ended.stdout.splitlines()[-1])
+    load(command, sandbox, SMSPARTNER_PHONE_KEY=PHONE_KEY)
+    assert GONE not in {row["phone_number"] for row in rows("data")}
+
+
+def test_several_destinations_and_twice(serve, command, forget, rows):
+    """Each destination named is cleaned; doing it twice is harmless, and keeps one record."""
+    sandbox = serve()
+    for place in ("one", "two"):
+        command(sandbox, "run", "promo", "--to", place)
+    first = forget(GONE, "--to", "one", "--to", "two").stdout.splitlines()
+    second = forget(GONE, "--to", "one").stdout
+    assert [line.split(" removed")[0] for line in first] == [
+        f"{place}: 2 rows and 2 rows in quarantine" for place in ("one", "two")
+    ]
+    assert second.startswith("one: 0 rows and 0 rows in quarantine removed (tags: 0)")
+    assert GONE not in {row["phone_number"] for place in ("one", "two") for row in rows(place)}
+
+
+def test_number_from_standard_input(serve, smspartner, rows):
+    """`-` takes the number from standard input, so that it stands in no list of processes and no shell history."""
+    smspartner(serve(), "run", "promo", "--to", "data")
+    given = {"input": f"{GONE}\n"}
+    ended = smspartner(None, "forget", "-", "--to", "data", options=given, SMSPARTNER_PHONE_KEY=PHONE_KEY)
+    assert (ended.returncode, ended.stdout, len(rows("data"))) == (0, REMOVED, 2)
+
+
+BAD = {
+    "no number": (("n/a", "--to", "data"), PHONE_KEY, "that is no phone number: write it with its calling code"),
+    "no key": ((GONE, "--to", "data"), None, "an erasure is remembered under a secret key: set SMSPARTNER_PHONE_KEY"),
+    "short key": ((GONE, "--to", "data"), "short", "an erasure is remembered under a secret key"),
+    "no dataset": ((GONE, "--to", "elsewhere"), PHONE_KEY, "there is no dataset at elsewhere"),
+    "an export": ((GONE, "--to", "rows.csv"), PHONE_KEY, "rows.csv is an export, which keeps no tags: name a dataset"),
+    "no destination": ((GONE,), PHONE_KEY, "Missing option '--to'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD.values(), ids=BAD.keys())
+def test_bad_input(serve, command, forget, files, case):
+    """What can't be done is told in one sentence without the number, with exit code 2, and nothing is touched."""
+    arguments, key, told = case
+    load(command, serve())
+    before = files("data")
+    ended = forget(*arguments, key=key)
+    assert (2, "", before) == (ended.returncode, ended.stdout, files("data"))
+    assert ended.stderr.startswith(f"error: {told}")
+    assert "9980001" not in ended.stderr
+
+
+def test_a_damaged_record_stops_a_run(serve, command, forget, here):
+    """A record that can't be read is not passed over: its person would come back."""
+    sandbox = serve()
+    load(command, sandbox)
+    forget(GONE, "--to", "data")
+    (record,) = (here / "data" / "erasures").iterdir()
+    record.write_text("{")
+    sandbox.forget_requests()
+    ended = load(command, sandbox, SMSPARTNER_PHONE_KEY=PHONE_KEY)
+    assert (ended.returncode, sandbox.requests) == (1, [])
+    assert f"error: data/erasures/{record.name} is damaged, or no record of an erasure" in ended.stderr
+
+
+def test_while_a_run_goes_on(serve, start, forget):
+    """While a run loads the destination, forgetting is refused in one sentence instead of racing it."""
+    run = start(serve(Fault("slow", tag="others", seconds=60)), "run", "promo", "others", "--to", "data", "--to", "-")
+    for _ in range(4):
+        run.stdout.readline()
+    ended = forget(GONE, "--to", "data")
+    told = "error: data is in use by another run; wait until it has ended, or load elsewhere\n"
+    assert (1, told) == (ended.returncode, ended.stderr)
