@@ -72,7 +72,7 @@ def test_layout(here, make_snapshot, make_tag_runs):
     ]
     assert files(here) == expected
     assert [Path(file.path).relative_to(here).parts[0] for file in written] == [
-        *("quarantine", "statuses", "statuses", "tag_runs")
+        *("statuses", "quarantine", "statuses", "tag_runs")
     ]
     assert [Path(file.path).stat().st_size for file in written] == [file.size for file in written]
 
@@ -345,8 +345,8 @@ def test_staged_files_of_dead_runs(here, make_snapshot):
     assert files(here / ".staging") == []
 
 
-def test_writing_fails_between_quarantine_and_rows(here, make_snapshot):
-    """When only the quarantine could be written, the run is told so and the tag is marked."""
+def test_writing_fails_when_rows_and_quarantine_were_to_be_moved(here, make_snapshot):
+    """The run is told; readers keep the old rows; whoever enters next finishes what had begun."""
     load(here, make_snapshot("a"))
     kept = (here / "statuses" / file_name("a")).read_bytes()
     with ParquetDataset(str(here)) as dataset:
@@ -357,7 +357,11 @@ def test_writing_fails_between_quarantine_and_rows(here, make_snapshot):
         (here / "statuses").unlink()
         (here / "away").rename(here / "statuses")
     assert (here / "statuses" / file_name("a")).read_bytes() == kept
-    assert not loaded(here)["a"].consistent
+    assert loaded(here)["a"].consistent
+
+    load(here)
+    assert (loaded(here)["a"].run_id, loaded(here)["a"].consistent) == (LATER, True)
+    assert rows(here, "quarantine") == make_snapshot("a", quarantined=1, run_id=LATER).quarantine.to_pylist()
     assert files(here / ".staging") == []
 
 

@@ -26,6 +26,7 @@ from smspartner.load.erasures import read_erasures, write_erasure
 from smspartner.load.footers import TagFile, footer_of, read_tag_files, state_of
 from smspartner.load.lock import exclusive
 from smspartner.load.parquet_format import write_parquet
+from smspartner.load.together import finish_replacements, replace_together
 from smspartner.stored_rows import without
 
 if TYPE_CHECKING:
@@ -66,8 +67,9 @@ def file_name(tag: str) -> str:
 class ParquetDataset:
     """A directory with `statuses/` and `quarantine/` (one file per tag), `tag_runs/` and `runs/` (one file per run).
 
-    A tag's quarantine is written before its rows, and the footers of both say the same; a run that dies between the
-    two leaves footers that differ, which makes the tag inconsistent until it is loaded again.
+    A tag's rows and its quarantine are replaced together, and the footers of both say the same. Where they differ, a
+    run died between the two, which whoever enters next finishes; or somebody else changed a file: then the tag is not
+    consistent until it is loaded again.
     """
 
     keeps_tags = True
@@ -140,13 +142,15 @@ class ParquetDataset:
         snapshot.check_books()
         footer = footer_of(state_of(snapshot, run_id))
         name = file_name(snapshot.tag)
-        written = []
-        if snapshot.quarantine.num_rows:
-            written.append(self._write(QUARANTINE, name, snapshot.quarantine, footer))
-        written.append(self._write(STATUSES, name, snapshot.table, footer))
-        if not snapshot.quarantine.num_rows:
-            remove_file(self._path / "quarantine" / name)
-        return written
+        if not snapshot.quarantine.num_rows and not (self._path / QUARANTINE.name / name).exists():
+            return [self._write(STATUSES, name, snapshot.table, footer)]
+        contents = {
+            STATUSES.name: partial(write_parquet, rows=snapshot.table, table=STATUSES, footer=footer),
+            QUARANTINE.name: partial(write_parquet, rows=snapshot.quarantine, table=QUARANTINE, footer=footer)
+            if snapshot.quarantine.num_rows
+            else None,
+        }
+        return replace_together(self._path, name, contents, staging=self._staging)
 
     def stored_tag(self, state: LoadedTag) -> StoredTag:
         """Read the rows and the quarantine of a loaded tag.
@@ -216,6 +220,7 @@ class ParquetDataset:
             (self._path / name).mkdir(exist_ok=True)
 
     def _clear_leftovers(self) -> None:
+        finish_replacements(self._path, staging=self._staging)
         for leftover in guarded(f"reading {self._staging}", lambda: list(self._staging.iterdir())):
             if leftover.is_file():
                 remove_file(leftover)
