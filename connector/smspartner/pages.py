@@ -20,6 +20,7 @@ from smspartner.errors import (
     UnreadableBody,
     VendorError,
 )
+from smspartner.fields import read_fields
 from smspartner.redaction import REDACT, hide_numbers
 from smspartner.rows import documented_rows, split_rows
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _REDIRECTS = range(300, 400)
 _RETRYABLE_STATUS = frozenset({408, 425, 429, *range(500, 600)})
-_ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ENVELOPE_KEYS = frozenset({"success", "code", "currentPage", "total", *vendor.LIST_KEYS})
 _LONGEST_MESSAGE = 200
 _MOST_DIGITS = 15
@@ -95,7 +95,7 @@ def read_envelope(body: bytes, http_status: int, retry_after: float | None = Non
     """Read the fields that every answer of this API has around its content; raises as `read_page` does."""
     trouble = None
     try:
-        envelope = _ENVELOPE.decode(_utf8(body))
+        envelope = _envelope(_utf8(body))
         success = _truth(envelope)
         code = _integer(envelope["code"]) if "code" in envelope else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -110,6 +110,14 @@ def read_envelope(body: bytes, http_status: int, retry_after: float | None = Non
         raise trouble
     if "code" in envelope and code != vendor.SUCCESS_CODE:
         raise UnreadableBody("the body says success, but its code is not 200")
+    return envelope
+
+
+def _envelope(body: bytes) -> dict[str, msgspec.Raw]:
+    envelope, contradicted = read_fields(body)
+    twice = sorted(contradicted & _ENVELOPE_KEYS)
+    if twice:
+        raise UnreadableBody(f"the body contradicts itself: it gives `{twice[0]}` twice")
     return envelope
 
 
