@@ -63,7 +63,7 @@ def test_what_is_sent(start_sandbox: Any, connect: Any) -> None:
     headers = {
         "User-Agent": user_agent(),
         "Accept": "application/json",
-        "Accept-Encoding": "gzip, deflate",
+        "Accept-Encoding": "gzip",
         "Connection": "keep-alive",
     }
     assert [
@@ -241,18 +241,12 @@ def test_retry_after(start_raw: Any, answer_with: Any, status: str, head: list[s
     assert (int(status[:3]), retry_after) == (caught.value.http_status, caught.value.retry_after)
 
 
-@pytest.mark.parametrize(
-    ("head", "body"),
-    [
-        (["Content-Encoding: gzip"], gzip.compress(PAGE)),
-        (["Content-Encoding: GZIP"], gzip.compress(PAGE)),
-        (["Content-Type: text/html"], PAGE),
-        (["Content-Type: application/json; charset=latin-1"], PAGE),
-    ],
-)
-def test_encodings(start_raw: Any, answer_with: Any, head: list[str], body: bytes) -> None:
-    """Compressed bodies are unpacked, and declared types are no obstacle."""
-    client = Client(Connection(api_key=Secret(KEY), base_url=start_raw(answer_with(*head, body=body)).url))
+@pytest.mark.parametrize("kind", ["text/html", "application/json; charset=latin-1"])
+def test_declared_types(start_raw: Any, answer_with: Any, kind: str) -> None:
+    """Declared types are no obstacle."""
+    client = Client(
+        Connection(api_key=Secret(KEY), base_url=start_raw(answer_with(f"Content-Type: {kind}", body=PAGE)).url)
+    )
     assert client.fetch_page("t", 1).rows_json == b"[]"
     client.close()
 
