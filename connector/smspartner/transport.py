@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import time
+from contextlib import suppress
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from typing import Any
@@ -117,11 +118,14 @@ class _DeadlineReader(io.RawIOBase):
         self._waits = False
 
     def _read_at_once(self, buffer: Any) -> int | None:
-        try:
+        limit = self._sock.gettimeout()
+        with suppress(OSError, ValueError):  # nothing has arrived, or there is no connection any more
             self._sock.settimeout(0)
-            return self._raw.readinto(buffer)
-        except (OSError, ValueError):  # nothing has arrived, or there is no connection any more
-            return None
+            try:
+                return self._raw.readinto(buffer)
+            finally:
+                self._sock.settimeout(limit)  # a proxy's tunnel goes on with the socket as it was
+        return None
 
     def close(self) -> None:
         """Let go of the socket."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import select
 import socket
 import threading
 import traceback
@@ -355,6 +356,40 @@ def test_proxies_of_the_environment(start_raw: Any, answer_with: Any, monkeypatc
     first, *headers = received[0].decode().split("\r\n")
     assert first == "GET http://127.0.0.1:9/v1/bulk-status-by-tag?apiKey=plain-key&tag=t HTTP/1.1"
     assert not any(header.lower().startswith(("authorization", "cookie")) for header in headers)
+
+
+def test_tls_through_a_proxy(  # noqa: PLR0917
+    start_sandbox: Any,
+    start_raw: Any,
+    connect: Any,
+    certificate: dict[str, str],
+    authority_file: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Through a proxy, HTTPS is tunnelled: the proxy sees where to, and nothing of requests; connections are kept."""
+    seen: list[bytes] = []
+
+    def serve(connection: socket.socket, _number: int) -> None:
+        seen.append(connection.recv(65536))
+        port = int(seen[-1].split(b" ")[1].rpartition(b":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as onward:
+            connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            ends = {connection: onward, onward: connection}
+            while True:
+                for end in select.select([*ends], [], [])[0]:
+                    data = end.recv(65536)
+                    if not data:
+                        return
+                    ends[end].sendall(data)
+
+    monkeypatch.setenv("https_proxy", start_raw(serve).url.removesuffix("/v1"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", authority_file)
+    sandbox = start_sandbox([CAMPAIGN], **certificate)
+    client = Client(connect(sandbox))
+    assert [client.fetch_page("promo", 1).row_count for _ in range(3)] == [5, 5, 5]
+    client.close()
+    address = sandbox.url.removeprefix("https://").removesuffix("/v1")
+    assert [line.split(b" ")[:2] for line in seen] == [[b"CONNECT", address.encode()]]
 
 
 def test_a_proxy_that_fails(monkeypatch: pytest.MonkeyPatch, assert_hidden: Hidden) -> None:
