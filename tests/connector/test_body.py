@@ -24,7 +24,7 @@ Serve = Callable[[socket.socket, int], None]
 
 def failure(server: Any, **options: Any) -> RequestError:
     """What becomes of a request to a server that fails."""
-    client = Client(Connection(api_key=Secret("key"), base_url=server.url, **options))
+    client = Client(Connection(api_key=Secret("sandbox-key"), base_url=server.url, **options))
     with pytest.raises(RequestError) as caught:
         client.fetch_page("t", 1)
     client.close()
@@ -46,7 +46,7 @@ def failure(server: Any, **options: Any) -> RequestError:
 def test_packed_bodies(start_raw: Any, answer_with: Any, encoding: str, body: bytes) -> None:
     """What was packed arrives as it was, whatever its size."""
     server = start_raw(answer_with(f"Content-Encoding: {encoding}", body=body))
-    client = Client(Connection(api_key=Secret("key"), base_url=server.url))
+    client = Client(Connection(api_key=Secret("sandbox-key"), base_url=server.url))
     assert client.fetch_page("t", 1).rows_json == b"[]"
     client.close()
 
@@ -101,7 +101,7 @@ def test_declared_length_is_enough_to_refuse(start_raw: Any) -> None:
 def test_bodies_are_bounded_whatever_the_status(start_sandbox: Any, fault: str, status: tuple[str, ...]) -> None:
     """A body without end is refused under any HTTP status; that of a redirect is not read in its stead."""
     faults = [Fault(kind) for kind in (*status, fault)]
-    sandbox = start_sandbox([Campaign.of_rows("t", [])], faults=faults, api_key="key")
+    sandbox = start_sandbox([Campaign.of_rows("t", [])], faults=faults)
     error = failure(sandbox, max_body_bytes=100_000, timeout=20)
     assert (BodyTooLarge, False) == (type(error), error.retryable)
 
@@ -110,7 +110,7 @@ def test_bodies_are_bounded_whatever_the_status(start_sandbox: Any, fault: str, 
 def test_redirects_are_not_followed(start_raw: Any, answer_with: Any, status: str) -> None:
     """The server that a redirect names sees nothing of the request, and of the key in it."""
     elsewhere = start_raw(answer_with(body=PAGE))
-    error = failure(start_raw(answer_with(f"Location: {elsewhere.url}/?apiKey=key", status=status)))
+    error = failure(start_raw(answer_with(f"Location: {elsewhere.url}/?apiKey=sandbox-key", status=status)))
     assert (UnexpectedStatus, int(status[:3]), False) == (type(error), error.http_status, error.retryable)
     assert elsewhere.accepted == 0
 

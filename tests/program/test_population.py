@@ -62,7 +62,7 @@ def read(server, population, *, verify=False, passes=3):
     """Read the population through the library, page after page; give verdict, reason, and the numbers brought home."""
     server.play(population.answer)
     connection = Connection(
-        api_key=Secret("key"), base_url=server.url, retries=0, passes=passes, concurrency=1, verify=verify
+        api_key=Secret("sandbox-key"), base_url=server.url, retries=0, passes=passes, concurrency=1, verify=verify
     )
     (snapshot,) = iter_snapshots(["t"], connection)
     assert snapshot.requests == len(server.served)
@@ -213,7 +213,7 @@ def test_statuses_are_those_of_their_own_page(scripted, verify, ripe_from):
     """Statuses that change while pages are read are loaded as each page gave them: `verify` compares numbers only."""
     population = Population(SIX, 2, [], ripe_from=ripe_from)
     scripted.play(population.answer)
-    connection = Connection(api_key=Secret("key"), base_url=scripted.url, concurrency=1, verify=verify)
+    connection = Connection(api_key=Secret("sandbox-key"), base_url=scripted.url, concurrency=1, verify=verify)
     (snapshot,) = iter_snapshots(["t"], connection)
     statuses = snapshot.table.column("status").to_pylist()
     assert (snapshot.verdict, statuses) == ("complete", ["waiting"] * 2 + ["delivered"] * 4)
