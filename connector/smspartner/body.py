@@ -23,23 +23,21 @@ def read_body(response: requests.Response, most: int) -> bytes:
         BodyTooLarge: more than `most` bytes, as sent or unpacked; never more than that is held.
         UnreadableBody: the answer contradicts itself about where it ends, or what is packed is damaged or cut.
     """
-    status, headers = response.status_code, response.headers
+    headers = response.headers
     if "Transfer-Encoding" in headers and "Content-Length" in headers:
         raise UnreadableBody("the answer says in two ways where it ends, as no sound server does")
     pieces = _pieces(response)
     if headers.get("Content-Encoding", "").strip().lower() in {"gzip", "x-gzip"}:
         pieces = _unpacked(pieces)
-    body, size = [], response.raw.length_remaining or 0
-    if size <= most:
-        size = 0
-        for piece in pieces:
-            size += len(piece)
-            if size > most:
-                break
-            body.append(piece)
-    if size > most:
-        raise BodyTooLarge(f"the body is larger than {most:,} bytes, which no page is", http_status=status)
-    return b"".join(body)
+    body: list[bytes] = []
+    size, declared = 0, response.raw.length_remaining or 0
+    while max(size, declared) <= most:
+        piece = next(pieces, None)
+        if piece is None:
+            return b"".join(body)
+        body.append(piece)
+        size += len(piece)
+    raise BodyTooLarge(f"the body is larger than {most:,} bytes, which no page is", http_status=response.status_code)
 
 
 def _pieces(response: requests.Response) -> Iterator[bytes]:
