@@ -1,4 +1,4 @@
-"""Renews the generated parts of README.md from the code; with --check, only says whether they are stale.
+"""Renews the generated parts of the pages from the code; with --check, only says which are stale.
 
 A generated part stands between `<!-- generated: NAME -->` and `<!-- /generated -->`.
 """
@@ -10,15 +10,18 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
+from typing import Any
 
 from smspartner_pipelines.exit_codes import MEANINGS
 from smspartner_pipelines.rehearsal import SANDBOX_KEY
-from smspartner_pipelines.sandbox import Sandbox
+from smspartner_pipelines.sandbox import FAULT_KINDS, Sandbox
 from smspartner_schemas.contract import STATUSES, VERDICT_MEANINGS
 from smspartner_schemas.describe import as_table
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+ROOT = Path(__file__).resolve().parent.parent
+FAULT_MATRIX = ROOT / "tests" / "program" / "fault_matrix.toml"
 _EXAMPLE = ("run", "promo-nov", "soldes-été", "never-sent", "--to", "data")
 
 
@@ -69,18 +72,43 @@ def _smspartner(
     )
 
 
-PARTS = {
-    "columns": columns,
-    "example": example,
-    "exit-codes": exit_codes,
-    "help": run_help,
-    "verdicts": verdicts,
+def fault_matrix() -> str:
+    """Give what becomes of a tag that a fault strikes, as the test of all faults expects it."""
+    matrix = tomllib.loads(FAULT_MATRIX.read_text(encoding="utf-8"))
+    places = matrix.pop("places")
+    del matrix["options"]
+    return "\n\n".join(_behaviour(behaviour, places) for behaviour in matrix.values())
+
+
+def _behaviour(behaviour: dict[str, Any], places: dict[str, str]) -> str:
+    lines = [f"## {behaviour['title']}", "", behaviour["says"], ""]
+    lines += ["| struck | verdict | exit code | requests | rows loaded | in quarantine |", "|---|---|---|---|---|---|"]
+    for place in filter(behaviour.__contains__, places):
+        cell = behaviour[place]
+        verdict = "" if cell["verdict"] == "-" else f"`{cell['verdict']}`"
+        facts = (verdict, cell["exit"], cell["requests"], len(cell.get("rows", [])), cell.get("quarantined", 0))
+        lines.append(f"| {places[place]} | {' | '.join(map(str, facts))} |")
+    lines += ["", "| fault | what it does |", "|---|---|"]
+    lines += [f"| `{kind}` | {FAULT_KINDS[kind].replace('|', '&#124;')} |" for kind in behaviour["kinds"]]
+    return "\n".join(lines)
+
+
+PAGES = {
+    "README.md": {
+        "columns": columns,
+        "example": example,
+        "exit-codes": exit_codes,
+        "help": run_help,
+        "verdicts": verdicts,
+    },
+    "docs/faults.md": {"matrix": fault_matrix},
 }
+"""The parts of each page, by name."""
 
 
-def renewed(text: str) -> str:
-    """Give the text with every generated part as the code has it now."""
-    for name, make in PARTS.items():
+def renewed(page: str, text: str) -> str:
+    """Give the text of a page with every generated part as the code has it now."""
+    for name, make in PAGES[page].items():
         begin, end = f"<!-- generated: {name} -->", "<!-- /generated -->"
         before, rest = text.split(begin, maxsplit=1)
         _, after = rest.split(end, maxsplit=1)
@@ -89,15 +117,18 @@ def renewed(text: str) -> str:
 
 
 def main() -> int:
-    """Renew README.md, or check it."""
-    current = README.read_text(encoding="utf-8")
-    fresh = renewed(current)
-    if "--check" not in sys.argv:
-        README.write_text(fresh, encoding="utf-8")
-    elif fresh != current:
-        sys.stderr.write("README.md is stale: run docs/generate.py\n")
-        return 1
-    return 0
+    """Renew the pages, or check them."""
+    stale = 0
+    for page in PAGES:
+        path = ROOT / page
+        current = path.read_text(encoding="utf-8")
+        fresh = renewed(page, current)
+        if "--check" not in sys.argv:
+            path.write_text(fresh, encoding="utf-8")
+        elif fresh != current:
+            sys.stderr.write(f"{page} is stale: run docs/generate.py\n")
+            stale = 1
+    return stale
 
 
 if __name__ == "__main__":

@@ -8,12 +8,18 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import hypothesis
 import pytest
 import trustme
 from smspartner import Connection, Secret
 from smspartner_pipelines.sandbox import Sandbox
 
 KEY = "sandbox-key"
+
+# The same inputs in every run, however slow the machine; `--hypothesis-profile=search` looks for new ones.
+hypothesis.settings.register_profile("same", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("search", deadline=None, max_examples=1000)
+hypothesis.settings.load_profile("same")
 
 
 @pytest.fixture(autouse=True)

@@ -20,8 +20,9 @@ import requests
 import urllib3
 
 from smspartner import vendor
+from smspartner.body import ENCODINGS, read_body
 from smspartner.connection import Connection
-from smspartner.errors import BodyTooLarge, RequestError
+from smspartner.errors import RequestError
 from smspartner.pages import Page, read_envelope, read_page, read_value
 from smspartner.transport import DeadlineAdapter, map_failure
 
@@ -29,7 +30,6 @@ Answer = TypeVar("Answer")
 _Received = tuple[bytes, int, float | None]
 """Body, HTTP status, and the server's own wish for a pause in seconds."""
 
-_CHUNK = 1 << 20
 _LONGEST_CONNECT = 10.0
 """Seconds; within the timeout of the whole response."""
 
@@ -37,6 +37,17 @@ _LONGEST_CONNECT = 10.0
 def user_agent() -> str:
     """Name product and version, as the API's operators may want to know who asks."""
     return f"smspartner-connector/{importlib.metadata.version('smspartner-connector')}"
+
+
+class _Session(requests.Session):
+    """A session that knows no redirects.
+
+    Even where they are not to be followed, the base class prepares the next request of one, and reads its whole body
+    for that, however large.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Find none."""
 
 
 class Client:
@@ -92,25 +103,13 @@ class Client:
         request.url = url
         timeout = (min(_LONGEST_CONNECT, self._connection.timeout), self._connection.timeout)
         with self._session().send(request, timeout=timeout, allow_redirects=False, **self._settings) as response:
-            body = self._read_body(response)
+            body = read_body(response, self._connection.max_body_bytes)
             return body, response.status_code, _retry_after(response.headers)
-
-    def _read_body(self, response: requests.Response) -> bytes:
-        limit = self._connection.max_body_bytes
-        chunks, size = [], 0
-        while chunk := response.raw.read(_CHUNK, decode_content=True):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > limit:
-                raise BodyTooLarge(
-                    f"the body is larger than {limit:,} bytes, which no page is", http_status=response.status_code
-                )
-        return b"".join(chunks)
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = requests.Session()
+            session = _Session()
             session.trust_env = False
             for scheme in ("https://", "http://"):
                 session.mount(scheme, DeadlineAdapter(pool_connections=1, pool_maxsize=1, max_retries=0))
@@ -126,7 +125,7 @@ def _read(received: _Received | RequestError, read: Callable[[bytes, int, float 
 
 
 def _headers() -> dict[str, str]:
-    return {"User-Agent": user_agent(), "Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
+    return {"User-Agent": user_agent(), "Accept": "application/json", "Accept-Encoding": ENCODINGS}
 
 
 def _read_account(body: bytes, http_status: int, retry_after: float | None) -> dict[str, Any]:

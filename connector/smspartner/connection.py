@@ -42,7 +42,7 @@ class Connection:
     backoff: float = 0.5
     passes: int = 3
     verify: bool = False
-    max_body_bytes: int = field(default=256 * 1024 * 1024, repr=False)
+    max_body_bytes: int = field(default=64 * 1024 * 1024, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", check_base_url(self.base_url))

@@ -21,6 +21,7 @@ from smspartner.errors import (
     UnreadableBody,
     VendorError,
 )
+from smspartner.fields import read_fields
 from smspartner.redaction import REDACT, hide_numbers
 from smspartner.rows import documented_rows, split_rows
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _REDIRECTS = range(300, 400)
 _RETRYABLE_STATUS = frozenset({408, 425, 429, *range(500, 600)})
-_ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _TYPE_BY_FIRST_BYTE = {b'"': "string", b"t": "boolean", b"f": "boolean", b"n": "null", b"[": "array", b"{": "object"}
 _LONGEST_MESSAGE = 200
 _MOST_DIGITS = 15
@@ -106,7 +106,7 @@ def read_envelope(body: bytes, http_status: int, retry_after: float | None = Non
     """Read the fields that every answer of this API has around its content; raises as `read_page` does."""
     trouble = None
     try:
-        envelope = _ENVELOPE.decode(_utf8(body))
+        envelope = _envelope(_utf8(body))
         success = _truth(envelope)
         code = _integer(envelope["code"]) if "code" in envelope else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -121,6 +121,14 @@ def read_envelope(body: bytes, http_status: int, retry_after: float | None = Non
         raise trouble
     if "code" in envelope and code != vendor.SUCCESS_CODE:
         raise UnreadableBody("the body says success, but its code is not 200")
+    return envelope
+
+
+def _envelope(body: bytes) -> dict[str, msgspec.Raw]:
+    envelope, contradicted = read_fields(body)
+    twice = sorted(contradicted & vendor.ENVELOPE_TYPES.keys())
+    if twice:
+        raise UnreadableBody(f"the body contradicts itself: it gives `{twice[0]}` twice")
     return envelope
 
 

@@ -12,6 +12,7 @@ from pyarrow import json as arrow_json
 
 from smspartner import drift, facts, vendor
 from smspartner.errors import UnreadableBody
+from smspartner.fields import read_fields
 
 _DOCUMENTED_ROW = pa.struct(
     [
@@ -85,10 +86,12 @@ def read_rows(raw_rows: list[bytes]) -> RowFacts:
     read = RowFacts()
     for place, raw in enumerate(raw_rows):
         row = _decoded(raw)
-        if isinstance(row, dict):
-            _read_row(row, place, read)
-        else:
+        if not isinstance(row, dict):
             _append(read, place, _nothing_but(facts.NO_OBJECT))
+        elif _contradicts_itself(raw, row):
+            _append(read, place, _nothing_but(facts.CONTRADICTION))
+        else:
+            _read_row(row, place, read)
     return read
 
 
@@ -97,6 +100,12 @@ def _decoded(raw: bytes) -> object:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):
         return None  # a lone surrogate, or nested beyond reason: no row that could be believed
+
+
+def _contradicts_itself(raw: bytes, row: dict[str, object]) -> bool:
+    """Whether a field is given twice with different values, of which decoding kept the last."""
+    # Each field has a colon: where there are no more colons than fields, none was given twice.
+    return raw.count(b":") > len(row) and not read_fields(raw)[1].isdisjoint(vendor.ROW_KEYS | vendor.ERROR_ROW_KEYS)
 
 
 def _read_row(row: dict[str, object], place: int, read: RowFacts) -> None:

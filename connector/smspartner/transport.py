@@ -1,11 +1,13 @@
-"""What happens on the wire: a deadline for a whole response, and what each failure of the HTTP libraries means."""
+"""What happens on the wire: one whole answer in time and nothing beyond it, and what each failure there means."""
 
 from __future__ import annotations
 
 import io
 import socket
 import time
-from http.client import HTTPResponse
+from contextlib import suppress
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse
 from typing import Any
 
 import requests
@@ -40,14 +42,30 @@ _CUT = (
 )
 
 
+_NO_TLS = "what answers there does not speak TLS; check the base URL"
+_WRONG_HOST = "the server's certificate is for another host; check the base URL"
+_LASTING_TLS_TROUBLE = (
+    ("certificate has expired", "the server's certificate has expired, or this machine's clock is wrong"),
+    ("Hostname mismatch", _WRONG_HOST),
+    ("IP address mismatch", _WRONG_HOST),
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        "the server's certificate is not trusted; name your own authority's file in REQUESTS_CA_BUNDLE",
+    ),
+    ("WRONG_VERSION_NUMBER", _NO_TLS),
+    ("record layer failure", _NO_TLS),
+)
+"""What the next try would meet again."""
+
+
 def _tls_failure(exc: Exception) -> ConnectionFailed:
-    failure = ConnectionFailed("TLS failed: the connection could not be secured")
-    if "CERTIFICATE_VERIFY_FAILED" in str(exc):
-        failure = ConnectionFailed(
-            "TLS failed: the server's certificate is not trusted; name your own authority's file in REQUESTS_CA_BUNDLE"
-        )
-        failure.retryable = False
-    return failure
+    text = str(exc)
+    for mark, meaning in _LASTING_TLS_TROUBLE:
+        if mark in text:
+            failure = ConnectionFailed(f"TLS failed: {meaning}")
+            failure.retryable = False
+            return failure
+    return ConnectionFailed("TLS failed: the connection could not be secured")
 
 
 def _what_failed(exc: Exception) -> str:
@@ -60,6 +78,7 @@ def _what_failed(exc: Exception) -> str:
         ("closed connection", "the server closed the connection"),
         ("RemoteDisconnected", "the server closed the connection"),
         ("unreachable", "the network or host is unreachable"),
+        ("BadStatusLine", "what answers there does not speak HTTP"),
     ):
         if mark in text:
             return meaning
@@ -77,6 +96,7 @@ class _DeadlineReader(io.RawIOBase):
         self._raw = sock.makefile("rb", buffering=0)
         limit = sock.gettimeout()
         self._deadline = None if limit is None else time.monotonic() + limit
+        self._waits = True
 
     def readable(self) -> bool:
         """Tell `io.BufferedReader` that this is a source."""
@@ -84,6 +104,8 @@ class _DeadlineReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         """Read what has arrived, or wait for it until the deadline."""
+        if not self._waits:
+            return self._read_at_once(buffer)
         if self._deadline is not None:
             left = self._deadline - time.monotonic()
             if left <= 0:
@@ -91,19 +113,72 @@ class _DeadlineReader(io.RawIOBase):
             self._sock.settimeout(left)
         return self._raw.readinto(buffer)
 
+    def stop_waiting(self) -> None:
+        """From now on, read what has arrived and wait for nothing."""
+        self._waits = False
+
+    def _read_at_once(self, buffer: Any) -> int | None:
+        limit = self._sock.gettimeout()
+        with suppress(OSError, ValueError):  # nothing has arrived, or there is no connection any more
+            self._sock.settimeout(0)
+            try:
+                return self._raw.readinto(buffer)
+            finally:
+                self._sock.settimeout(limit)  # a proxy's tunnel goes on with the socket as it was
+        return None
+
     def close(self) -> None:
         """Let go of the socket."""
         self._raw.close()
         super().close()
 
 
+class _AnswerReader(io.BufferedReader):
+    """Reads one answer; `surplus` tells, once it is closed, whether more had arrived than was read."""
+
+    surplus = False
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._source = _DeadlineReader(sock)
+        super().__init__(self._source, 1 << 16)
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        if not self.closed:
+            self._source.stop_waiting()
+            self.surplus = bool(self.peek(1))
+        super().close()
+
+
 class _DeadlineResponse(HTTPResponse):
-    """A response that must be whole, headers and body, within the socket's timeout."""
+    """A response that must be whole, headers and body, within the socket's timeout, and the only one on the wire.
+
+    Answers do not name their tag. Bytes beyond the end of one belong to another, or to none: which answer is whose
+    can't be told any more on that connection, so neither is believed, and the connection is not used again.
+    """
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
-        self.fp = io.BufferedReader(_DeadlineReader(sock), 1 << 16)
+        self.fp = self._reader = _AnswerReader(sock)
+
+    def begin(self) -> None:
+        """Read the head; interim answers (1xx) may come before it, also such that were not asked for."""
+        super().begin()
+        while self.status < HTTPStatus.OK:
+            self.headers = None  # type: ignore[assignment]  # else the base class takes the head for read
+            super().begin()
+
+    def read(self, amt: int | None = None) -> bytes:
+        """Read the body.
+
+        Raises:
+            HTTPException: it is read to its end, and more has arrived.
+        """
+        data = super().read(amt)
+        if self.isclosed() and self._reader.surplus:
+            raise HTTPException("there are bytes beyond the end of the answer")
+        return data
 
 
 class _HTTPConnection(urllib3.connection.HTTPConnection):

@@ -27,7 +27,7 @@ def test_defaults() -> None:
         "backoff": 0.5,
         "passes": 3,
         "verify": False,
-        "max_body_bytes": 268435456,
+        "max_body_bytes": 67108864,
     }
 
 

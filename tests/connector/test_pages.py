@@ -26,6 +26,15 @@ DOCUMENTED = Path(__file__).parents[1] / "fixtures" / "documented"
 LIST = "StatutResponse_List"
 ROW = {"phoneNumber": "+33600000001", "status": "Delivered", "stopSMS": False, "date": "1517989111"}
 ENVELOPE: dict[str, Any] = {"success": True, "code": 200, "currentPage": 1, "total": 1, LIST: [ROW]}
+TWICE = (
+    b'"total": 5',
+    b'"t\\u006ftal": 5',
+    b'"currentPage": 2',
+    b'"code": 10',
+    b'"success": false',
+    b'"%b": []' % LIST.encode(),
+)
+"""Fields that the documented envelope has already, with another value."""
 HTML = b"<!DOCTYPE html><html><body>Maintenance</body></html>"
 
 
@@ -88,7 +97,8 @@ def test_documented_error() -> None:
         (body(**{LIST: {}}), (1, 1, 0, False, (f"envelope field {LIST} as object",))),
         (body(**{LIST: [None, "x", 1]}), (1, 1, 3, False, ())),
         (body(perPage=1000, limit=2), (1, 1, 1, True, ("envelope field limit", "envelope field perPage"))),
-        (body()[:-1] + b', "total": 5}', (1, 5, 1, True, ())),  # of a key given twice the last counts, as in PHP
+        (body()[:-1] + b', "total": 1}', (1, 1, 1, True, ())),  # given twice, and the same
+        (body(a=1)[:-1] + b', "a": 2}', (1, 1, 1, True, ("envelope field a",))),
         (body(currentPage=0), (0, 1, 1, True, ())),  # whether it is the page asked for is the walk's question
         (raw("a", '"\\u0000"'), (1, 1, 1, True, ("envelope field a",))),
     ],
@@ -118,6 +128,8 @@ def test_pages(given_body: bytes, expected: object) -> None:
         *(body(**{LIST: ...}), body(**{LIST: None}), body(**{LIST: "Aucun"}), body(**{LIST: 1}), body(**{LIST: True})),
         *(body(**{LIST: {"phoneNumber": "x"}}), body(**{LIST: ..., "statuses": [ROW]}), body(StatutResponseList=[])),
         raw(LIST, "[NaN]"),
+        *(body()[:-1] + b", " + twice + b"}" for twice in TWICE),
+        *(b"{" + twice + b", " + body()[1:] for twice in TWICE),
     ],
     ids=lambda value: value[:60].decode("latin-1"),
 )
@@ -141,6 +153,7 @@ def test_unreadable_bodies(given_body: bytes) -> None:
         (body(**{LIST: ...}), "the body has 0 row lists instead of one (StatutResponse_List)"),
         (body(StatutResponseList=[]), "the body has 2 row lists instead of one (StatutResponse_List)"),
         (body(**{LIST: None}), "the body's row list is no list"),
+        (body()[:-1] + b', "total": 5}', "the body contradicts itself: it gives `total` twice"),
     ],
 )
 def test_what_is_wrong_is_said(given_body: bytes, reason: str) -> None:

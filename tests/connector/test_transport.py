@@ -7,7 +7,8 @@ import inspect
 import io
 import socket
 import ssl
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ from smspartner.connection import Connection
 from smspartner.errors import ConnectionFailed, RequestError, ResponseTimeout, UnreadableBody
 from smspartner.redaction import Secret
 from smspartner.transport import map_failure
+from smspartner_pipelines.sandbox import Campaign, Fault
 
 KEY = "k3y/of the+test"
 URL = f"https://api.smspartner.fr/v1/bulk-status-by-tag?apiKey={quote(KEY, safe='')}&tag=promo"
@@ -129,6 +131,7 @@ def test_every_exception_of_the_libraries(
         ("Connection reset by peer", "no answer: the connection was reset"),
         ("Remote end closed connection without response", "no answer: the server closed the connection"),
         ("[Errno 101] Network is unreachable", "no answer: the network or host is unreachable"),
+        ("Connection aborted.', BadStatusLine('220 ready')", "no answer: what answers there does not speak HTTP"),
         (SAID, "no answer: the connection failed (ConnectionError)"),
     ],
 )
@@ -144,14 +147,27 @@ def test_words_for_a_timeout() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "retryable"), [("[SSL: CERTIFICATE_VERIFY_FAILED] unable to get local issuer", False), ("EOF", True)]
+    ("said", "told", "retryable"),
+    [
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] unable to get local issuer",
+            "the server's certificate is not trusted",
+            False,
+        ),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate has expired", "the server's certificate has expired", False),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] Hostname mismatch", "the server's certificate is for another host", False),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] IP address mismatch", "the server's certificate is for another host", False),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "what answers there does not speak TLS", False),
+        ("[SSL] record layer failure", "what answers there does not speak TLS", False),
+        ("EOF occurred in violation of protocol", "the connection could not be secured", True),
+    ],
 )
 @pytest.mark.parametrize("kind", [requests.exceptions.SSLError, of_urllib3.SSLError])
-def test_tls(kind: type[Exception], said: str, retryable: bool) -> None:  # noqa: FBT001
-    """A certificate that is not trusted will not be the next time either; other TLS trouble may pass."""
+def test_tls(kind: type[Exception], said: str, told: str, retryable: bool) -> None:  # noqa: FBT001
+    """A certificate that is refused, or no TLS at all, will be met again the next time; other trouble may pass."""
     failure = map_failure(kind(f"{said} {SAID}"), 30.0)
     assert (ConnectionFailed, retryable) == (type(failure), failure.retryable)
-    assert str(failure).startswith("TLS failed: ")
+    assert str(failure).startswith(f"TLS failed: {told}")
 
 
 def drip(data: bytes, stop: list[bool]) -> Callable[[socket.socket, int], None]:
@@ -217,3 +233,113 @@ def test_large_answers_arrive_whole(start_raw: Any, answer_with: Any) -> None:
     page = client.fetch_page("promo", 1)
     client.close()
     assert (50_000, f"[{rows}]".encode()) == (page.row_count, page.rows_json)
+
+
+def page_of(tag: bytes) -> bytes:
+    """The whole answer to a request for a tag, whose one row is the tag's name."""
+    body = b'{"success": true, "code": 200, "currentPage": 1, "total": 1, "StatutResponse_List": ["%b"]}' % tag
+    return HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def tags_asked(connection: socket.socket) -> Iterator[bytes]:
+    """The tags that are asked for over a connection, one by one."""
+    while request := connection.recv(65536):
+        yield request.split(b"&tag=")[1].split(b" ")[0]
+
+
+def rows_of(client: Client, *tags: str) -> list[bytes]:
+    """The rows that are brought home for tags, one after the other; what is refused is none."""
+    rows = []
+    for tag in tags:
+        try:
+            rows.append(client.fetch_page(tag, 1).rows_json)
+        except UnreadableBody:
+            rows.append(b"")
+    return rows
+
+
+STALE = page_of(b"stale")
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        page_of(b"a") + STALE,
+        page_of(b"a") + b"\r\n",
+        HEAD + b"Content-Length: 10\r\n\r\n" + page_of(b"a").partition(b"\r\n\r\n")[2],
+        CHUNKED + b"5\r\n12345\r\n0\r\n\r\n" + STALE,
+        b"HTTP/1.1 204 No Content\r\n\r\n" + STALE,
+        b"HTTP/1.1 304 Not Modified\r\n\r\n" + STALE,
+        HEAD + b"Content-Length: 0\r\n\r\n" + STALE,
+    ],
+    ids=[
+        "another answer",
+        "an empty line",
+        "too short a length",
+        "after chunks",
+        "after 204",
+        "after 304",
+        "after none",
+    ],
+)
+def test_bytes_beyond_an_answer(start_raw: Any, answer: bytes) -> None:
+    """An answer with more behind it is not believed, and what is behind it is never taken for the next answer."""
+
+    def serve(connection: socket.socket, number: int) -> None:
+        for tag in tags_asked(connection):
+            connection.sendall(answer if number == 1 else page_of(tag))
+
+    server = start_raw(serve)
+    client = Client(Connection(api_key=Secret(KEY), base_url=server.url))
+    assert rows_of(client, "a", "b", "c") == [b"", b'["b"]', b'["c"]']
+    assert server.accepted == 2
+    client.close()
+
+
+def test_an_answer_that_nobody_asked_for(start_raw: Any) -> None:
+    """An answer that comes once more while the connection rests is not taken for the next tag's."""
+    read, sent = threading.Event(), threading.Event()
+
+    def serve(connection: socket.socket, number: int) -> None:
+        for tag in tags_asked(connection):
+            connection.sendall(page_of(tag))
+            if number == 1:
+                read.wait(30)
+                connection.sendall(STALE)
+                sent.set()
+
+    server = start_raw(serve)
+    client = Client(Connection(api_key=Secret(KEY), base_url=server.url))
+    first = rows_of(client, "a")
+    read.set()
+    assert sent.wait(30)
+    assert (first, rows_of(client, "b", "c"), server.accepted) == ([b'["a"]'], [b'["b"]', b'["c"]'], 2)
+    client.close()
+
+
+@pytest.mark.parametrize("status", ["100 Continue", "101 Switching Protocols", "102 Processing", "103 Early Hints"])
+def test_interim_answers(start_raw: Any, status: str) -> None:
+    """Interim answers are skipped, however many and with whatever headers; the connection is kept."""
+
+    def serve(connection: socket.socket, _number: int) -> None:
+        for tag in tags_asked(connection):
+            connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 5\r\n\r\n".encode() * 3 + page_of(tag))
+
+    server = start_raw(serve)
+    client = Client(Connection(api_key=Secret(KEY), base_url=server.url))
+    assert (rows_of(client, "a", "b"), server.accepted) == ([b'["a"]', b'["b"]'], 1)
+    client.close()
+
+
+def test_bytes_beyond_an_answer_over_tls(
+    start_sandbox: Any, certificate: dict[str, str], authority_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over TLS, too, an answer with more behind it is refused, and connections are kept where all is well."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", authority_file)
+    campaigns = [Campaign.of_rows(tag, [f'"{tag}"']) for tag in "abc"]
+    sandbox = start_sandbox(campaigns, faults=[Fault("answered_twice", tag="b", times=1)], **certificate)
+    client = Client(Connection(api_key=Secret("sandbox-key"), base_url=sandbox.url))
+    rows = [b"".join(row.split()) for row in rows_of(client, "a", "b", "b", "c")]
+    assert rows == [b'["a"]', b"", b'["b"]', b'["c"]']
+    client.close()

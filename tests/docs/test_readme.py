@@ -23,7 +23,7 @@ def command(name: str) -> str:
 
 
 def test_generated_parts_are_fresh() -> None:
-    """Columns, verdicts, exit codes, help and example output in the README are what the code gives now."""
+    """Columns, verdicts, exit codes, help and output in the README, and the faults, are what the code gives now."""
     checked = subprocess.run(
         [sys.executable, ROOT / "docs" / "generate.py", "--check"], capture_output=True, text=True, check=False
     )

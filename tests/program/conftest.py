@@ -7,10 +7,13 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pyarrow.dataset
 import pytest
@@ -172,3 +175,52 @@ def api_row() -> Callable[..., Row]:
 def campaign() -> Callable[..., Campaign]:
     """Make a settled campaign of so many rows: `campaign("promo", 3)`."""
     return lambda tag, count=3: Campaign.of_rows(tag, [row(number) for number in range(1, count + 1)])
+
+
+class ScriptedServer(ThreadingHTTPServer):
+    """An API whose every answer is a function of tag and page, which may change from one moment to the next.
+
+    `answer` gives HTTP status and body; `served` keeps what was asked for and answered, in order.
+    """
+
+    daemon_threads = True
+    block_on_close = False
+    answer: Callable[[str, int], tuple[int, bytes]]
+    served: list[tuple[str, int, int, bytes]]
+
+    @property
+    def url(self) -> str:
+        """The base URL."""
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+    def play(self, answer: Callable[[str, int], tuple[int, bytes]]) -> None:
+        """Answer like this from now on, and forget what was served."""
+        self.answer, self.served = answer, []
+
+
+class _Scripted(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: ScriptedServer
+
+    def do_GET(self) -> None:
+        """Answer one request; the first page is asked for without a number."""
+        query = parse_qs(urlsplit(self.path).query)
+        tag, page = query["tag"][0], int(query.get("page", ["1"])[0])
+        status, body = self.server.answer(tag, page)
+        self.server.served.append((tag, page, status, body))
+        self.wfile.write(b"HTTP/1.1 %d Scripted\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body))
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # http.server names it so
+        """Log nothing."""
+
+
+@pytest.fixture(scope="module")
+def scripted() -> Iterator[ScriptedServer]:
+    """Start one scripted server for all examples of a module."""
+    with ScriptedServer(("127.0.0.1", 0), _Scripted) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()

@@ -41,6 +41,7 @@ HTML_ANSWERS: dict[str, tuple[int, dict[str, str]]] = {
     "not_found": (404, {}),
     "forbidden_html": (403, {}),
     "redirect": (302, {"Location": "/v1/elsewhere"}),
+    "redirect_away": (308, {"Location": "https://elsewhere.invalid/v1/bulk-status-by-tag"}),
     "html": (200, {}),
 }
 """HTTP status, and the headers that make the difference."""
@@ -54,6 +55,18 @@ OTHER_KINDS = (
     "utf8_broken",
     "bom",
     "wrong_content_type",
+    "no_content",
+    "partial_content",
+    "gzip",
+    "gzip_no_trailer",
+    "gzip_garbage",
+    "gzip_bomb",
+    "utf16",
+    "nul_bytes",
+    "not_a_number",
+    "deep_nesting",
+    "total_twice",
+    "list_twice",
 )
 """The kinds that have a test of their own below."""
 
@@ -150,3 +163,63 @@ def test_wrong_content_type(sandbox: Sandbox, ask: Ask, sound: bytes) -> None:
     reply = ask(sandbox, "promo", 2)
 
     assert (sound, "text/html; charset=utf-8") == (reply.body, reply.headers["Content-Type"])
+
+
+def test_limits_that_are_over(sandbox: Sandbox, ask: Ask) -> None:
+    """A rate limit of no seconds is over when it is told."""
+    sandbox.faults.add(Fault("rate_limit_date", seconds=0))
+
+    assert parsedate_to_datetime(ask(sandbox, "promo").headers["Retry-After"]).timestamp() == 0
+
+
+@pytest.mark.parametrize(("kind", "status"), [("no_content", 204), ("partial_content", 206)])
+def test_other_successes(sandbox: Sandbox, ask: Ask, sound: bytes, kind: str, status: int) -> None:
+    """HTTP 206 comes with the right answer, HTTP 204 with none."""
+    sandbox.faults.add(Fault(kind))
+    reply = ask(sandbox, "promo", 2)
+
+    assert (status, sound if status == 206 else b"") == (reply.status, reply.body)
+
+
+def test_packed_answers(sandbox: Sandbox, ask: Ask, sound: bytes) -> None:
+    """All are declared as gzip; one is, one lacks the end of the stream only, one is plain, one unpacks to 100 MiB."""
+    bodies = {}
+    for kind in ("gzip", "gzip_no_trailer", "gzip_garbage", "gzip_bomb"):
+        sandbox.faults.clear()
+        sandbox.faults.add(Fault(kind))
+        reply = ask(sandbox, "promo", 2)
+        assert reply.headers["Content-Encoding"] == "gzip"
+        bodies[kind] = reply.body
+
+    bomb = gzip.decompress(bodies["gzip_bomb"])
+    assert sound == gzip.decompress(bodies["gzip"])
+    assert bodies["gzip"][:-8] == bodies["gzip_no_trailer"]
+    assert sound == zlib.decompressobj(wbits=31).decompress(bodies["gzip_no_trailer"])
+    assert sound == bodies["gzip_garbage"]
+    assert (sound, len(sound) + 100 * 1024 * 1024, b"") == (bomb[: len(sound)], len(bomb), bomb[len(sound) :].strip())
+    assert len(bodies["gzip_bomb"]) < 500_000
+
+
+def test_other_texts(sandbox: Sandbox, ask: Ask, sound: bytes) -> None:
+    """The right JSON in another encoding, and with NUL bytes behind it."""
+    sandbox.faults.add(Fault("utf16", page=1), Fault("nul_bytes", page=2))
+
+    assert ask(sandbox, "promo", 1).body.decode("utf-16").startswith("{")
+    assert sound + bytes(8) == ask(sandbox, "promo", 2).body
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        ("not_a_number", b'"ratio": NaN'),
+        ("deep_nesting", b'"x": ' + b"[" * 100_000 + b"]" * 100_000),
+        ("total_twice", b'"total": 0'),
+        ("list_twice", b'"StatutResponse_List": []'),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_one_field_more(sandbox: Sandbox, ask: Ask, sound: bytes, kind: str, field: bytes) -> None:
+    """The field stands in front of those of the right answer."""
+    sandbox.faults.add(Fault(kind))
+
+    assert b"{" + field + b", " + sound[1:] == ask(sandbox, "promo", 2).body

@@ -60,6 +60,7 @@ DOCUMENTS: dict[str, Any] = {
     "total_null": page(2, PAGE_2, None),
     "total_negative": page(2, PAGE_2, -1),
     "total_float": page(2, PAGE_2, 5.5),
+    "total_huge": page(2, PAGE_2, 10**399),
     "page_missing": without("currentPage"),
     "success_missing": without("success"),
     "success_string": page(2, PAGE_2) | {"success": "true"},
@@ -97,6 +98,9 @@ DOCUMENTS: dict[str, Any] = {
     "row_error": page(2, [{"success": False, "code": 4, "status": "Numéro introuvable"}, SECOND]),
     "row_null": page(2, [None, SECOND]),
     "row_text": page(2, ["Numéro introuvable", SECOND]),
+    "huge_date": edited({"date": 10**399}),
+    "number_with_nul": edited({"phoneNumber": "+33633333333\0"}),
+    "status_twice": edited({"status": "Ko"}),  # as readers of JSON see it
 }
 """The document that page 2 becomes."""
 
@@ -120,6 +124,14 @@ def test_faults_in_the_document(sandbox: Sandbox, ask: Ask, kind: str) -> None:
     reply = ask(sandbox, "promo", 2)
 
     assert (200, DOCUMENTS[kind]) == (reply.status, reply.document)
+
+
+def test_a_field_given_twice(sandbox: Sandbox, ask: Ask) -> None:
+    """Both values of the field are in the text of the row."""
+    sandbox.faults.add(Fault("status_twice"))
+    row = ask(sandbox, "promo", 2).body.decode().split("\n")[6]
+
+    assert ('"status": "Delivered"' in row, '"status": "Ko"' in row) == (True, True)
 
 
 def test_drifting_totals_move_at_every_request(sandbox: Sandbox, ask: Ask) -> None:

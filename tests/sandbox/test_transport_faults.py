@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 def test_every_kind_is_tested() -> None:
     """No fault on the wire goes without a test of its effect in this file."""
-    tested = {"cut_body", "cut_chunked", "reset", "close", "slow", "drip", "endless", "huge"}
-    assert tested == TRANSPORT_FAULTS.descriptions.keys()
+    tested = {"cut_body", "cut_chunked", "reset", "close", "slow", "drip", "endless", "huge", "interim", "two_lengths"}
+    more = {"reset_midway", "garbage_status", "endless_headers", "length_too_small", "answered_twice"}
+    assert tested | more == TRANSPORT_FAULTS.descriptions.keys()
 
 
 @pytest.mark.parametrize("kind", ["cut_body", "cut_chunked"])
@@ -34,10 +35,15 @@ def test_cuts_that_only_the_framing_shows(sandbox: Sandbox, ask: Ask, sound: byt
 
 
 @pytest.mark.parametrize(
-    ("kind", "error"), [("reset", ConnectionResetError), ("close", http.client.RemoteDisconnected)]
+    ("kind", "error"),
+    [
+        ("reset", ConnectionResetError),
+        ("close", http.client.RemoteDisconnected),
+        ("garbage_status", http.client.BadStatusLine),
+    ],
 )
 def test_connections_that_end_before_the_answer(sandbox: Sandbox, ask: Ask, kind: str, error: type[Exception]) -> None:
-    """No byte is answered; a reset and a close are told apart; the log has the request without a status."""
+    """No HTTP is answered; the ways to end are told apart; the log has the request without a status."""
     sandbox.faults.add(Fault(kind))
 
     with pytest.raises(error) as caught:
@@ -88,3 +94,50 @@ def test_clients_that_leave_do_no_harm(sandbox: Sandbox, ask: Ask, sound: bytes)
         assert client.recv(15) == b"HTTP/1.1 200 OK"
 
     assert sound == ask(sandbox, "promo", 2).body
+
+
+def received(sandbox: Sandbox) -> bytes:
+    """All bytes that come for page 2, until the connection ends or nothing more comes."""
+    address = (urlsplit(sandbox.url).hostname, urlsplit(sandbox.url).port)
+    data = b""
+    with socket.create_connection(address, timeout=30) as client:
+        client.sendall(
+            b"GET /v1/bulk-status-by-tag?apiKey=sandbox-key&tag=promo&page=2 HTTP/1.1\r\nConnection: close\r\n\r\n"
+        )
+        while chunk := client.recv(65536):
+            data += chunk
+    return data
+
+
+def test_answers_that_are_framed_wrongly(sandbox: Sandbox, sound: bytes) -> None:
+    """The right body comes once or twice, and what the head says of it is as the kind says."""
+    found = {}
+    for kind in ("interim", "answered_twice", "length_too_small", "two_lengths"):
+        sandbox.faults.clear()
+        sandbox.faults.add(Fault(kind))
+        found[kind] = received(sandbox)
+
+    interim, final = found["interim"].split(b"\r\n\r\n", 1)
+    assert interim.startswith(b"HTTP/1.1 103 ")
+    assert final.startswith(b"HTTP/1.1 200 ")
+    half = len(found["answered_twice"]) // 2
+    assert found["answered_twice"][:half] == found["answered_twice"][half:]
+    bodies = [found[kind].partition(b"200 OK")[2].split(b"\r\n\r\n", 1)[1] for kind in ("interim", "length_too_small")]
+    assert [sound] * 2 == bodies
+    assert b"\r\nContent-Length: %d\r\n" % (len(sound) - 10) in found["length_too_small"]
+    assert b"\r\nTransfer-Encoding: chunked\r\nContent-Length: 10\r\n" in found["two_lengths"]
+    assert found["two_lengths"].endswith(b"\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(sound), sound))
+
+
+def test_reset_midway(sandbox: Sandbox, ask: Ask) -> None:
+    """The connection is reset, at the latest when half of the body was sent."""
+    sandbox.faults.add(Fault("reset_midway"))
+    with pytest.raises(ConnectionResetError):
+        ask(sandbox, "promo", 2)
+
+
+def test_endless_headers(sandbox: Sandbox, ask: Ask) -> None:
+    """The head goes on beyond any limit."""
+    sandbox.faults.add(Fault("endless_headers"))
+    with pytest.raises(http.client.HTTPException, match="got more than 100 headers"):
+        ask(sandbox, "promo", 2)

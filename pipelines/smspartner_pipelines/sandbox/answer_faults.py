@@ -5,14 +5,20 @@ from __future__ import annotations
 import gzip
 import math
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from email.utils import formatdate
+from functools import lru_cache
+from itertools import chain, repeat
 
-from smspartner_pipelines.sandbox.answers import HTML, VENDOR_MESSAGES, Answer, html_answer, vendor_error
+from smspartner_pipelines.sandbox.answers import HTML, LIST_KEY, VENDOR_MESSAGES, Answer, html_answer, vendor_error
 from smspartner_pipelines.sandbox.fault_table import FaultTable, Strike
 
 ANSWER_FAULTS: FaultTable[Callable[[Answer, Strike], Answer]] = FaultTable()
+
+_BOMB_BYTES = 100 * 1024 * 1024
+_BLOCK = b" " * (1024 * 1024)
 
 _INSTEAD = {
     "rate_limit_bare": ("HTTP 429 without Retry-After", html_answer(429, "Too Many Requests")),
@@ -24,6 +30,11 @@ _INSTEAD = {
         "HTTP 302 to another path, /v1/elsewhere",
         html_answer(302, "Found", ("Location", "/v1/elsewhere")),
     ),
+    "redirect_away": (
+        "HTTP 308 to another host",
+        html_answer(308, "Permanent Redirect", ("Location", "https://elsewhere.invalid/v1/bulk-status-by-tag")),
+    ),
+    "no_content": ("HTTP 204 without a body", Answer(b"", 204)),
     "html": ("HTML with HTTP 200", html_answer(200, "Maintenance en cours")),
     "not_json": ("text that is no JSON, with HTTP 200", Answer(b"Service momentarily unavailable\n")),
     "empty_body": ("no body, with HTTP 200", Answer(b"")),
@@ -49,7 +60,7 @@ def _rate_limit_seconds(_answer: Answer, strike: Strike) -> Answer:
 @ANSWER_FAULTS.register("rate_limit_date", "HTTP 429 with Retry-After as a date (`seconds` ahead, default 1)")
 def _rate_limit_date(_answer: Answer, strike: Strike) -> Answer:
     # Rounded up, since such dates have whole seconds; real time, since the client compares with its own clock.
-    date = formatdate(math.ceil(time.time() + strike.seconds), usegmt=True)
+    date = formatdate(math.ceil(time.time() + strike.seconds) if strike.seconds else 0, usegmt=True)
     return html_answer(429, "Too Many Requests", ("Retry-After", date))
 
 
@@ -66,7 +77,38 @@ def _cut_json(answer: Answer, _strike: Strike) -> Answer:
 @ANSWER_FAULTS.register("gzip_cut", "a gzip stream cut in the middle, with the Content-Length of what is sent")
 def _gzip_cut(answer: Answer, _strike: Strike) -> Answer:
     packed = gzip.compress(answer.body, mtime=0)
-    return replace(answer, body=packed[: len(packed) // 2], headers=(*answer.headers, ("Content-Encoding", "gzip")))
+    return _declared_gzip(answer, packed[: len(packed) // 2])
+
+
+@ANSWER_FAULTS.register("gzip_no_trailer", "a gzip stream without its last 8 bytes: whole JSON, but nothing says so")
+def _gzip_no_trailer(answer: Answer, _strike: Strike) -> Answer:
+    return _declared_gzip(answer, gzip.compress(answer.body, mtime=0)[:-8])
+
+
+@ANSWER_FAULTS.register("gzip_garbage", "plain JSON, declared as gzip")
+def _gzip_garbage(answer: Answer, _strike: Strike) -> Answer:
+    return _declared_gzip(answer, answer.body)
+
+
+@ANSWER_FAULTS.register("gzip_bomb", "a small gzip stream that unpacks to JSON and 100 MiB of white space")
+def _gzip_bomb(answer: Answer, _strike: Strike) -> Answer:
+    return _declared_gzip(answer, _bomb(answer.body))
+
+
+@ANSWER_FAULTS.register("gzip", "the right JSON, packed with gzip, which clients should read")
+def _gzip(answer: Answer, _strike: Strike) -> Answer:
+    return _declared_gzip(answer, gzip.compress(answer.body, mtime=0))
+
+
+def _declared_gzip(answer: Answer, body: bytes) -> Answer:
+    return replace(answer, body=body, headers=(*answer.headers, ("Content-Encoding", "gzip")))
+
+
+@lru_cache(maxsize=8)
+def _bomb(body: bytes) -> bytes:
+    packer = zlib.compressobj(level=1, wbits=16 + zlib.MAX_WBITS)
+    pieces = chain([body], repeat(_BLOCK, _BOMB_BYTES // len(_BLOCK)))
+    return b"".join([*map(packer.compress, pieces), packer.flush()])
 
 
 @ANSWER_FAULTS.register("utf8_broken", "JSON with one string in Latin-1, which is no UTF-8")
@@ -82,3 +124,37 @@ def _bom(answer: Answer, _strike: Strike) -> Answer:
 @ANSWER_FAULTS.register("wrong_content_type", "the right JSON, declared as text/html, which clients should read")
 def _wrong_content_type(answer: Answer, _strike: Strike) -> Answer:
     return replace(answer, content_type=HTML)
+
+
+@ANSWER_FAULTS.register("partial_content", "the right JSON with HTTP 206")
+def _partial_content(answer: Answer, _strike: Strike) -> Answer:
+    return replace(answer, status=206)
+
+
+@ANSWER_FAULTS.register("utf16", "the right JSON in UTF-16")
+def _utf16(answer: Answer, _strike: Strike) -> Answer:
+    return replace(answer, body=answer.body.decode().encode("utf-16"))
+
+
+@ANSWER_FAULTS.register("nul_bytes", "the right JSON, followed by NUL bytes")
+def _nul_bytes(answer: Answer, _strike: Strike) -> Answer:
+    return replace(answer, body=answer.body + bytes(8))
+
+
+_MORE = {
+    "not_a_number": ("an unknown field is NaN, which is no JSON", b'"ratio": NaN'),
+    "deep_nesting": ("an unknown field is nested 100,000 deep", b'"x": ' + b"[" * 100_000 + b"]" * 100_000),
+    "total_twice": ("`total` is given twice: 0, then the right one", b'"total": 0'),
+    "list_twice": ("the list is given twice: empty, then the right one", f'"{LIST_KEY}": []'.encode()),
+}
+
+
+def _register_more(kind: str, description: str, field: bytes) -> None:
+    def edit(answer: Answer, _strike: Strike) -> Answer:
+        return replace(answer, body=answer.body.replace(b"{", b"{" + field + b", ", 1))
+
+    ANSWER_FAULTS.add(kind, description, edit)
+
+
+for _kind, (_description, _field) in _MORE.items():
+    _register_more(_kind, _description, _field)

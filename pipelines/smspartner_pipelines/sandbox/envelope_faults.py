@@ -18,6 +18,7 @@ _SET: dict[str, tuple[str, str, Callable[[Any], object]]] = {
     "total_null": ("`total` is null", "total", lambda _: None),
     "total_negative": ("`total` is -1", "total", lambda _: -1),
     "total_float": ("`total` is half a row too high", "total", lambda total: total + 0.5),
+    "total_huge": ("`total` is a number of 400 digits", "total", lambda _: 10**399),
     "success_string": ('`success` is the string "true"', "success", lambda _: "true"),
     "list_null": ("the list is null", LIST_KEY, lambda _: None),
     "list_string": ("the list is a string", LIST_KEY, lambda _: "Aucun statut"),

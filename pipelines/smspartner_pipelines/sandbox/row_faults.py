@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -149,6 +150,21 @@ def _row_null(_row: Row) -> None:
 @_first_row("row_text", "the first row is a JSON string")
 def _row_text(_row: Row) -> str:
     return '"Numéro introuvable"'  # raw JSON text, as every `str` among rows
+
+
+@_first_row("huge_date", "the first row's date is a number of 400 digits")
+def _huge_date(row: Row) -> Row:
+    return row | {"date": 10**399}
+
+
+@_first_row("number_with_nul", "the first row's number ends with a NUL character")
+def _number_with_nul(row: Row) -> Row:
+    return row | {"phoneNumber": f"{row.get('phoneNumber')}\0"}
+
+
+@_first_row("status_twice", "the first row gives `status` twice: its own, then `Ko`")
+def _status_twice(row: Row) -> str:
+    return json.dumps(row)[:-1] + ', "status": "Ko"}'
 
 
 def _epoch(row: Row) -> int | None:

@@ -1,4 +1,4 @@
-"""Faults on the wire: answers that are cut, late, endless, or never begin.
+"""Faults on the wire: answers that are cut, late, endless, badly framed, or never begin.
 
 A function of this table is given the answer and the wire. It returns the answer that is still to be sent, or None when
 it has sent all there will be.
@@ -7,6 +7,7 @@ it has sent all there will be.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from smspartner_pipelines.sandbox.wire import Wire
 
 TRANSPORT_FAULTS: FaultTable[Callable[[Wire, Answer, Strike], Answer | None]] = FaultTable()
-SILENT = frozenset({"reset", "close"})
-"""The kinds that send no byte, hence no HTTP status."""
+SILENT = frozenset({"reset", "close", "garbage_status"})
+"""The kinds that send no HTTP status."""
 
 HUGE_BYTES = 300 * 1024 * 1024
 _CHUNKED = ("Transfer-Encoding", "chunked")
@@ -42,6 +43,49 @@ def _close(wire: Wire, _answer: Answer, _strike: Strike) -> None:
     wire.closing = True
 
 
+@TRANSPORT_FAULTS.register("reset_midway", "half of the body, then the connection is reset")
+def _reset_midway(wire: Wire, answer: Answer, _strike: Strike) -> None:
+    wire.send(wire.head(answer, _length(answer)) + answer.body[: len(answer.body) // 2])
+    wire.reset()
+
+
+@TRANSPORT_FAULTS.register("garbage_status", "a status line that is no HTTP; then the connection closes")
+def _garbage_status(wire: Wire, _answer: Answer, _strike: Strike) -> None:
+    wire.closing = True
+    wire.send(b"220 sandbox ready\r\n\r\n")
+
+
+@TRANSPORT_FAULTS.register("endless_headers", "a head that never ends")
+def _endless_headers(wire: Wire, answer: Answer, _strike: Strike) -> None:
+    wire.send(wire.head(answer, _length(answer)).removesuffix(b"\r\n"))
+    for number in count():
+        wire.send(b"X-%d: %b\r\n" % (number, b"x" * 1000))
+        wire.pause(_ENDLESS_PAUSE)
+
+
+@TRANSPORT_FAULTS.register("interim", "HTTP 103 before the answer, which clients should skip")
+def _interim(wire: Wire, answer: Answer, _strike: Strike) -> Answer:
+    wire.send(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n")
+    return answer
+
+
+@TRANSPORT_FAULTS.register("length_too_small", "whole JSON, of which Content-Length promises all but 10 bytes")
+def _length_too_small(wire: Wire, answer: Answer, _strike: Strike) -> None:
+    promised = max(0, len(answer.body) - 10)
+    wire.end(wire.head(answer, ("Content-Length", str(promised))) + answer.body)
+
+
+@TRANSPORT_FAULTS.register("answered_twice", "the answer, and again, where the next request's answer belongs")
+def _answered_twice(wire: Wire, answer: Answer, _strike: Strike) -> None:
+    wire.end(2 * (wire.head(answer, _length(answer)) + answer.body))
+
+
+@TRANSPORT_FAULTS.register("two_lengths", "whole JSON in chunks, and a Content-Length that says otherwise")
+def _two_lengths(wire: Wire, answer: Answer, _strike: Strike) -> None:
+    head = wire.head(replace(answer, headers=(*answer.headers, _CHUNKED)), ("Content-Length", "10"))
+    wire.end(head + _chunk(answer.body) + b"0\r\n\r\n")
+
+
 @TRANSPORT_FAULTS.register("cut_body", "whole JSON, but Content-Length promises more; then the connection closes")
 def _cut_body(wire: Wire, answer: Answer, _strike: Strike) -> None:
     promised = len(answer.body) + 1000
@@ -58,7 +102,7 @@ def _cut_chunked(wire: Wire, answer: Answer, _strike: Strike) -> None:
 @TRANSPORT_FAULTS.register("drip", "the body comes one byte every `seconds` (default 1)")
 def _drip(wire: Wire, answer: Answer, strike: Strike) -> None:
     body = answer.body
-    wire.send(wire.head(answer, ("Content-Length", str(len(body)))))
+    wire.send(wire.head(answer, _length(answer)))
     for at in range(len(body) - 1):
         wire.send(body[at : at + 1])
         wire.pause(strike.seconds)
@@ -80,6 +124,10 @@ def _huge(wire: Wire, answer: Answer, _strike: Strike) -> None:
     for _ in range(blocks):
         wire.send(_BLOCK)
     wire.end(_BLOCK[:rest])
+
+
+def _length(answer: Answer) -> tuple[str, str]:
+    return "Content-Length", str(len(answer.body))
 
 
 def _chunk(data: bytes) -> bytes:

@@ -1,0 +1,219 @@
+"""A population that moves between page requests: what totals can tell, what they can't, and what `--verify` adds."""
+
+import json
+from collections import Counter
+from itertools import chain, pairwise, repeat
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from smspartner import Connection, Secret, iter_snapshots
+
+LIST = "StatutResponse_List"
+
+
+class Population:
+    """An honest server's rows of one tag: each answer is a page of what it holds at that moment, and says so.
+
+    `moves` are made before each request in turn; when they are used up it holds still. `passes` keeps what was held at
+    each request, pass by pass. From the request `ripe_from` on (from 0), all rows are delivered.
+    """
+
+    def __init__(self, numbers, size, moves, ripe_from=None):
+        self.held = list(numbers)
+        self.size = size
+        self.moves = chain(moves, repeat(()))
+        self.passes = []
+        self.fresh = max(self.held, default=0)
+        self.ripe_from = ripe_from
+
+    def answer(self, _tag, page):
+        """Move, then answer."""
+        for move in next(self.moves):
+            self.move(*move)
+        if page == 1:
+            self.passes.append([])
+        self.passes[-1].append(tuple(self.held))
+        rows = [self.row(number) for number in self.held[(page - 1) * self.size : page * self.size]]
+        document = {"success": True, "code": 200, "currentPage": page, "total": len(self.held), LIST: rows}
+        return 200, json.dumps(document).encode()
+
+    def move(self, what, place=0):
+        """Make one move: a row comes, or goes; two neighbours change places; or all become these."""
+        if what == "come":
+            self.fresh += 1
+            self.held.insert(place % (len(self.held) + 1), self.fresh)
+        elif what == "go" and self.held:
+            del self.held[place % len(self.held)]
+        elif what == "be":
+            self.held = list(place)
+        elif what == "pass" and len(self.held) > 1:
+            place %= len(self.held) - 1
+            self.held[place : place + 2] = reversed(self.held[place : place + 2])
+
+    def row(self, number):
+        """A row of the API; the number is its phone number."""
+        asked = sum(map(len, self.passes))
+        status = "Waiting" if self.ripe_from is None or asked <= self.ripe_from else "Delivered"
+        return {"phoneNumber": f"+336{number:08}", "status": status, "stopSMS": False, "date": ""}
+
+
+def read(server, population, *, verify=False, passes=3):
+    """Read the population through the library, page after page; give verdict, reason, and the numbers brought home."""
+    server.play(population.answer)
+    connection = Connection(
+        api_key=Secret("sandbox-key"), base_url=server.url, retries=0, passes=passes, concurrency=1, verify=verify
+    )
+    (snapshot,) = iter_snapshots(["t"], connection)
+    assert snapshot.requests == len(server.served)
+    assert len(population.passes) <= passes
+    assert snapshot.verdict in {"complete", "unstable"} or "repeats page" in snapshot.reason
+    numbers = [int(number.removeprefix("+336")) for number in snapshot.table.column("phone_number").to_pylist()]
+    assert len(numbers) == (snapshot.rows_declared if snapshot.complete else 0)
+    return snapshot.verdict, snapshot.reason, sorted(numbers)
+
+
+def held(one_pass):
+    """The multisets of numbers that the server held at the requests of a pass."""
+    return [sorted(moment) for moment in one_pass]
+
+
+def told_by_totals(one_pass):
+    """Whether rows only came, or only went, from request to request of a pass, and kept their order.
+
+    Then every move shows in a total, so that a pass of equal totals saw none.
+    """
+    steps = [(set(before), set(after)) for before, after in pairwise(one_pass)]
+    came, went = (any(after - before for before, after in steps), any(before - after for before, after in steps))
+    orders = [
+        ([one for one in before if one in after], [one for one in after if one in before])
+        for before, after in pairwise(one_pass)
+    ]
+    return all(before == after for before, after in orders) and not (came and went)
+
+
+PLACE = st.integers(0, 8)
+COME, GO = st.tuples(st.just("come"), PLACE), st.tuples(st.just("go"), PLACE)
+ANY = COME | GO | st.tuples(st.just("pass"), PLACE)
+SIZES = {"rows": st.integers(0, 9), "size": st.integers(1, 4)}
+
+
+NOTHING = st.just([])
+ONE_WAY = st.lists(NOTHING | NOTHING | st.lists(COME, max_size=2), max_size=9) | st.lists(
+    NOTHING | NOTHING | st.lists(GO, max_size=2), max_size=9
+)
+"""A population that only grows, or only shrinks, now and then."""
+
+EVERY_WAY = st.lists(NOTHING | st.lists(ANY, max_size=2) | st.tuples(GO, COME), max_size=9)
+
+
+def test_a_population_that_only_grows_or_only_shrinks(scripted):
+    """Whatever comes, or whatever goes, wherever: what is complete is what was held throughout the last pass."""
+    verdicts = Counter()
+
+    @settings(max_examples=150)
+    @given(moves=ONE_WAY, **SIZES)
+    def check(moves, rows, size):
+        population = Population(range(1, rows + 1), size, moves)
+        verdict, _, numbers = read(scripted, population)
+        verdicts[verdict, len(population.passes)] += 1
+        if verdict == "complete":
+            assert held(population.passes[-1]) == [numbers] * len(population.passes[-1])
+
+    check()
+
+    assert verdicts["complete", 2] + verdicts["complete", 3] > 10
+
+
+def test_any_population(scripted):
+    """What is complete was held at one moment of the last pass, unless moves in that pass cancel out in its totals."""
+    verdicts = Counter()
+
+    @settings(max_examples=150)
+    @given(moves=EVERY_WAY, **SIZES)
+    def check(moves, rows, size):
+        population = Population(range(1, rows + 1), size, moves)
+        verdict, _, numbers = read(scripted, population)
+        told = told_by_totals(population.passes[-1])
+        verdicts[verdict, told, numbers in held(population.passes[-1])] += 1
+        if verdict == "complete" and told:
+            assert numbers in held(population.passes[-1])
+
+    check()
+
+    assert verdicts["complete", True, True] > 50
+    assert verdicts["complete", False, False] > 0  # the blind spots below
+
+
+def test_any_population_verified(scripted):
+    """With `verify`, it is enough that one of the last two passes hides nothing in its totals."""
+    verdicts = Counter()
+
+    @settings(max_examples=150)
+    @given(moves=EVERY_WAY, **SIZES)
+    def check(moves, rows, size):
+        population = Population(range(1, rows + 1), size, moves)
+        verdict, _, numbers = read(scripted, population, verify=True, passes=4)
+        verdicts[verdict] += 1
+        if verdict == "complete":
+            told = [one for one in population.passes[-2:] if told_by_totals(one)]
+            assert all(numbers in held(one) for one in told)
+
+    check()
+
+    assert verdicts["complete"] > 50
+    assert verdicts["unstable"] > 5
+
+
+SIX, SWAPPED, SHIFTED = [1, 2, 3, 4, 5, 6], [1, 3, 2, 4, 5, 6], [0, 1, 2, 3, 4, 5]
+BLIND = {
+    "one in, one out": ([[], [("go", 0), ("come", 5)]], [1, 2, 4, 5, 6, 7], [2, 3, 4, 5, 6, 7]),
+    "two rows change places": ([[], [("be", SWAPPED)]], [1, 2, 2, 4, 5, 6], SIX),
+    "grown in front and shrunk behind": ([[], [("come", 0), ("go", 6)]], [1, 2, 2, 3, 4, 5], [1, 2, 3, 4, 5, 7]),
+    "away for one page only": ([[], [("be", SHIFTED)], [("be", SIX)]], [1, 2, 2, 3, 5, 6], SIX),
+}
+"""Moves before each request, what is brought home without `verify`, and what the server holds at last."""
+
+
+@pytest.mark.parametrize("spot", BLIND)
+def test_blind_spots_of_totals(scripted, spot):
+    """Moves that cancel out between two pages leave equal totals, and rows that were never held together."""
+    moves, brought, _ = BLIND[spot]
+    population = Population(SIX, 2, moves)
+    assert read(scripted, population) == ("complete", "all 6 rows on 3 pages", brought)
+    assert brought not in held(population.passes[0])
+
+
+@pytest.mark.parametrize("spot", BLIND)
+def test_blind_spots_are_seen_by_verify(scripted, spot):
+    """With `verify` each of these moves shows in the second pass, and the third agrees with it."""
+    moves, _, at_last = BLIND[spot]
+    population = Population(SIX, 2, moves)
+    assert read(scripted, population, verify=True) == ("complete", "all 6 rows on 3 pages", at_last)
+    assert [len(one) for one in population.passes] == [3, 3, 3]
+
+
+def test_blind_for_ever(scripted):
+    """A population whose numbers differ from pass to pass, under equal totals, is `unstable` with `verify`."""
+    population = Population(SIX, 2, [[("go", 0), ("come", 5)]] * 20)
+    verdict, reason, _ = read(scripted, population, verify=True)
+    assert verdict == "unstable"
+    assert reason == "the phone numbers changed between two passes, though the totals did not (read 3 times)"
+
+
+def test_what_verify_cannot_see(scripted):
+    """The same moves at the same places of both passes give the same wrong rows twice."""
+    there_and_back = [[("be", SIX)], [("be", SWAPPED)], []]
+    population = Population(SIX, 2, there_and_back * 2)
+    assert read(scripted, population, verify=True) == ("complete", "all 6 rows on 3 pages", [1, 2, 2, 4, 5, 6])
+
+
+@pytest.mark.parametrize(("verify", "ripe_from"), [(False, 1), (True, 4)])
+def test_statuses_are_those_of_their_own_page(scripted, verify, ripe_from):
+    """Statuses that change while pages are read are loaded as each page gave them: `verify` compares numbers only."""
+    population = Population(SIX, 2, [], ripe_from=ripe_from)
+    scripted.play(population.answer)
+    connection = Connection(api_key=Secret("sandbox-key"), base_url=scripted.url, concurrency=1, verify=verify)
+    (snapshot,) = iter_snapshots(["t"], connection)
+    statuses = snapshot.table.column("status").to_pylist()
+    assert (snapshot.verdict, statuses) == ("complete", ["waiting"] * 2 + ["delivered"] * 4)

@@ -1,0 +1,108 @@
+"""Servers that are not there, or not to be trusted: verdict, exit code, requests, and what the reason says."""
+
+from datetime import UTC, datetime
+
+import pytest
+from smspartner_pipelines.sandbox import Campaign
+
+UNTRUSTED = "the server's certificate is not trusted; name your own authority's file in REQUESTS_CA_BUNDLE"
+WRONG_HOST = "the server's certificate is for another host; check the base URL"
+EXPIRED = "the server's certificate has expired, or this machine's clock is wrong"
+
+
+@pytest.fixture
+def outcome(report, api_row):
+    """Run for one tag with one retry; give exit code, verdict, reason, requests, and what the server saw."""
+
+    def run(sandbox, **environment):
+        ended, found = report(sandbox, "promo", "--to", "data", "--retries", "1", **environment)
+        (tag,) = found["tags"]
+        return ended, tag["verdict"], tag["reason"], tag["requests"], tag["rows_loaded"], len(sandbox.requests)
+
+    return run
+
+
+@pytest.fixture
+def serve(start_sandbox, authority, api_row, tmp_path):
+    """Serve one row over TLS, with a certificate of the authority for this host name."""
+
+    def start(host, **validity):
+        path = tmp_path / "certificate.pem"
+        authority.issue_cert(host, **validity).private_key_and_cert_chain_pem.write_to_path(path)
+        return start_sandbox([Campaign.of_rows("promo", [api_row(1)])], certfile=path)
+
+    return start
+
+
+def test_trusted(serve, outcome, authority_file):
+    """A certificate of an authority that is named is trusted, and the rows are loaded."""
+    found = outcome(serve("127.0.0.1"), REQUESTS_CA_BUNDLE=authority_file)
+    assert found == (0, "complete", "all 1 rows on 1 page", 1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("host", "validity", "trusted", "reason"),
+    [
+        ("127.0.0.1", {}, False, UNTRUSTED),
+        ("127.0.0.2", {}, True, WRONG_HOST),
+        ("api.smspartner.fr", {}, True, WRONG_HOST),
+        (
+            "127.0.0.1",
+            {"not_before": datetime(2020, 1, 1, tzinfo=UTC), "not_after": datetime(2021, 1, 1, tzinfo=UTC)},
+            True,
+            EXPIRED,
+        ),
+    ],
+    ids=["untrusted", "another address", "another name", "expired"],
+)
+def test_certificates_that_are_refused(serve, outcome, authority_file, host, validity, trusted, reason):  # noqa: PLR0917
+    """A certificate that is refused fails the tag after one request, of which the server sees nothing."""
+    environment = {"REQUESTS_CA_BUNDLE": authority_file} if trusted else {}
+    found = outcome(serve(host, **validity), **environment)
+    assert found == (3, "failed", f"page 1: TLS failed: {reason} (1 request)", 1, 0, 0)
+
+
+def test_certificates_of_another_name(serve, outcome, authority_file):
+    """A host is told by its name as well: a certificate for an address does not do for `localhost`."""
+    sandbox = serve("127.0.0.1")
+    url = sandbox.url.replace("127.0.0.1", "localhost")
+    found = outcome(sandbox, REQUESTS_CA_BUNDLE=authority_file, SMSPARTNER_BASE_URL=url)
+    assert found == (3, "failed", f"page 1: TLS failed: {WRONG_HOST} (1 request)", 1, 0, 0)
+
+
+def test_no_tls_where_tls_is_asked_for(start_sandbox, outcome):
+    """A server that speaks plain HTTP on the port of a https:// URL fails the tag after one request."""
+    sandbox = start_sandbox([])
+    found = outcome(sandbox, SMSPARTNER_BASE_URL=sandbox.url.replace("http:", "https:"))
+    reason = "page 1: TLS failed: what answers there does not speak TLS; check the base URL (1 request)"
+    assert found == (3, "failed", reason, 1, 0, 0)
+
+
+def test_tls_where_none_is_asked_for(serve, outcome):
+    """A TLS server behind a http:// URL (on loopback) never sees a request, and the tag fails."""
+    sandbox = serve("127.0.0.1")
+    found = outcome(sandbox, SMSPARTNER_BASE_URL=sandbox.url.replace("https:", "http:"))
+    assert (*found[:2], *found[3:]) == (3, "failed", 2, 0, 0)
+
+
+def test_nobody_listens(start_sandbox, outcome):
+    """A port that nobody listens on is tried again, then fails the tag."""
+    sandbox = start_sandbox([])
+    url = sandbox.url
+    sandbox.stop()
+    found = outcome(start_sandbox([]), SMSPARTNER_BASE_URL=url)
+    assert found == (3, "failed", "page 1: no answer: the connection was refused (2 requests)", 2, 0, 0)
+
+
+def test_a_name_that_nobody_has(smspartner, rows):
+    """A host name that can't be resolved is tried again, then fails the tag; the sentence says what is wrong."""
+    ended = smspartner(
+        None,
+        *("run", "promo", "--to", "data", "--retries", "1"),
+        SMSPARTNER_BASE_URL="https://api.smspartner.invalid/v1",
+        RES_OPTIONS="timeout:1 attempts:1",  # where no resolver answers, be content to know it soon
+    )
+    (tag,) = rows("data", "tag_runs")
+    reason = "page 1: no answer: the host name can't be resolved (2 requests)"
+    assert (3, "failed", reason, 2) == (ended.returncode, tag["verdict"], tag["reason"], tag["requests"])
+    assert reason in " ".join(ended.stderr.split())
