@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from smspartner.errors import (
     VendorError,
 )
 from smspartner.redaction import REDACT, hide_numbers
-from smspartner.rows import documented_rows, split_rows
+from smspartner.rows import documented_rows, harmless_name, split_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,8 +47,8 @@ class Page:
     number: int
     total: int
     row_count: int
-    rows_json: bytes
-    documented: pa.StructArray | None
+    rows_json: bytes = field(repr=False)
+    documented: pa.StructArray | None = field(repr=False)
     unknown_fields: tuple[str, ...] = ()
 
     @property
@@ -87,7 +87,7 @@ def read_page(body: bytes, http_status: int = 200, retry_after: float | None = N
         row_count=len(split_rows(rows_json)) if documented is None else len(documented),
         rows_json=rows_json,
         documented=documented,
-        unknown_fields=tuple(sorted(hide_numbers(name)[:40] for name in envelope.keys() - _ENVELOPE_KEYS)),
+        unknown_fields=tuple(sorted(harmless_name(name) for name in envelope.keys() - _ENVELOPE_KEYS)),
     )
 
 

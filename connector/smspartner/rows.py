@@ -11,7 +11,7 @@ from pyarrow import json as arrow_json
 
 from smspartner import facts, vendor
 from smspartner.errors import UnreadableBody
-from smspartner.redaction import hide_numbers
+from smspartner.redaction import REDACT, hide_numbers
 
 _DOCUMENTED_ROW = pa.struct(
     [
@@ -25,6 +25,7 @@ _PARSE = arrow_json.ParseOptions(
     explicit_schema=pa.schema([pa.field("rows", pa.list_(_DOCUMENTED_ROW))]),
     unexpected_field_behavior="error",
 )
+_LONGEST_NAME = 40
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _PHP_LIST = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -103,7 +104,7 @@ def _read_row(row: dict[str, object], place: int, read: RowFacts) -> None:
         _append(read, place, _nothing_but(facts.ROW_ERROR))
         return
     for name in row.keys() - vendor.ROW_KEYS - vendor.ERROR_ROW_KEYS:
-        read.unknown_fields[hide_numbers(name)[:40]] += 1
+        read.unknown_fields[harmless_name(name)] += 1
     found = (
         facts.read_phone_number(row.get("phoneNumber")),
         _either(row, vendor.STATUS_KEYS, facts.read_status),
@@ -111,6 +112,11 @@ def _read_row(row: dict[str, object], place: int, read: RowFacts) -> None:
         facts.read_date(row.get("date")),
     )
     _append(read, place, found)
+
+
+def harmless_name(name: str) -> str:
+    """Cut the name of an unknown field to what reports can hold, without the key or anything like a phone number."""
+    return hide_numbers(REDACT(name))[:_LONGEST_NAME]  # in this order: half a key would be no key that can be found
 
 
 def _is_error(row: dict[str, object]) -> bool:

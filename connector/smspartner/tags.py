@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from smspartner.errors import TagError
+from smspartner.redaction import REDACT
 
 LONGEST_TAG = 20
 """Vendor page "Envoi par lots": at most 20 characters, no spaces."""
@@ -25,6 +26,17 @@ def check_tags(tags: Iterable[str]) -> list[str]:
     if not checked:
         raise TagError("no tag was given: name at least one, or give a tags file")
     return checked
+
+
+def check_no_secret(tags: Iterable[str]) -> None:
+    """Refuse the API key among the tags, where it stands by mistake: tags are written into names, tables and reports.
+
+    Raises:
+        TagError: a tag holds it.
+    """
+    for position, tag in enumerate(tags, start=1):
+        if REDACT.finds(tag):
+            raise TagError(f"tag {position} holds the API key or another secret: give tags only")
 
 
 def read_tags_file(path: str) -> list[str]:
