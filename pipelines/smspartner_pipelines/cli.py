@@ -13,6 +13,7 @@ from smspartner.redaction import REDACT, Secret
 
 from smspartner_pipelines import options
 from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
+from smspartner_pipelines.output import redact_output_for_good, redacted_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from smspartner_pipelines.outcomes import RunOutcome
     from smspartner_pipelines.settings import RunSettings
 
-_WIDTH_OF_FILES = 160
 _EXIT_CODES = "\b\nExit codes:\n" + "\n".join(
     f"  {int(code):>3}  {meaning.replace('`', '')}" for code, meaning in MEANINGS.items()
 )
@@ -32,11 +32,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code; whatever goes wrong is told in one sentence, without a traceback."""
     # Arrow's own pool keeps freed memory for itself: 140 MB more at the peak of 5,000,000 rows, and no faster.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    redact_output_for_good()
     sys.exit(int(run_command(list(sys.argv[1:] if arguments is None else arguments))))
 
 
 def run_command(arguments: list[str]) -> ExitCode:
-    """Run a command and give its exit code."""
+    """Run a command and give its exit code; nothing that is written meanwhile shows a secret."""
+    for name in ("API_KEY", "PHONE_KEY"):  # before the first word is said: an option may hold it by mistake
+        REDACT.add(Secret(os.environ.get(options.PREFIX + name, "").strip()))
+    with redacted_output():
+        return _run_command(arguments)
+
+
+def _run_command(arguments: list[str]) -> ExitCode:
     try:
         code = smspartner.main(arguments, prog_name="smspartner", standalone_mode=False)
         sys.stdout.flush()
@@ -51,7 +59,7 @@ def run_command(arguments: list[str]) -> ExitCode:
         failed, told = ExitCode.NOT_DONE, f"a bug, not your doing: {_place(exc)}; please report it"
     else:
         return ExitCode(code) if isinstance(code, int) else ExitCode.OK
-    click.echo(REDACT(f"error: {told}"), err=True)
+    click.echo(f"error: {told}", err=True)
     return failed
 
 
@@ -282,9 +290,7 @@ def _run_settings(tags: tuple[str, ...], connection: Connection, given: dict[str
 def _privacy(form: Any) -> PhonePrivacy:
     from smspartner.phone_privacy import PHONE_KEY_VARIABLE, PhonePrivacy
 
-    key = Secret(os.environ.get(PHONE_KEY_VARIABLE, ""))
-    REDACT.add(key)
-    return PhonePrivacy(form, key)
+    return PhonePrivacy(form, Secret(os.environ.get(PHONE_KEY_VARIABLE, "")))
 
 
 def _configure_logging(given: dict[str, Any]) -> None:
@@ -295,9 +301,6 @@ def _configure_logging(given: dict[str, Any]) -> None:
 
 
 def _console(*, quiet: bool, stderr: bool = True) -> Console:
-    from rich.console import Console
+    from smspartner_pipelines.output import make_console
 
-    console = Console(stderr=stderr, quiet=quiet, highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDTH_OF_FILES
-    return console
+    return make_console(quiet=quiet, stderr=stderr)

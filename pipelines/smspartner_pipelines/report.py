@@ -26,8 +26,8 @@ _STYLES = {"complete": "green", "skipped": "dim", "unknown": "yellow"}
 
 def report_json(outcome: RunOutcome, settings: RunSettings) -> bytes:
     """Give the run report as JSON, indented, UTF-8."""
-    text = json.dumps(report(outcome, settings), ensure_ascii=False, indent=2, default=_as_text)
-    return (REDACT(text) + "\n").encode()
+    text = REDACT.json(report(outcome, settings), ensure_ascii=False, indent=2, default=_as_text)
+    return f"{text}\n".encode()
 
 
 def report(outcome: RunOutcome, settings: RunSettings) -> dict[str, Any]:
@@ -125,14 +125,14 @@ def _closing_lines(outcome: RunOutcome) -> list[str]:
     )
     if outcome.exit_code is not ExitCode.OK:
         lines.append(f"exit code {int(outcome.exit_code)}: {_why(outcome)}")
-    return [REDACT(line) for line in lines]
+    return lines
 
 
 def error_lines(outcome: RunOutcome) -> list[str]:
     """Say why a run did not end with exit code 0, for those who want no summary."""
     if outcome.exit_code is ExitCode.OK:
         return []
-    return [REDACT(line) for line in (*_failures(outcome), f"error: {_why(outcome)}")]
+    return [*_failures(outcome), f"error: {_why(outcome)}"]
 
 
 def _failures(outcome: RunOutcome) -> list[str]:
