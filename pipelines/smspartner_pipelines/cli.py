@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from smspartner.errors import AccessRefused, Interrupted, SettingsError, SmsPartnerError
-from smspartner.redaction import REDACT, Secret
+from smspartner.redaction import Redactor, Secret
 
 from smspartner_pipelines import options
 from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from smspartner_pipelines.outcomes import RunOutcome
     from smspartner_pipelines.settings import RunSettings
 
+_SECRETS = ("API_KEY", "PHONE_KEY")
 _EXIT_CODES = "\b\nExit codes:\n" + "\n".join(
     f"  {int(code):>3}  {meaning.replace('`', '')}" for code, meaning in MEANINGS.items()
 )
@@ -38,8 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run_command(arguments: list[str]) -> ExitCode:
     """Run a command and give its exit code; nothing that is written meanwhile shows a secret."""
-    for name in ("API_KEY", "PHONE_KEY"):  # before the first word is said: an option may hold it by mistake
-        REDACT.add(Secret(os.environ.get(options.PREFIX + name, "").strip()))
     with redacted_output():
         return _run_command(arguments)
 
@@ -59,8 +58,13 @@ def _run_command(arguments: list[str]) -> ExitCode:
         failed, told = ExitCode.NOT_DONE, f"a bug, not your doing: {_place(exc)}; please report it"
     else:
         return ExitCode(code) if isinstance(code, int) else ExitCode.OK
-    click.echo(f"error: {told}", err=True)
+    click.echo(f"error: {_without_secrets(told)}", err=True)
     return failed
+
+
+def _without_secrets(told: str) -> str:
+    """Hide the environment's secrets: an option may hold one by mistake, and be refused before they are read."""
+    return Redactor(*(Secret(os.environ.get(options.PREFIX + name, "").strip()) for name in _SECRETS))(told)
 
 
 def _exit_code(exc: Exception) -> ExitCode:
