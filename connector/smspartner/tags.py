@@ -80,7 +80,8 @@ def _checked(tag: object, where: str) -> str:
         raise TagError(f"{where} is {type(tag).__name__}, not text: give tags as text")
     if not tag:
         raise TagError(f"{where} is empty: give 1 to {LONGEST_TAG} characters")
-    shown = repr(tag if len(tag) <= 2 * LONGEST_TAG else f"{tag[: 2 * LONGEST_TAG]}…")
+    hidden = REDACT(tag)  # before it is cut: the first half of a key could not be found any more
+    shown = repr(hidden if len(hidden) <= 2 * LONGEST_TAG else f"{hidden[: 2 * LONGEST_TAG]}…")
     if any(character.isspace() for character in tag):
         raise TagError(f"{where}, {shown}, holds white space, which no tag can: write it as it was given when sending")
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in tag):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from smspartner.errors import AccessRefused, Interrupted, SettingsError, SmsPartnerError
-from smspartner.redaction import Redactor, Secret
+from smspartner.redaction import REDACT, Redactor, Secret
 
 from smspartner_pipelines import options
 from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from smspartner_pipelines.outcomes import RunOutcome
     from smspartner_pipelines.settings import RunSettings
 
-_SECRETS = ("API_KEY", "PHONE_KEY")
 _EXIT_CODES = "\b\nExit codes:\n" + "\n".join(
     f"  {int(code):>3}  {meaning.replace('`', '')}" for code, meaning in MEANINGS.items()
 )
@@ -64,7 +63,11 @@ def _run_command(arguments: list[str]) -> ExitCode:
 
 def _without_secrets(told: str) -> str:
     """Hide the environment's secrets: an option may hold one by mistake, and be refused before they are read."""
-    return Redactor(*(Secret(os.environ.get(options.PREFIX + name, "").strip()) for name in _SECRETS))(told)
+    return Redactor(*_secrets())(told)
+
+
+def _secrets() -> list[Secret]:
+    return [Secret(os.environ.get(options.PREFIX + name, "").strip()) for name in ("API_KEY", "PHONE_KEY")]
 
 
 def _exit_code(exc: Exception) -> ExitCode:
@@ -300,6 +303,8 @@ def _privacy(form: Any) -> PhonePrivacy:
 def _configure_logging(given: dict[str, Any]) -> None:
     from smspartner_pipelines.logs import configure_logging
 
+    for secret in _secrets():
+        REDACT.add(secret)
     by_count = ("warning", "info", "debug")[min(given["verbose"], 2)]
     configure_logging(given["log_level"] or by_count, given["log_format"])
 
