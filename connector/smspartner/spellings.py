@@ -18,8 +18,8 @@ from urllib.parse import quote, quote_plus
 _DEPTH = 2
 """Characters encoded, and the marks of their encodings encoded once more; runs of `25`, `amp;`, `\\` may be longer."""
 
-_MOST_BACKSLASHES = 32
-"""In a row before one character: JSON within JSON, five times. Unbounded, a text of backslashes would take for ever."""
+_MOST_BACKSLASHES = 64
+"""In a row before one character: JSON within JSON, six times. Unbounded, hostile text would take for ever."""
 
 _BASE64_GROUP = 3
 _BITS = 6
@@ -133,7 +133,9 @@ def _backslashes(depth: int, least: int, *, first: bool = False) -> tuple[str, .
     one = _any_of(_marks("\\", depth))
     most = _MOST_BACKSLASHES * least
     if first:
-        return tuple(f"{mark}{one}{{{least - 1},{most - 1}}}" for mark in _marks("\\", depth, first=True))
+        marks = _marks("\\", depth, first=True)
+        starts = (mark.replace(r"\\", r"\\(?<!\\\\)", 1) if mark[0] == "\\" else mark for mark in marks)
+        return tuple(f"{start}{one}{{{least - 1},{most - 1}}}" for start in starts)  # at the first of a row only
     return (f"{one}{{{least},{most}}}",)
 
 
@@ -149,7 +151,7 @@ def _one_backslash(depth: int, *, first: bool) -> tuple[str, ...]:
         return (r"\\",)
     ampersands = _marks("&", depth - 1, first=first)
     encoded = (*_percent("\\", depth - 1, first=first), *_entities("\\", depth - 1, ampersands))
-    return (r"\\", r"\\(?:u00|x)5[cC]", *encoded)
+    return tuple(f"{way}(?:(?:u00|x)5[cC])?" for way in (r"\\", *encoded))
 
 
 def _any_of(ways: tuple[str, ...] | list[str]) -> str:
