@@ -76,11 +76,9 @@ def _uncoded(text: str) -> Iterator[str]:
             yield bytes.fromhex(digits).decode("utf-8", "replace")
 
 
-def holds(secret: str, text: str) -> bool:
-    """Tell whether any reading of the text gives the secret."""
-    if any(secret in reading for reading in readings(text)):
-        return True
-    return any(secret in reading for code in set(_uncoded(text)) for reading in readings(code))
+def everything_read(text: str) -> set[str]:
+    """Give all readings of a text and of what is coded in it."""
+    return readings(text) | readings("\n".join(set(_uncoded(text))))
 
 
 @dataclass(frozen=True)
@@ -91,15 +89,18 @@ class Leaks:
 
     def holds(self, secret: str, text: str) -> bool:
         """Tell whether any reading of a text gives a secret."""
-        return holds(secret, text)
+        return any(secret in reading for reading in everything_read(text))
 
     def of_keys(self, outputs: dict[str, str]) -> list[str]:
         """Name the outputs that hold a key."""
-        return [name for name, text in outputs.items() if any(holds(key, text) for key in self.keys)]
+        return [name for name, text in outputs.items() if self._keys_in(everything_read(text))]
 
     def of_numbers(self, outputs: dict[str, str]) -> list[str]:
         """Name the outputs that hold a phone number."""
-        return [name for name, text in outputs.items() if any(_NUMBERS.search(reading) for reading in readings(text))]
+        return [name for name, text in outputs.items() if any(map(_NUMBERS.search, readings(text)))]
+
+    def _keys_in(self, read: set[str]) -> bool:
+        return any(key in reading for key in self.keys for reading in read)
 
 
 @pytest.fixture
