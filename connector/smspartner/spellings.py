@@ -43,7 +43,7 @@ def spelled(text: str) -> str:
         parts.append(_any_of(_ways(character, _DEPTH, backslashes, first=not parts)))
         backslashes = 0
     if backslashes:
-        parts.append(_any_of(_backslashes(_DEPTH, backslashes, first=not parts)))
+        parts.append(_any_of(_backslashes(_DEPTH + 1, backslashes, first=not parts)))
     return "".join(parts)
 
 
@@ -90,7 +90,8 @@ def _one(character: str, depth: int, backslashes: int, *, first: bool) -> tuple[
     entities = _entities(character, depth, _marks("&", depth, first=leads))
     bare = (*_percent(character, depth, first=leads), *entities)
     if backslashes:
-        return tuple(f"{run}{_any_of([behind, *bare])}" for run in _backslashes(depth, backslashes, first=first))
+        runs = _backslashes(depth + 1, backslashes, first=first)  # characters of the secret, not marks before one
+        return tuple(f"{run}{_any_of([behind, *bare])}" for run in runs)
     mojibake = [re.escape(character.encode().decode("latin-1"))] if not character.isascii() else []
     return (literal, *mojibake, *(f"{run}{behind}" for run in _backslashes(depth, 1, first=first)), *bare)
 
