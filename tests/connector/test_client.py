@@ -244,8 +244,8 @@ def test_retry_after(start_raw: Any, answer_with: Any, status: str, head: list[s
 @pytest.mark.parametrize(
     ("head", "body"),
     [
-        (["Content-Encoding: gzip"], gzip.compress(PAGE)),
-        (["Content-Encoding: GZIP"], gzip.compress(PAGE)),
+        (["Content-Encoding: gzip"], gzip.compress(PAGE, mtime=0)),
+        (["Content-Encoding: GZIP"], gzip.compress(PAGE, mtime=0)),
         (["Content-Type: text/html"], PAGE),
         (["Content-Type: application/json; charset=latin-1"], PAGE),
     ],

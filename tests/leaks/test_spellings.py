@@ -86,7 +86,7 @@ def test_within_base64_and_hexadecimal(leaks: Any, key: str, before: bytes, afte
         assert not leaks.holds(key, redact(f"Authorization: Basic {code}"))
 
 
-@settings(unhurried, max_examples=20)
+@settings(unhurried, max_examples=8)
 @given(st.lists(KEYS, min_size=2, max_size=4), st.data())
 def test_several_keys(leaks: Any, keys: list[str], data: st.DataObject) -> None:
     """Of several keys, which may contain each other, none is left."""
