@@ -7,6 +7,7 @@ import json
 import platform
 from dataclasses import asdict
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from rich.console import Console
@@ -60,6 +61,7 @@ def report(outcome: RunOutcome, settings: RunSettings) -> dict[str, Any]:
     }
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)

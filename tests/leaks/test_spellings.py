@@ -59,7 +59,7 @@ AROUND = st.text(st.one_of(LETTERS, SIGNS), max_size=6)
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 
-@settings(unhurried, max_examples=150)
+@settings(unhurried, max_examples=80)
 @given(KEYS, st.data())
 def test_any_mix_of_encodings(leaks: Any, key: str, data: st.DataObject) -> None:
     """Each character encoded in a way of its own, the text around it escaped once more: nothing gives the key back."""
@@ -73,7 +73,7 @@ def test_any_mix_of_encodings(leaks: Any, key: str, data: st.DataObject) -> None
     assert not leaks.holds(key, left)
 
 
-@settings(unhurried, max_examples=150)
+@settings(unhurried, max_examples=80)
 @given(KEYS, st.binary(max_size=7), st.binary(max_size=4), st.booleans())
 @example("abcd", b"user:", b"", False)
 def test_within_base64_and_hexadecimal(leaks: Any, key: str, before: bytes, after: bytes, encoded: bool) -> None:  # noqa: FBT001
