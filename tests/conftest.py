@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 import trustme
 from smspartner import Connection, Secret
+from smspartner.redaction import REDACT
 from smspartner_pipelines.sandbox import Sandbox
 
 KEY = "sandbox-key"
@@ -28,6 +29,12 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("SMSPARTNER_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test uses as a key may be an ordinary word to the next."""
+    monkeypatch.setattr(REDACT, "_finders", {})
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -24,6 +24,7 @@ from smspartner.body import ENCODINGS, read_body
 from smspartner.connection import Connection
 from smspartner.errors import RequestError
 from smspartner.pages import Page, read_envelope, read_page, read_value
+from smspartner.redaction import Secret
 from smspartner.transport import DeadlineAdapter, map_failure
 
 Answer = TypeVar("Answer")
@@ -58,8 +59,9 @@ class Client:
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
         key = quote(connection.api_key.reveal(), safe="")
-        self._by_tag = f"{connection.base_url}/{vendor.STATUS_BY_TAG}?apiKey={key}&tag="
-        self._account = f"{connection.base_url}/{vendor.ACCOUNT}?apiKey={key}"
+        # Secrets, since debuggers and error trackers print the attributes that a line of a traceback names.
+        self._by_tag = Secret(f"{connection.base_url}/{vendor.STATUS_BY_TAG}?apiKey={key}&tag=")
+        self._account = Secret(f"{connection.base_url}/{vendor.ACCOUNT}?apiKey={key}")
         prepared = requests.Request("GET", connection.base_url, headers=_headers()).prepare()
         self._template = prepared
         with (
@@ -74,7 +76,7 @@ class Client:
             RequestError: see `smspartner.errors`; never with the key, a URL or a chained exception.
         """
         page = f"&page={number}" if number > 1 else ""
-        return _read(self._get(f"{self._by_tag}{quote(tag, safe='')}{page}"), read_page)
+        return _answered(self._get(f"{self._by_tag.reveal()}{quote(tag, safe='')}{page}", read_page))
 
     def fetch_account(self) -> dict[str, Any]:
         """Ask for the account of the key, which changes nothing.
@@ -82,21 +84,26 @@ class Client:
         Raises:
             RequestError: as `fetch_page`; AccessRefused where the key is refused.
         """
-        return _read(self._get(self._account), _read_account)
+        return _answered(self._get(self._account.reveal(), _read_account))
 
     def close(self) -> None:
         """Close the connections of all threads."""
         while self._sessions:
             self._sessions.pop().close()
 
-    def _get(self, url: str) -> _Received | RequestError:
-        """Send one request; a failure is returned, not raised, so that no frame of its traceback holds the URL."""
+    def _get(self, url: str, read: Callable[[bytes, int, float | None], Answer]) -> Answer | RequestError:
+        """Send one request and read its answer.
+
+        A failure is returned, not raised: the frames of its traceback hold the URL, or the body with phone numbers.
+        """
         try:
-            return self._send(url)
+            return read(*self._send(url))
         except RequestError as exc:
             return exc.with_traceback(None)
         except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as exc:
             return map_failure(exc, self._connection.timeout)
+        except Exception as exc:  # noqa: BLE001  # a bug, told by its class: its text and frames hold the URL
+            return RequestError(f"the request failed in a way nobody foresaw ({type(exc).__name__}); report this bug")
 
     def _send(self, url: str) -> _Received:
         request = self._template.copy()
@@ -118,10 +125,10 @@ class Client:
         return session
 
 
-def _read(received: _Received | RequestError, read: Callable[[bytes, int, float | None], Answer]) -> Answer:
-    if isinstance(received, RequestError):
-        raise received
-    return read(*received)
+def _answered(answer: Answer | RequestError) -> Answer:
+    if isinstance(answer, RequestError):
+        raise answer
+    return answer
 
 
 def _headers() -> dict[str, str]:

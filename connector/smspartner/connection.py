@@ -97,7 +97,7 @@ def check_base_url(url: str) -> str:
     except ValueError:
         host, port = None, None
     if host is None or parts.scheme not in {"http", "https"} or port == 0:
-        raise SettingsError(f"base URL {REDACT(_shown(url))}: give https://HOST/PATH, such as {DEFAULT_BASE_URL}")
+        raise SettingsError(f"base URL {_shown(url)}: give https://HOST/PATH, such as {DEFAULT_BASE_URL}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise SettingsError("base URL: give scheme, host and path only; user names, `?` and `#` do not belong there")
     if parts.scheme == "http" and not _is_loopback(host):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from smspartner.redaction import hide_numbers
+from smspartner.redaction import REDACT, hide_numbers
 
 STOP_MISSING = "row without stopSMS"
 DATE_MISSING = "delivered row without date"
@@ -53,4 +53,5 @@ def bounded(drift: Counter[str]) -> tuple[tuple[str, int], ...]:
 
 
 def _shown(name: str) -> str:
-    return " ".join(hide_numbers(name).split())[:_LONGEST_NAME]
+    # Cut last: half a key, or half a number, would be none that can be found.
+    return " ".join(hide_numbers(REDACT(name)).split())[:_LONGEST_NAME]

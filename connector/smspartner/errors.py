@@ -25,14 +25,31 @@
     │   └── DestinationBusy      another run holds it
     └── Interrupted              asked to stop
 
-No message or field ever holds the API key or a phone number. This module imports nothing.
+No message or field ever holds the API key or a phone number. This module imports nothing third-party.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+from smspartner.redaction import REDACT
+
 
 class SmsPartnerError(Exception):
     """Base of all errors of this package."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(REDACT(message))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go from process to process with all facts, whatever the constructor takes."""
+        return _again, (type(self), self.args, vars(self))
+
+
+def _again(kind: type[SmsPartnerError], args: tuple[Any, ...], facts: dict[str, Any]) -> SmsPartnerError:
+    made = kind.__new__(kind, *args)
+    made.__dict__.update(facts)
+    return made
 
 
 class SettingsError(SmsPartnerError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -49,8 +49,8 @@ class Page:
     number: int
     total: int
     row_count: int
-    rows_json: bytes
-    documented: pa.StructArray | None
+    rows_json: bytes = field(repr=False)
+    documented: pa.StructArray | None = field(repr=False)
     drift: tuple[str, ...] = ()
 
     @property

@@ -41,6 +41,8 @@ class PhonePrivacy:
     retired: tuple[Secret, ...] = ()
 
     def __post_init__(self) -> None:
+        for key in filter(None, (self.key, *self.retired)):
+            REDACT.add(key)
         if self.form == "hashed":
             self.check_key("hashed phone numbers need a secret key")
 
@@ -94,15 +96,19 @@ class PhonePrivacy:
         return protected.take(distinct.indices)
 
     def protect_raw(self, raw: bytes) -> str:
-        """Give a row's JSON as it was sent (`plain`), or with everything in it that may be a number replaced."""
-        text = REDACT(raw.decode("utf-8"))  # an API that echoes the key must not bring it into a table
-        if self.form == "plain":
-            return text
+        """Give a row's JSON as it was sent (`plain`), or with everything in it that may be a number replaced.
+
+        An API that echoes the key does not bring it into a table.
+        """
+        text = raw.decode("utf-8")
         try:
-            row = json.loads(text)
+            if REDACT.finds(text):
+                text = REDACT.json(json.loads(text), ensure_ascii=False)
+            if self.form == "plain":
+                return text
+            return json.dumps(self._without_numbers(json.loads(text), ""), ensure_ascii=False)
         except (ValueError, RecursionError):
             return json.dumps(MASK)
-        return json.dumps(self._without_numbers(row, ""), ensure_ascii=False)
 
     def _without_numbers(self, value: object, name: str) -> object:
         if isinstance(value, dict):

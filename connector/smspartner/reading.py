@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from smspartner.connection import Connection, connection_from_environment
-from smspartner.errors import NotComplete, QuarantinedRows
+from smspartner.errors import NotComplete, QuarantinedRows, SmsPartnerError
 from smspartner.phone_privacy import PhonePrivacy
-from smspartner.tags import check_tags
+from smspartner.tags import check_no_secret, check_tags
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
     from smspartner.snapshot import Snapshot
 
@@ -33,6 +34,7 @@ def iter_snapshots(
     """
     checked = check_tags(tags)
     settled = connection or connection_from_environment()
+    check_no_secret(checked)
     return _snapshots(checked, settled, privacy or PhonePrivacy())
 
 
@@ -67,22 +69,29 @@ def read_statuses(
         QuarantinedRows: more than `allow_quarantined` rows can't be believed; `iter_snapshots` shows them.
         SettingsError, AccessRefused: as `iter_snapshots`.
     """
-    from smspartner_schemas.arrow import empty_table
-    from smspartner_schemas.contract import STATUSES
+    import pyarrow as pa
     from smspartner_schemas.frames import to_frame
 
+    tables = _tables(iter_snapshots(tags, connection, privacy=privacy), allow_quarantined)
+    if isinstance(tables, SmsPartnerError):
+        raise tables
+    return to_frame(pa.concat_tables(tables))
+
+
+def _tables(snapshots: Iterator[Snapshot], allow_quarantined: int) -> list[pa.Table] | SmsPartnerError:
+    """Collect the rows, or say what is wrong: returned, so that no frame of its traceback holds phone numbers."""
+    from smspartner_schemas.arrow import empty_table
+    from smspartner_schemas.contract import STATUSES
+
     tables, lacking, quarantined = [empty_table(STATUSES)], {}, {}
-    for snapshot in iter_snapshots(tags, connection, privacy=privacy):
+    for snapshot in snapshots:
         tables.append(snapshot.table)
         if not snapshot.complete:
             lacking[snapshot.tag] = (snapshot.verdict, snapshot.reason)
         if snapshot.quarantine.num_rows:
             quarantined[snapshot.tag] = snapshot.quarantine.num_rows
     if lacking:
-        raise NotComplete(lacking)
+        return NotComplete(lacking)
     if sum(quarantined.values()) > allow_quarantined:
-        raise QuarantinedRows(quarantined)
-
-    import pyarrow as pa
-
-    return to_frame(pa.concat_tables(tables))
+        return QuarantinedRows(quarantined)
+    return tables

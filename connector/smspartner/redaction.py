@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 import re
-from urllib.parse import quote, quote_plus
+from functools import cached_property
+from typing import Any
+
+from smspartner.spellings import coded, spelled
 
 MASK = "***"
-
-_LOGGERS_WITH_URLS = ("urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry", "requests")
-"""Libraries below us that log whole URLs; a filter on our own loggers would not cover theirs."""
+SHORTEST_HIDDEN_ANYWHERE = 4
+_HINT = 4
+"""Characters of a secret that the quick search looks for."""
 
 
 class Secret:
@@ -39,36 +41,6 @@ class Secret:
         raise TypeError("a secret is not written anywhere")
 
 
-def forms(value: str) -> tuple[str, ...]:
-    """List the spellings in which a secret could reach a text: raw, as URL, form, base64, JSON; longest first."""
-    raw = value.encode()
-    encoded = quote(value, safe="")
-    spellings = {
-        value,
-        quote(value),
-        encoded,
-        encoded.replace("%", "%25"),
-        quote_plus(value),
-        _lower_escapes(encoded),
-        _lower_escapes(quote_plus(value)),
-        base64.b64encode(raw).decode(),
-        base64.b64encode(raw).decode().rstrip("="),
-        base64.urlsafe_b64encode(raw).decode(),
-        base64.urlsafe_b64encode(raw).decode().rstrip("="),
-        json.dumps(value)[1:-1],
-        json.dumps(value, ensure_ascii=False)[1:-1],
-        repr(value)[1:-1],
-        raw.hex(),
-    }
-    return tuple(sorted(spellings, key=len, reverse=True))
-
-
-def _lower_escapes(encoded: str) -> str:
-    """Write percent escapes with lower-case digits (`%2b`), as some proxies and servers do."""
-    head, *escapes = encoded.split("%")
-    return head + "".join(f"%{escape[:2].lower()}{escape[2:]}" for escape in escapes)
-
-
 _LIKE_A_NUMBER = re.compile(r"\+?[0-9](?:[^0-9A-Za-z]{0,3}[0-9]){5,}")
 """Six digits or more, however they are grouped: more than a status code, less than any phone number."""
 
@@ -88,52 +60,115 @@ def hide_numbers(text: str) -> str:
     return _LIKE_A_NUMBER.sub(MASK, text)
 
 
+class _Finder:
+    """Finds one secret in a text, by a quick hint first: what is not there is the common case."""
+
+    def __init__(self, hint: str, whole: str) -> None:
+        self._hint = re.compile(hint)
+        self._source = whole
+
+    @cached_property
+    def _whole(self) -> re.Pattern[str]:
+        return re.compile(self._source)  # large: made only where a text seems to hold the secret
+
+    def hide(self, text: str) -> str:
+        """Return the text with `***` in the secret's place."""
+        return self._whole.sub(MASK, text) if self._hint.search(text) else text
+
+
+def _finders(secret: str) -> list[_Finder]:
+    if len(secret) < SHORTEST_HIDDEN_ANYWHERE:
+        alone = rf"(?<![0-9A-Za-z]){spelled(secret)}(?![0-9A-Za-z])"
+        return [_Finder(alone, alone)]
+    codes = coded(secret)
+    return [_Finder(spelled(secret[:_HINT]), spelled(secret)), _Finder(codes, codes)]
+
+
 class Redactor:
-    """Replaces every known form of the secrets it was given by `***`."""
+    """Replaces the secrets it was given, however they are spelled, by `***`.
+
+    A secret of fewer than four characters is only looked for where it stands alone: it would blank every text, and
+    who can read nothing but its context has guessed it.
+    """
 
     def __init__(self, *secrets: Secret) -> None:
-        self._forms: tuple[str, ...] = ()
+        self._finders: dict[str, list[_Finder]] = {}
         for secret in secrets:
             self.add(secret)
 
     def add(self, secret: Secret) -> None:
         """Learn one more secret; an empty one is ignored."""
-        if secret.reveal():
-            known = {*self._forms, *forms(secret.reveal())}
-            self._forms = tuple(sorted(known, key=len, reverse=True))
+        value = secret.reveal()
+        if value and value not in self._finders:
+            known = {**self._finders, value: _finders(value)}
+            self._finders = dict(sorted(known.items(), key=lambda item: len(item[0]), reverse=True))
 
     def __call__(self, text: str) -> str:
         """Return the text without any secret."""
-        for form in self._forms:
-            if form in text:
-                text = text.replace(form, MASK)
-        return text
+        while True:
+            hidden = text
+            for finders in self._finders.values():
+                for finder in finders:
+                    hidden = finder.hide(hidden)
+            if len(hidden) >= len(text):
+                return hidden
+            text = hidden  # with asterisks in a secret, masks can make up another
+
+    def finds(self, text: str) -> bool:
+        """Tell whether the text holds a secret."""
+        return self(text) != text
+
+    def json(self, document: Any, **options: Any) -> str:
+        """Write a document as JSON without any secret in its texts and names; options as `json.dumps` takes them."""
+        text = json.dumps(document, **options)
+        if not self.finds(text):
+            return text
+        return self(json.dumps(self._hidden(json.loads(text)), **options))
+
+    def _hidden(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {self(name): self._hidden(item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self._hidden(item) for item in value]
+        if isinstance(value, str):
+            return self(value)
+        return MASK if self.finds(json.dumps(value)) else value
 
 
-class _RedactingFilter(logging.Filter):
-    """Rewrites a record before any handler sees it."""
+class _RedactingRecords:
+    """Makes the log records of the process, as before, but without secrets."""
 
     def __init__(self, redact: Redactor) -> None:
-        super().__init__()
         self.redact = redact
+        self.before = logging.getLogRecordFactory()
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Redact the record's message, arguments folded in, and drop its traceback's text."""
-        record.msg, record.args = self.redact(record.getMessage()), None
-        if record.exc_info:
-            record.exc_text = record.exc_text or logging.Formatter().formatException(record.exc_info)
-            record.exc_info = None
-        if record.exc_text:
-            record.exc_text = self.redact(record.exc_text)
-        return True
+    def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
+        """Make a record; one that holds no secret is left as it is."""
+        record = self.before(*args, **kwargs)
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001  # a wrong format, of which logging complains with all its arguments
+            message = f"{record.msg} {record.args!r}"
+        if self.redact.finds(message):
+            record.msg, record.args = self.redact(message), None
+        if record.exc_info and record.exc_info[0]:
+            told = logging.Formatter().formatException(record.exc_info)
+            if self.redact.finds(told):
+                record.exc_text, record.exc_info = self.redact(told), None
+        return record
 
 
 def guard_logging(redact: Redactor) -> None:
-    """Redact what the HTTP libraries log, whoever configured logging (a notebook, a scheduler)."""
-    for name in _LOGGERS_WITH_URLS:
-        logger = logging.getLogger(name)
-        if not any(isinstance(known, _RedactingFilter) and known.redact is redact for known in logger.filters):
-            logger.addFilter(_RedactingFilter(redact))
+    """Redact every log record of the process where it is made, whoever configured logging (a notebook, a scheduler).
+
+    It must be every logger: a filter on one sees nothing of what its children, or a tracing library, log of a request.
+    """
+    factory: Any = logging.getLogRecordFactory()
+    while isinstance(factory, _RedactingRecords):
+        if factory.redact is redact:
+            return
+        factory = factory.before
+    logging.setLogRecordFactory(_RedactingRecords(redact))
 
 
 REDACT = Redactor()

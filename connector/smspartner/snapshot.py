@@ -35,8 +35,8 @@ class Snapshot:
     tag: str
     verdict: str
     reason: str
-    table: pa.Table
-    quarantine: pa.Table
+    table: pa.Table = field(repr=False)
+    quarantine: pa.Table = field(repr=False)
     extracted_at: datetime
     rows_declared: int | None = None
     rows_received: int = 0

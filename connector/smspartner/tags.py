@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from smspartner.errors import TagError
+from smspartner.redaction import REDACT
 
 LONGEST_TAG = 20
 """Vendor page "Envoi par lots": at most 20 characters, no spaces."""
@@ -25,6 +26,17 @@ def check_tags(tags: Iterable[str]) -> list[str]:
     if not checked:
         raise TagError("no tag was given: name at least one, or give a tags file")
     return checked
+
+
+def check_no_secret(tags: Iterable[str]) -> None:
+    """Refuse the API key among the tags, where it stands by mistake: tags are written into names, tables and reports.
+
+    Raises:
+        TagError: a tag holds it.
+    """
+    for position, tag in enumerate(tags, start=1):
+        if REDACT.finds(tag):
+            raise TagError(f"tag {position} holds the API key or another secret: give tags only")
 
 
 def read_tags_file(path: str) -> list[str]:
@@ -68,7 +80,8 @@ def _checked(tag: object, where: str) -> str:
         raise TagError(f"{where} is {type(tag).__name__}, not text: give tags as text")
     if not tag:
         raise TagError(f"{where} is empty: give 1 to {LONGEST_TAG} characters")
-    shown = repr(tag if len(tag) <= 2 * LONGEST_TAG else f"{tag[: 2 * LONGEST_TAG]}…")
+    hidden = REDACT(tag)  # before it is cut: the first half of a key could not be found any more
+    shown = repr(hidden if len(hidden) <= 2 * LONGEST_TAG else f"{hidden[: 2 * LONGEST_TAG]}…")
     if any(character.isspace() for character in tag):
         raise TagError(f"{where}, {shown}, holds white space, which no tag can: write it as it was given when sending")
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in tag):

@@ -183,10 +183,12 @@ class _DeadlineResponse(HTTPResponse):
 
 class _HTTPConnection(urllib3.connection.HTTPConnection):
     response_class = _DeadlineResponse
+    debuglevel = 0  # whoever debugs with http.client's own must not get URLs printed
 
 
 class _HTTPSConnection(urllib3.connection.HTTPSConnection):
     response_class = _DeadlineResponse
+    debuglevel = 0
 
 
 class _HTTPPool(urllib3.connectionpool.HTTPConnectionPool):

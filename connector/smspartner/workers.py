@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
-from smspartner.errors import Interrupted
+from smspartner.errors import Interrupted, RequestError
 from smspartner.pages import Page
 from smspartner.retry import RetryPolicy
 
@@ -77,5 +77,6 @@ class Workers:
         try:
             page = self._policy.call(lambda: self._fetch_page(task.tag, task.number), on_attempt)
         except BaseException as exc:  # noqa: BLE001  # a worker must answer every task
-            return Answer(task, exc, tries)
+            # Whoever catches it gets its facts; where in this thread it was raised tells them nothing.
+            return Answer(task, exc.with_traceback(None) if isinstance(exc, RequestError) else exc, tries)
         return Answer(task, page, tries)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 from smspartner.connection import Connection
 from smspartner.errors import AccessRefused, DestinationError, RequestError, SettingsError
-from smspartner.redaction import REDACT
 
 from smspartner_pipelines.exit_codes import ExitCode
 
@@ -60,4 +59,4 @@ def _check_destination(uri: str, say: Say) -> ExitCode:
 
 
 def _tell(say: Say, what: str, trouble: str, fine: str) -> None:
-    say(REDACT(f"FAIL  {what}: {trouble}" if trouble else f"ok    {what}: {fine}"))
+    say(f"FAIL  {what}: {trouble}" if trouble else f"ok    {what}: {fine}")

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from smspartner.errors import AccessRefused, Interrupted, SettingsError, SmsPartnerError
-from smspartner.redaction import REDACT, Secret
+from smspartner.redaction import REDACT, Redactor, Secret
 
 from smspartner_pipelines import options
 from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
+from smspartner_pipelines.output import redact_output_for_good, redacted_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from smspartner_pipelines.outcomes import RunOutcome
     from smspartner_pipelines.settings import RunSettings
 
-_WIDTH_OF_FILES = 160
 _EXIT_CODES = "\b\nExit codes:\n" + "\n".join(
     f"  {int(code):>3}  {meaning.replace('`', '')}" for code, meaning in MEANINGS.items()
 )
@@ -32,11 +32,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code; whatever goes wrong is told in one sentence, without a traceback."""
     # Arrow's own pool keeps freed memory for itself: 140 MB more at the peak of 5,000,000 rows, and no faster.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    redact_output_for_good()
     sys.exit(int(run_command(list(sys.argv[1:] if arguments is None else arguments))))
 
 
 def run_command(arguments: list[str]) -> ExitCode:
-    """Run a command and give its exit code."""
+    """Run a command and give its exit code; nothing that is written meanwhile shows a secret."""
+    with redacted_output():
+        return _run_command(arguments)
+
+
+def _run_command(arguments: list[str]) -> ExitCode:
     try:
         code = smspartner.main(arguments, prog_name="smspartner", standalone_mode=False)
         sys.stdout.flush()
@@ -51,8 +57,17 @@ def run_command(arguments: list[str]) -> ExitCode:
         failed, told = ExitCode.NOT_DONE, f"a bug, not your doing: {_place(exc)}; please report it"
     else:
         return ExitCode(code) if isinstance(code, int) else ExitCode.OK
-    click.echo(REDACT(f"error: {told}"), err=True)
+    click.echo(f"error: {_without_secrets(told)}", err=True)
     return failed
+
+
+def _without_secrets(told: str) -> str:
+    """Hide the environment's secrets: an option may hold one by mistake, and be refused before they are read."""
+    return Redactor(*_secrets())(told)
+
+
+def _secrets() -> list[Secret]:
+    return [Secret(os.environ.get(options.PREFIX + name, "").strip()) for name in ("API_KEY", "PHONE_KEY")]
 
 
 def _exit_code(exc: Exception) -> ExitCode:
@@ -135,18 +150,33 @@ def _run(settings: RunSettings, console: Console) -> RunOutcome:
 
 @smspartner.command()
 @options.option("--to", multiple=True, metavar="DEST", help="A destination to check; may be repeated.")
+@options.option(
+    "--leaks",
+    is_flag=True,
+    help="Instead of all else: load from the built-in sandbox, which repeats the key, fails and cuts, and search "
+    "all that is written for the key, the phone key and phone numbers. Takes about 10 seconds.",
+)
+@options.option("--expectations", metavar="FILE", help="With --leaks: your own suite.")
+@options.phone_options
 @options.connection_options
 @options.config_options
 @options.log_options
-def check(to: tuple[str, ...], **given: Any) -> ExitCode:
+def check(to: tuple[str, ...], *, leaks: bool, **given: Any) -> ExitCode:
     """Check that the API accepts the key and that destinations can be written; changes nothing.
+
+    With --leaks, check that nothing written under your settings tells a secret: one line for each kind of output.
 
     \b
     smspartner check --to data/
+    smspartner check --leaks --config smspartner.toml
     """  # noqa: D301  # \b is click's mark
+    _configure_logging(given)
+    if leaks:
+        from smspartner_pipelines.leak_check import check_leaks
+
+        return check_leaks(_connection(given), _privacy(given["phone_numbers"]), given["expectations"], click.echo)
     from smspartner_pipelines.check import check_all
 
-    _configure_logging(given)
     return check_all(lambda: _connection(given), to, click.echo)
 
 
@@ -344,23 +374,19 @@ def _privacy(form: Any) -> PhonePrivacy:
 
     keys = [os.environ.get(PHONE_KEY_VARIABLE, ""), *os.environ.get(RETIRED_KEYS_VARIABLE, "").splitlines()]
     current, *retired = [Secret(key) if key.strip() else None for key in keys]
-    privacy = PhonePrivacy(form, current, tuple(filter(None, retired)))
-    for secret in filter(None, (current, *retired)):
-        REDACT.add(secret)
-    return privacy
+    return PhonePrivacy(form, current, tuple(filter(None, retired)))
 
 
 def _configure_logging(given: dict[str, Any]) -> None:
     from smspartner_pipelines.logs import configure_logging
 
+    for secret in _secrets():
+        REDACT.add(secret)
     by_count = ("warning", "info", "debug")[min(given["verbose"], 2)]
     configure_logging(given["log_level"] or by_count, given["log_format"])
 
 
 def _console(*, quiet: bool, stderr: bool = True) -> Console:
-    from rich.console import Console
+    from smspartner_pipelines.output import make_console
 
-    console = Console(stderr=stderr, quiet=quiet, highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDTH_OF_FILES
-    return console
+    return make_console(quiet=quiet, stderr=stderr)

@@ -7,6 +7,7 @@ import json
 import platform
 from dataclasses import asdict
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from rich.console import Console
@@ -28,8 +29,8 @@ _STYLES = {"complete": "green", "skipped": "dim", "unknown": "yellow"}
 
 def report_json(outcome: RunOutcome, settings: PublicSettings) -> bytes:
     """Give the run report as JSON, indented, UTF-8."""
-    text = json.dumps(report(outcome, settings), ensure_ascii=False, indent=2, default=_as_text)
-    return (REDACT(text) + "\n").encode()
+    text = REDACT.json(report(outcome, settings), ensure_ascii=False, indent=2, default=_as_text)
+    return f"{text}\n".encode()
 
 
 def report(outcome: RunOutcome, settings: PublicSettings) -> dict[str, Any]:
@@ -63,6 +64,7 @@ def report(outcome: RunOutcome, settings: PublicSettings) -> dict[str, Any]:
     }
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)
@@ -128,7 +130,7 @@ def _closing_lines(outcome: RunOutcome) -> list[str]:
     )
     if outcome.exit_code is not ExitCode.OK:
         lines.append(f"exit code {int(outcome.exit_code)}: {_why(outcome)}")
-    return [REDACT(line) for line in lines]
+    return lines
 
 
 def _drift_lines(outcome: RunOutcome) -> list[str]:
@@ -155,7 +157,7 @@ def error_lines(outcome: RunOutcome) -> list[str]:
     """Say why a run did not end with exit code 0, for those who want no summary."""
     if outcome.exit_code is ExitCode.OK:
         return []
-    return [REDACT(line) for line in (*_failures(outcome), f"error: {_why(outcome)}")]
+    return [*_failures(outcome), f"error: {_why(outcome)}"]
 
 
 def _failures(outcome: RunOutcome) -> list[str]:

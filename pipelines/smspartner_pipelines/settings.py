@@ -12,6 +12,8 @@ from smspartner.connection import Connection
 from smspartner.errors import SettingsError
 from smspartner.load.destinations import CsvDialect
 from smspartner.phone_privacy import PhonePrivacy
+from smspartner.redaction import REDACT
+from smspartner.tags import check_no_secret
 
 Refresh = Literal["auto", "all"]
 Validate = Literal["gx", "contract"]
@@ -73,7 +75,16 @@ class RunSettings:
             raise SettingsError("a destination is named twice: name each once with --to")
         if self.allow_quarantined < 0:
             raise SettingsError(f"allow_quarantined is {self.allow_quarantined}: give 0 or more")
+        self._check_no_secret()
         check_judging(self)
+
+    def _check_no_secret(self) -> None:
+        """Refuse the API key where it stands by mistake: these settings are written into names, tables and reports."""
+        check_no_secret(self.tags)
+        written = {"--to": "\n".join(self.to), "--expectations": self.expectations or ""}
+        for name, value in (written | {"--base-url": self.connection.base_url}).items():
+            if REDACT.finds(value):
+                raise SettingsError(f"{name} holds the API key or another secret: it would be written down there")
 
     def public(self) -> dict[str, Any]:
         """Give the settings for the run report: no secret, no tags (they are reported with their outcomes)."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from smspartner.errors import SettingsError
+from smspartner.redaction import REDACT
 from smspartner_schemas.expectations import suite
 
 ROW_LOCAL = frozenset(
@@ -72,7 +73,10 @@ def load_user_suite(path: Path | str) -> UserSuite:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        if REDACT.finds(text):  # names of rules go into tables and reports
+            raise SettingsError(f"the suite {path} holds the API key or another secret: take it out")
+        return json.loads(text)
     except OSError as error:
         raise SettingsError(f"can't read the suite {path}: {error.strerror}; check the path") from error
     except (ValueError, RecursionError) as error:

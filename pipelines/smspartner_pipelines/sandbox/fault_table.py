@@ -11,11 +11,12 @@ Apply = TypeVar("Apply", bound=Callable[..., object])
 
 @dataclass(frozen=True)
 class Strike:
-    """One fault striking one request: for the `nth` time, from 1."""
+    """One fault striking one request: for the `nth` time, from 1; `target` is its path and query, as sent."""
 
     kind: str
     nth: int = 1
     seconds: float = 1.0
+    target: str = ""
 
 
 class FaultTable(Generic[Apply]):

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from threading import Lock
 from urllib.parse import unquote
 
+import smspartner_pipelines.sandbox.echo_faults  # noqa: F401  # registers its kinds in the tables of the others
 from smspartner_pipelines.sandbox.answer_faults import ANSWER_FAULTS
 from smspartner_pipelines.sandbox.envelope_faults import ENVELOPE_FAULTS
 from smspartner_pipelines.sandbox.fault_table import Strike
@@ -111,11 +112,11 @@ class FaultSchedule:
         with self._lock:
             self._scheduled = []
 
-    def strikes(self, tag: str | None, page: int | None, *, holds_rows: bool) -> tuple[Strike, ...]:
-        """Count one request, and say which faults strike it, in the order they were added."""
+    def strikes(self, tag: str | None, page: int | None, *, holds_rows: bool, target: str = "") -> tuple[Strike, ...]:
+        """Count one request for this target, and say which faults strike it, in the order they were added."""
         with self._lock:
             matching = [one for one in self._scheduled if one.fault.matches(tag, page, holds_rows=holds_rows)]
-            return tuple(strike for strike in (one.count() for one in matching) if strike is not None)
+            return tuple(strike for strike in (one.count(target) for one in matching) if strike is not None)
 
 
 class _Scheduled:
@@ -125,12 +126,12 @@ class _Scheduled:
         self.fault = fault
         self.matched = 0
 
-    def count(self) -> Strike | None:
+    def count(self, target: str) -> Strike | None:
         self.matched += 1
         nth = self.matched - self.fault.after
         if nth < 1 or (self.fault.times is not None and nth > self.fault.times):
             return None
-        return Strike(self.fault.kind, nth, self.fault.seconds)
+        return Strike(self.fault.kind, nth, self.fault.seconds, target)
 
 
 def _whole_number(name: str, text: str | None) -> int | None:

@@ -112,7 +112,7 @@ class Responder:
         served = self._served.get(query.get("tag", ""))
         refusal = self._refusal(url.path, query, served, key_ok=key_ok)
         tag, page = query.get("tag"), _page_number(query.get("page"))
-        strikes = self._strikes(url.path, tag, page, holds_rows=refusal is None)
+        strikes = self._strikes(target, url.path, tag, page, holds_rows=refusal is None)
         answer = refusal or Answer(self._page(served, page, strikes) if served else b"")
         for apply, strike in ANSWER_FAULTS.of(strikes):
             answer = apply(answer, strike)
@@ -144,11 +144,12 @@ class Responder:
             return vendor_error(3, "Tag requis")
         return None if served else vendor_error(4)
 
-    def _strikes(self, path: str, tag: str | None, page: int, *, holds_rows: bool) -> tuple[Strike, ...]:
+    def _strikes(self, target: str, path: str, tag: str | None, page: int, *, holds_rows: bool) -> tuple[Strike, ...]:
         if path == STATUS_PATH:
-            return self._faults.strikes(tag, page, holds_rows=holds_rows)
+            return self._faults.strikes(tag, page, holds_rows=holds_rows, target=target)
         # Paths the API does not have are spared, so that a client that follows `redirect` is seen to arrive.
-        return self._faults.strikes(None, None, holds_rows=False) if path == ACCOUNT_PATH else ()
+        strikes_it = path == ACCOUNT_PATH
+        return self._faults.strikes(None, None, holds_rows=False, target=target) if strikes_it else ()
 
     def _page(self, served: _Served, page: int, strikes: tuple[Strike, ...]) -> bytes:
         now = self._clock()

@@ -1,0 +1,230 @@
+"""A reader who wants the key: decodes whatever is written, in every order, and looks; without the product's code."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, unquote_plus
+
+import pyarrow.parquet as pq
+import pytest
+from smspartner_pipelines.cli import run_command
+from smspartner_pipelines.sandbox import Campaign
+
+KEYS = {"letters": "9f3a8c7b6d5e4f3aKz2b1c0d9e8f7a6b5c4d3e2f", "signs": "k3y+/=&% secret"}
+PHONE_KEY = "phone%key & more/0123"
+COMMAND = str(Path(sys.executable).with_name("smspartner"))
+_DEEPEST = 4
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U000([0-9a-fA-F]{5})|(.))", re.DOTALL)
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}")
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2}){6,}")
+_NUMBERS = re.compile(r"6\W{0,3}3\W{0,3}9\W{0,3}9\W{0,3}8\W{0,3}0\W{0,3}0")
+"""How all numbers of these tests begin, however they are grouped."""
+
+
+def _unescaped(text: str) -> str:
+    """Take one layer of JSON's or Python's escapes off."""
+
+    def character(found: re.Match[str]) -> str:
+        return chr(int(found[1] or found[2] or found[3], 16)) if found[4] is None else found[4]
+
+    pairs = _ESCAPE.sub(character, text).encode("utf-16", "surrogatepass")
+    return pairs.decode("utf-16", "replace")
+
+
+def _bytes_as_text(text: str) -> str:
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
+
+
+_LAYERS: tuple[Callable[[str], str], ...] = (unquote, unquote_plus, _unescaped, html.unescape, _bytes_as_text)
+
+
+def readings(text: str) -> set[str]:
+    """Give a text and all that it becomes when escapes are taken off, layer by layer, in every order."""
+    known, latest = {text}, {text}
+    for _ in range(_DEEPEST):
+        latest = {take_off(one) for one in latest for take_off in _LAYERS} - known
+        known |= latest
+    return known
+
+
+def _uncoded(text: str) -> Iterator[str]:
+    """Decode every run of characters that may be base64 or hexadecimal, at every alignment."""
+    for run in set(_BASE64.findall(text)):
+        standard = run.translate(str.maketrans("-_", "+/"))
+        for start in range(4):
+            group = standard[start : start + (len(standard) - start) // 4 * 4]
+            rest = standard[start + len(group) :]
+            data = base64.b64decode(group + (rest.ljust(4, "A") if rest else ""))
+            yield from (data.decode("utf-8", "replace"), data.decode("latin-1"))
+    for run in set(_HEX.findall(text)):
+        for start in range(2):
+            digits = run[start : start + (len(run) - start) // 2 * 2]
+            yield bytes.fromhex(digits).decode("utf-8", "replace")
+
+
+def everything_read(text: str) -> set[str]:
+    """Give all readings of a text and of what is coded in it."""
+    return readings(text) | readings("\n".join(set(_uncoded(text))))
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """Looks for keys and phone numbers."""
+
+    keys: tuple[str, ...]
+
+    def holds(self, secret: str, text: str) -> bool:
+        """Tell whether any reading of a text gives a secret."""
+        return any(secret in reading for reading in everything_read(text))
+
+    def of_keys(self, outputs: dict[str, str]) -> list[str]:
+        """Name the outputs that hold a key."""
+        return [name for name, text in outputs.items() if self._keys_in(everything_read(text))]
+
+    def of_numbers(self, outputs: dict[str, str]) -> list[str]:
+        """Name the outputs that hold a phone number."""
+        return [name for name, text in outputs.items() if any(map(_NUMBERS.search, readings(text)))]
+
+    def _keys_in(self, read: set[str]) -> bool:
+        return any(key in reading for key in self.keys for reading in read)
+
+
+@pytest.fixture
+def leaks() -> Leaks:
+    """The reader."""
+    return Leaks((*KEYS.values(), PHONE_KEY))
+
+
+@pytest.fixture(params=KEYS)
+def key(request: pytest.FixtureRequest) -> str:
+    """A key of letters and digits, and one of signs that every encoding writes in another way."""
+    return KEYS[request.param]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Everything happens in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("FORCE_COLOR", "COLUMNS", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Whatever a test does to logging ends with it."""
+    root, factory = logging.getLogger(), logging.getLogRecordFactory()
+    handlers, level = root.handlers[:], root.level
+    yield
+    logging.captureWarnings(capture=False)
+    logging.setLogRecordFactory(factory)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def rows(count: int) -> list[dict[str, Any]]:
+    """Make rows as the API sends them, with numbers in several spellings, and the last of them doubtful."""
+    spellings = ("+336399800{:02}", "06 39 98 00 {:02}", "00336399800{:02}", "+33-6.39.98.00.{:02}")
+    row = {"status": "Delivered", "stopSMS": False, "date": "1517989111"}
+    sound = [row | {"phoneNumber": spellings[n % len(spellings)].format(n)} for n in range(count - 1)]
+    return [*sound, row | {"phoneNumber": "+33639980099", "status": "lost at 06 39 98 00 99", "+33639980098": "called"}]
+
+
+@pytest.fixture
+def campaigns() -> list[Campaign]:
+    """Two tags of seven rows."""
+    return [Campaign.of_rows(tag, rows(7)) for tag in ("promo", "other")]
+
+
+def environment(url: str | None, key: str, changes: dict[str, str]) -> dict[str, str]:
+    """Give the environment of one command."""
+    given = {"API_KEY": key, "PHONE_KEY": PHONE_KEY, "RETRIES": "1", "BACKOFF": "0", "VALIDATE": "contract"}
+    given |= {"BASE_URL": url} if url else {}
+    return {f"SMSPARTNER_{name}": value for name, value in given.items()} | changes
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Callable[..., Ended]:
+    """Run the command within this process: `command(url, key, *arguments, NAME=value, …)`."""
+
+    def run(url: str | None, key: str, *arguments: str, **changes: str) -> Ended:
+        with monkeypatch.context() as patch:
+            for name, value in environment(url, key, changes).items():
+                patch.setenv(name, value)
+            capfdbinary.readouterr()
+            code = int(run_command(list(arguments)))
+        out, err = (text.decode() for text in capfdbinary.readouterr())
+        return Ended(code, out, err)
+
+    return run
+
+
+@pytest.fixture
+def start(here: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start the command as a process of its own; what still runs when the test ends is killed."""
+    running: list[subprocess.Popen[str]] = []
+
+    def popen(url: str | None, key: str, *arguments: str, **changes: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [COMMAND, *arguments],
+            env={**os.environ, **environment(url, key, changes)},
+            cwd=here,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+        running.append(process)
+        return process
+
+    yield popen
+    for process in running:
+        process.kill()
+        process.communicate(timeout=30)
+
+
+@pytest.fixture
+def files(here: Path) -> Callable[[], dict[str, str]]:
+    """Read every file below: its name, its bytes, and of Parquet also values, schema, metadata and statistics."""
+
+    def read() -> dict[str, str]:
+        found = [path for path in sorted(here.rglob("*")) if path.is_file()]
+        return {str(path.relative_to(here)): f"{path.name}\n{_content(path)}" for path in found}
+
+    return read
+
+
+def _content(path: Path) -> str:
+    raw = path.read_bytes().decode("latin-1") if path.suffix == ".parquet" else path.read_text("utf-8")
+    if path.suffix != ".parquet":
+        return raw
+    with pq.ParquetFile(path) as opened:
+        groups = [opened.metadata.row_group(index) for index in range(opened.num_row_groups)]
+        columns = [group.column(index) for group in groups for index in range(group.num_columns)]
+        statistics = [(column.statistics.min, column.statistics.max) for column in columns if column.is_stats_set]
+        table = opened.read()
+        told = (table.to_pylist(), opened.metadata.metadata, opened.schema_arrow.metadata, statistics)
+        return "\n".join([raw, repr(told), json.dumps(table.to_pylist(), default=str), str(opened.schema_arrow)])
