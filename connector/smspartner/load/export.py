@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import pyarrow as pa
+    from _typeshed import ReadableBuffer
 
     from smspartner.load.destinations import CsvDialect, LoadedTag, WrittenFile
     from smspartner.snapshot import Snapshot
@@ -230,7 +231,7 @@ class CsvStdout:
         output = self._output()
 
         def act() -> None:
-            self._rows = self._rows or CsvRows(output, STATUSES.column_names, self._dialect)
+            self._rows = self._rows or CsvRows(_WholeWrites(output), STATUSES.column_names, self._dialect)
             self._rows.write(rows)
             output.flush()
 
@@ -247,6 +248,18 @@ class CsvStdout:
         if output is None:
             raise DestinationError("standard output takes no bytes here; name a file to load into")
         return output
+
+
+class _WholeWrites:
+    """Writes everything to a stream that may take less at a time than it is given, as an unbuffered one does."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, data: ReadableBuffer) -> None:
+        rest = memoryview(data).cast("B")
+        while rest:
+            rest = rest[self._stream.write(rest) :]
 
 
 def _silence(output: BinaryIO) -> None:
