@@ -9,6 +9,7 @@ from smspartner.errors import AccessRefused, DestinationError, RequestError, Set
 from smspartner.redaction import REDACT
 
 from smspartner_pipelines.exit_codes import ExitCode
+from smspartner_pipelines.interrupt import Interrupt
 
 Say = Callable[[str], object]
 
@@ -51,7 +52,9 @@ def _check_destination(uri: str, say: Say) -> ExitCode:
     try:
         destination = open_destination(uri)
         name = destination.uri
-        destination.check()
+        with Interrupt() as interrupt:  # checking writes a file, and removes it
+            destination.check()
+        interrupt.check()
         loaded = len(destination.loaded_tags()) if destination.keeps_tags else None
     except (SettingsError, DestinationError) as exc:
         trouble, loaded = str(exc), None
