@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Self
 from smspartner_schemas.contract import QUARANTINE, STATUSES, TAG_RUNS
 
 from smspartner.errors import DestinationError
-from smspartner.load.atomic import guarded, remove_file, replace_file, try_writing
+from smspartner.load.atomic import guarded, make_directory, remove_file, replace_file, sync_directory, try_writing
 from smspartner.load.footers import TagFile, footer_of, read_tag_files, state_of
-from smspartner.load.lock import exclusive
+from smspartner.load.lock import HeldLock, exclusive
+from smspartner.load.nesting import FOLDERS, refuse_inside_dataset
 from smspartner.load.parquet_format import write_parquet
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from smspartner.snapshot import Snapshot
 
 ENDING = ".parquet"
-
-_FOLDERS = ("statuses", "quarantine", "tag_runs", "runs", ".staging")
-"""`statuses` comes first: a directory that has it is a dataset."""
 
 _NOT_FOREIGN = {".lock", ".staging", ".gitignore", ".gitkeep", ".DS_Store", "lost+found"}
 """What a directory may hold and still count as empty: our own first traces, and what systems put into new folders."""
@@ -66,6 +64,7 @@ class ParquetDataset:
         self._path = Path(path)
         self._staging = self._path / ".staging"
         self._held = ExitStack()
+        self._lock: HeldLock | None = None
 
     def check(self) -> None:
         """Make sure that it can be written; creates the directory if there is none.
@@ -74,7 +73,7 @@ class ParquetDataset:
             DestinationError: it can't, or the directory holds something else than a dataset.
         """
         self._make_directory()
-        for name in _FOLDERS:
+        for name in FOLDERS:
             folder = self._path / name
             if folder.exists() and not folder.is_dir():
                 raise DestinationError(f"{folder} is a file, but must be a folder of the dataset; move it away")
@@ -85,7 +84,7 @@ class ParquetDataset:
 
     def exists(self) -> bool:
         """Whether the directory is a dataset."""
-        return (self._path / _FOLDERS[0]).is_dir()
+        return (self._path / FOLDERS[0]).is_dir()
 
     def __enter__(self) -> Self:
         """Lock it, and clear away what dead runs left.
@@ -96,9 +95,10 @@ class ParquetDataset:
         """
         self._make_directory()
         with ExitStack() as held:
-            held.enter_context(exclusive(self._path / ".lock", self.uri))
+            self._lock = held.enter_context(exclusive(self._path / ".lock", self.uri))
             guarded(f"preparing {self._path}", self._make_folders)
             self._clear_leftovers()
+            held.callback(self._leave_nothing)
             self._held = held.pop_all()
         return self
 
@@ -151,10 +151,12 @@ class ParquetDataset:
         Raises:
             DestinationError: it can't be written.
         """
+        self._check_lock()
         replace_file(self._path / "runs" / f"{run_id}.json", report, staging=self._staging)
 
     def _make_directory(self) -> None:
-        guarded(f"creating {self._path}", lambda: self._path.mkdir(parents=True, exist_ok=True))
+        refuse_inside_dataset(self._path)
+        make_directory(self._path)
         names = set(guarded(f"reading {self._path}", lambda: [path.name for path in self._path.iterdir()]))
         if "statuses" not in names and names - _NOT_FOREIGN:
             raise DestinationError(
@@ -162,8 +164,19 @@ class ParquetDataset:
             )
 
     def _make_folders(self) -> None:
-        for name in _FOLDERS:
+        for name in FOLDERS:
             (self._path / name).mkdir(exist_ok=True)
+        sync_directory(self._path)
+
+    def _check_lock(self) -> None:
+        if self._lock:
+            self._lock.check()
+
+    def _leave_nothing(self) -> None:
+        """Clear away what a write left that a second signal broke off, unless others are at work there by now."""
+        with suppress(DestinationError):
+            self._check_lock()
+            self._clear_leftovers()
 
     def _clear_leftovers(self) -> None:
         for leftover in guarded(f"reading {self._staging}", lambda: list(self._staging.iterdir())):
@@ -199,6 +212,7 @@ class ParquetDataset:
         return agreeing | {file.name for file in files}.difference(present, expected)
 
     def _write(self, table: Table, name: str, rows: pa.Table, footer: dict[str, str]) -> WrittenFile:
+        self._check_lock()
         write = partial(write_parquet, rows=rows, table=table, footer=footer)
         return replace_file(self._path / table.name / name, write, staging=self._staging)
 

@@ -15,7 +15,8 @@ from smspartner_schemas.contract import STATUSES
 from smspartner.errors import DestinationError
 from smspartner.load.atomic import StagedFile, guarded, is_staged, remove_file, try_writing
 from smspartner.load.csv_format import CsvRows
-from smspartner.load.lock import exclusive
+from smspartner.load.lock import HeldLock, exclusive
+from smspartner.load.nesting import refuse_inside_dataset
 from smspartner.load.parquet_format import ParquetRows
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class FileExport:
         self._target = Path(path).resolve() if Path(path).is_symlink() else Path(path)
         self._rows_into = rows_into
         self._held = ExitStack()
+        self._lock: HeldLock | None = None
         self._staged: StagedFile | None = None
         self._rows: Rows | None = None
         self._whole = True
@@ -66,6 +68,7 @@ class FileExport:
             raise DestinationError(
                 f"{self._target} is a directory; write parquet:{self._target} to load a dataset there"
             )
+        refuse_inside_dataset(self._target)
         try_writing(self._target, staging=self._target.parent)
 
     def exists(self) -> bool:
@@ -81,7 +84,8 @@ class FileExport:
         """
         folder = self._target.parent
         with ExitStack() as held:
-            held.enter_context(exclusive(folder / f".{self._target.name}.lock", self.uri, remove=True))
+            refuse_inside_dataset(self._target)
+            self._lock = held.enter_context(exclusive(folder / f".{self._target.name}.lock", self.uri, remove=True))
             self._clear_leftovers()
             self._staged = guarded(f"writing {self._target}", lambda: StagedFile(self._target, folder))
             held.callback(self._drop)
@@ -118,6 +122,8 @@ class FileExport:
             DestinationError: it can't be written, or a tag could not before; the old file stays.
         """
         rows, staged = self._still_whole()
+        if self._lock:
+            self._lock.check()
 
         def act() -> WrittenFile:
             rows.close()
