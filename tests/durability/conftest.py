@@ -29,6 +29,7 @@ Row = dict[str, Any]
 Point = TypeVar("Point")
 Found = TypeVar("Found")
 
+COMMAND = str(Path(sys.executable).with_name("smspartner"))
 LANES = 2
 SETTINGS = {
     "SMSPARTNER_API_KEY": "sandbox-key",
@@ -199,13 +200,6 @@ def contents(folder: Path) -> dict[str, dict[str, list[Row]]]:
     return found
 
 
-def names(folder: Path) -> list[str]:
-    """Give the names of all files below a folder, those of runs without the run."""
-    runs = ("tag_runs", "runs")
-    paths = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
-    return sorted({str(path.parent / "RUN" if path.parent.name in runs else path) for path in paths})
-
-
 @dataclass(frozen=True)
 class Story:
     """One folder before and after a run, and the run between the two."""
@@ -223,6 +217,12 @@ class Story:
         folder = self.before.with_name(name)
         shutil.copytree(self.before, folder)
         return folder
+
+    def names_in(self, folder: Path) -> list[str]:
+        """Give the names of all files below a folder, those of runs without the run."""
+        runs = ("tag_runs", "runs")
+        paths = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+        return sorted({str(path.parent / "RUN" if path.parent.name in runs else path) for path in paths})
 
     def check_what_a_reader_finds(self, folder: Path) -> None:
         """Every tag is wholly as it was or as it will be, exports too, and what is loaded can be told."""
@@ -248,7 +248,7 @@ class Story:
         """After the next run, all is as if nothing had happened, and nothing lies about."""
         assert (ended.code, ended.stderr) == (0, "")
         assert self.later == contents(folder)
-        assert names(self.after) == names(folder)
+        assert self.names_in(self.after) == self.names_in(folder)
         for dataset in (place for place in folder.iterdir() if place.is_dir()):
             history = pq.read_table(dataset / "tag_runs").to_pylist()
             assert len({(one["run_id"], one["tag"]) for one in history}) == len(history)
@@ -276,12 +276,63 @@ def tell(tmp_path: Path, forks: Forks) -> Iterator[Callable[..., Story]]:
         yield make
 
 
+# Real processes.
+
+
+@pytest.fixture(scope="session")
+def strace() -> str:
+    """Name strace; skip where it is missing or may not trace."""
+    command = shutil.which("strace")
+    if (
+        command
+        and subprocess.run([command, "-o", os.devnull, "true"], check=False, capture_output=True).returncode == 0
+    ):
+        return command
+    pytest.skip("needs strace, and the right to trace processes")
+
+
 @pytest.fixture
-def lines_of() -> Callable[[str], list[str]]:
-    """Split what was said into lines."""
-    return str.splitlines
+def process() -> Callable[..., Ended]:
+    """Run the command as a process of its own: `process(folder, sandbox, *arguments, under=[…], NAME=value, …)`."""
+
+    def run(
+        folder: Path,
+        sandbox: Sandbox,
+        *arguments: str,
+        under: Iterable[str] = (),
+        options: dict[str, Any] | None = None,
+        **changes: str,
+    ) -> Ended:
+        ended = subprocess.run(
+            [*under, COMMAND, *arguments],
+            check=False,
+            cwd=folder,
+            env={**os.environ, **SETTINGS, "SMSPARTNER_BASE_URL": sandbox.url, **changes},
+            text=True,
+            timeout=120,
+            **({"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | (options or {})),
+        )
+        return Ended(ended.returncode, ended.stdout or "", ended.stderr or "", {})
+
+    return run
 
 
-def process_environment(sandbox: Sandbox) -> dict[str, str]:
-    """Give the environment of a real process of the command."""
-    return {**os.environ, **SETTINGS, "SMSPARTNER_BASE_URL": sandbox.url}
+@pytest.fixture
+def begin() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start the command as a process and go on: `begin(folder, sandbox, *arguments, NAME=value, …)`."""
+    with ExitStack() as running:
+
+        def popen(folder: Path, sandbox: Sandbox, *arguments: str, **changes: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [COMMAND, *arguments],
+                cwd=folder,
+                env={**os.environ, **SETTINGS, "SMSPARTNER_BASE_URL": sandbox.url, **changes},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            running.enter_context(process)
+            running.callback(process.kill)
+            return process
+
+        yield popen

@@ -6,7 +6,8 @@ gets `stdout` and `stderr` beside it) and what is to happen to the process, if a
     kill_at N           SIGKILL when the N-th call that changes files begins: opens, flushes, moves, removes, …
     kill_at_write N     the same for the N-th call that only fills the buffer of a file
     die_past N          the kernel kills it within the write that takes any file past N bytes
-    signals [[N, S]…]   signal S when the N-th event of any kind (a call or return, in Python or C) happens
+    signal_at N         the first of `signals` when the N-th event of any kind (call or return, Python or C) happens
+    signals [S…]        … and the others, each `pause` seconds after the one before
     count               nothing, but events are counted
     wait_for_tracer     begin when strace is attached
     user N              run as this user
@@ -26,11 +27,12 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from smspartner_pipelines.cli import run_command
+from smspartner_pipelines.process import main
 
 HEAVY = (
     *(
@@ -51,7 +53,7 @@ HEAVY = (
 FILE_CALLS = frozenset({io.open, os.replace, os.rename, os.unlink, os.mkdir, os.rmdir, os.truncate})
 """What a reader could see the difference of. Syncing and closing change nothing that outlives a process."""
 
-WATCHED = {"count", "kill_at", "kill_at_write", "signals"}
+WATCHED = {"count", "kill_at", "kill_at_write", "signal_at"}
 ANY_TRACER = (0x59616D61, -1)
 """prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY): a sibling may attach."""
 
@@ -59,22 +61,34 @@ ANY_TRACER = (0x59616D61, -1)
 class Events:
     """Counts what the main thread does, and strikes when the count is reached."""
 
-    def __init__(self, request: dict[str, Any]) -> None:
+    def __init__(self, request: dict[str, Any], answers: int) -> None:
         self.counts = {"files": 0, "writes": 0, "all": 0}
+        self._answers = answers
         self._kill_at = {"files": request.get("kill_at"), "writes": request.get("kill_at_write")}
-        self._signals: dict[int, int] = dict(request.get("signals", ()))
+        self._signal_at = request.get("signal_at")
+        self._signals: list[int] = request.get("signals", [])
+        self._pause: float = request.get("pause", 0)
 
     def __call__(self, _frame: Any, event: str, called: Any) -> None:
         """Be told of an event, as `sys.setprofile` has it."""
-        if self._signals:
-            self.counts["all"] += 1
-            if self.counts["all"] in self._signals:
-                os.kill(os.getpid(), self._signals[self.counts["all"]])
-        kind = kind_of(called) if event == "c_call" else None
+        self.counts["all"] += 1
+        if self.counts["all"] == self._signal_at:
+            threading.Thread(target=self._send_others, daemon=True).start()
+            os.kill(os.getpid(), self._signals[0])
+        if event != "c_call":
+            return
+        kind = kind_of(called)
         if kind:
             self.counts[kind] += 1
             if self.counts[kind] == self._kill_at[kind]:
                 os.kill(os.getpid(), signal.SIGKILL)
+        elif called is os._exit:
+            os.write(self._answers, json.dumps(self.counts).encode())
+
+    def _send_others(self) -> None:
+        for number in self._signals[1:]:
+            time.sleep(self._pause)
+            os.kill(os.getpid(), number)
 
 
 def kind_of(called: Any) -> str | None:
@@ -107,15 +121,10 @@ def become(request: dict[str, Any], answers: int) -> None:
         while "TracerPid:\t0\n" in Path("/proc/self/status").read_text():
             time.sleep(0.001)
         signal.alarm(0)
-    events = Events(request)
+    sys.argv = ["smspartner", *request["arguments"]]
     if request.keys() & WATCHED:
-        sys.setprofile(events)
-    code = run_command(request["arguments"])
-    sys.setprofile(None)
-    os.write(answers, json.dumps(events.counts).encode())
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(code)
+        sys.setprofile(Events(request, answers))
+    main()
 
 
 def serve() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -34,38 +33,18 @@ TAGS = ("gains", "loses", "same", "empty")
 CAUSES = {"ENOSPC": "failed: the disk is full; free", "EIO": "failed: the disk reports an error; check"}
 
 
-@pytest.fixture(scope="module")
-def strace():
-    """Run strace on a process: `strace(process, *options)`; skip where it can't be."""
-    command = shutil.which("strace")
-    if (
-        command is None
-        or subprocess.run([command, "-o", "/dev/null", "true"], check=False, capture_output=True).returncode
-    ):
-        pytest.skip("needs strace, and the right to trace processes")
-
-    def attach(output, *options):
-        def meanwhile(process):
-            traced = subprocess.run(
-                [command, "-f", "-y", "-o", output, "-p", str(process), *options],
-                check=False,
-                capture_output=True,
-                timeout=60,
-            )
-            assert traced.returncode in {0, -signal.SIGKILL}, traced.stderr
-
-        return meanwhile
-
-    return attach
-
-
 @pytest.fixture
 def run_traced(forks, strace):
     """Run the command of a story under strace: `run_traced(story, folder, *options)`."""
 
     def run(story, folder, *options):
-        watch = strace(folder.with_name(f"{folder.name}.calls"), *options)
-        return forks.run(folder, story.sandbox, *story.arguments, meanwhile=watch, wait_for_tracer=True)
+        def attach(process):
+            written = folder.with_name(f"{folder.name}.calls")
+            command = [strace, "-f", "-y", "-o", str(written), "-p", str(process), *options]
+            traced = subprocess.run(command, check=False, capture_output=True, timeout=60)
+            assert traced.returncode in {0, -signal.SIGKILL}, traced.stderr
+
+        return forks.run(folder, story.sandbox, *story.arguments, meanwhile=attach, wait_for_tracer=True)
 
     return run
 
