@@ -73,14 +73,15 @@ class ParquetDataset:
             DestinationError: it can't, or the directory holds something else than a dataset.
         """
         self._make_directory()
-        for name in FOLDERS:
-            folder = self._path / name
+        folders = [self._path / name for name in FOLDERS]
+        for folder in folders:
             if folder.exists() and not folder.is_dir():
                 raise DestinationError(f"{folder} is a file, but must be a folder of the dataset; move it away")
-            if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
-                raise DestinationError(f"{folder} can't be written; allow this user to write there or load elsewhere")
         guarded(f"creating {self._staging}", lambda: self._staging.mkdir(exist_ok=True))
         try_writing(self._path / "statuses" / "check", staging=self._staging)
+        for folder in folders:
+            if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+                raise DestinationError(f"{folder} can't be written; allow this user to write there or load elsewhere")
 
     def exists(self) -> bool:
         """Whether the directory is a dataset."""
