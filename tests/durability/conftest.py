@@ -11,6 +11,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -92,7 +94,6 @@ class Forks:
     ) -> Ended:
         """Run a command in `folder` to its end, and do something `meanwhile`, given its process id."""
         environment = {**SETTINGS, "SMSPARTNER_BASE_URL": sandbox.url}
-        said = [folder.with_name(f"{folder.name}.{name}") for name in ("stdout", "stderr")]
         request = {
             "arguments": arguments,
             "environment": environment,
@@ -111,7 +112,7 @@ class Forks:
             answer = json.loads(lane.stdout.readline())
         finally:
             self._lanes.put(lane)
-        stdout, stderr = (path.read_text() if path.exists() else "" for path in said)
+        stdout, stderr = (folder.with_name(f"{folder.name}.{name}").read_text() for name in ("stdout", "stderr"))
         return Ended(answer["code"], stdout, stderr, answer["events"])
 
     def each(self, work: Callable[[Point], Found], points: Iterable[Point]) -> list[Found]:
@@ -156,10 +157,35 @@ LATER = {
 }
 
 
+class Gate:
+    """The sandbox's clock, asked once a request: lets the first requests through, and the others when it is opened."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+        self.opened.set()
+        self._passes = 0
+        self._lock = threading.Lock()
+
+    def close(self, passes: int) -> None:
+        """Let only so many requests through from now on."""
+        self._passes = passes
+        self.opened.clear()
+
+    def __call__(self) -> float:
+        """Wait, if need be, and tell the time."""
+        with self._lock:
+            self._passes -= 1
+            passes = self._passes >= 0
+        if not passes:
+            self.opened.wait(60)
+        return time.time()
+
+
 @contextmanager
-def serving(population: dict[str, list[Row]]) -> Iterator[Sandbox]:
+def serving(population: dict[str, list[Row]], gate: Gate | None = None) -> Iterator[Sandbox]:
     """Serve a population."""
-    with Sandbox([Campaign.of_rows(tag, rows) for tag, rows in population.items()]) as sandbox:
+    campaigns = [Campaign.of_rows(tag, rows) for tag, rows in population.items()]
+    with Sandbox(campaigns, clock=gate or time.time) as sandbox:
         yield sandbox
 
 
@@ -208,6 +234,7 @@ class Story:
     after: Path
     sandbox: Sandbox
     arguments: tuple[str, ...]
+    gate: Gate
     events: dict[str, int]
     earlier: dict[str, dict[str, list[Row]]]
     later: dict[str, dict[str, list[Row]]]
@@ -260,18 +287,18 @@ def tell(tmp_path: Path, forks: Forks) -> Iterator[Callable[..., Story]]:
     with ExitStack() as running:
 
         def make(*places: str, earlier: bool = False, large: bool = False) -> Story:
-            more = LARGE if large else []
+            more, gate = LARGE if large else [], Gate()
             before, after = tmp_path / "before", tmp_path / "after"
             before.mkdir()
             arguments = ("run", *TAGS, *(word for place in places for word in ("--to", place)))
             if earlier:
                 with serving({**EARLIER, "same": EARLIER["same"] + more}) as sandbox:
                     assert forks.run(before, sandbox, *arguments).code == 0
-            sandbox = running.enter_context(serving({**LATER, "same": LATER["same"] + more}))
+            sandbox = running.enter_context(serving({**LATER, "same": LATER["same"] + more}, gate))
             shutil.copytree(before, after)
             ended = forks.run(after, sandbox, *arguments, count=True)
             assert (ended.code, ended.stderr) == (0, "")
-            return Story(before, after, sandbox, arguments, ended.events, contents(before), contents(after))
+            return Story(before, after, sandbox, arguments, gate, ended.events, contents(before), contents(after))
 
         yield make
 

@@ -1,7 +1,7 @@
 """A process that has imported everything already, and forks for each command it is told to run: to die on the way, say.
 
-Read and written line by line, as JSON. A request has `arguments`, `environment`, `folder` (the working directory, which
-gets `stdout` and `stderr` beside it) and what is to happen to the process, if anything:
+Read and written line by line, as JSON. A request has `arguments`, `environment`, `folder` (where it works; its words
+are written beside it) and what is to happen to the process, if anything:
 
     kill_at N           SIGKILL when the N-th call that changes files begins: opens, flushes, moves, removes, …
     kill_at_write N     the same for the N-th call that only fills the buffer of a file
@@ -35,6 +35,7 @@ from typing import Any
 from smspartner_pipelines.process import main
 
 HEAVY = (
+    *("smspartner_pipelines.cli", "smspartner_pipelines.streams"),
     *(
         "pandas",
         "phonenumbers",
@@ -102,7 +103,7 @@ def become(request: dict[str, Any], answers: int) -> None:
     """Be the command, from here to its end."""
     os.chdir(request["folder"])
     for name, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
-        path = os.devnull if name == "stdin" else request.get(name, f"{request['folder']}.{name}")
+        path = os.devnull if name == "stdin" else f"{request['folder']}.{name}"
         opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
         os.dup2(opened, descriptor)
         os.close(opened)
