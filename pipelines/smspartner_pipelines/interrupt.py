@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -20,6 +21,9 @@ Handler = Callable[[int, FrameType | None], Any]
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """What ends a run: the user, a scheduler, the terminal that went away (which Windows does not signal)."""
+
+
+_SOON = 0.005
 
 
 def end_at_once_on_signals() -> None:
@@ -76,22 +80,37 @@ class Interrupt:
         self._requested = False
         self._working = False
         self._waiting = False
+        self._before: tuple[int, bool, bool] | None = None
+        self._former_hook = sys.unraisablehook
         self._handling: AbstractContextManager[None] = _handled_by(self._on_signal)
 
     def __enter__(self) -> Self:
         self._handling.__enter__()
+        self._former_hook, sys.unraisablehook = sys.unraisablehook, self._on_unraisable
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        sys.unraisablehook = self._former_hook
         self._handling.__exit__(None, None, None)
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._before = (number, self._requested, self._working)
         again, self._requested = self._requested, True
         if again and self._working:
             self._working = False
             raise KeyboardInterrupt
         if self._waiting and not again:
             raise KeyboardInterrupt
+
+    def _on_unraisable(self, unraisable: sys.UnraisableHookArgs) -> None:
+        """Send a signal once more whose exception was lost: raised where Python tidies up, it goes no further."""
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt) or self._before is None:
+            self._former_hook(unraisable)
+            return
+        number, self._requested, self._working = self._before
+        main = threading.main_thread().ident
+        if main is not None:  # not from here: it would be lost once more
+            threading.Timer(_SOON, signal.pthread_kill, (main, number)).start()
 
     @contextmanager
     def work(self) -> Iterator[None]:

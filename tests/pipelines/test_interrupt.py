@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -51,6 +52,25 @@ def test_a_second_signal_ends_the_work_too() -> None:
             signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             interrupt.check()
+
+
+def test_lost_in_a_finalizer() -> None:
+    """A signal that comes while Python tidies up, where exceptions are lost, ends the wait all the same."""
+
+    class Tidied:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def items() -> Iterator[int]:
+        yield 1
+        Tidied()
+        time.sleep(30)
+        yield 2
+
+    began = time.monotonic()
+    with Interrupt() as interrupt, pytest.raises(KeyboardInterrupt):
+        list(interrupt.between(items()))
+    assert time.monotonic() - began < 30
 
 
 def test_outside_the_work() -> None:
