@@ -12,7 +12,7 @@ from smspartner_pipelines.sandbox import Fault
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 AT_ONCE = "error: interrupted\n"
-"""What is told where no run has begun, or where it has come to its end already."""
+"""What is told where no run has begun, or where it has come to its end and only speaks of it."""
 
 DURING = "error: interrupted; tags that were loaded stay loaded\n"
 
@@ -34,8 +34,8 @@ def check_interrupted(story, folder, code, told):
     if code == 0:
         assert (told, reports(folder)) == ("", [0, 0])
     else:
-        assert (code, told) in {(130, AT_ONCE), (130, DURING)}
-        assert reports(folder) in ([[0, 130]] if told == DURING else [[0], [0, 0]])
+        assert (code, told) in {(130, AT_ONCE), (130, DURING), (130, DURING + AT_ONCE)}
+        assert reports(folder) in ([[0], [0, 0], [0, 130]] if told == AT_ONCE else [[0, 130]])
     story.check_what_a_reader_finds(folder)
     assert set(story.names_in(folder)) <= set(story.names_in(story.before)) | set(story.names_in(story.after))
 
@@ -81,7 +81,7 @@ def test_from_the_first_line(story, forks, run_under, record_property):
     assert run_under(folder).code == 0
     lines = folder.with_name("recorded.calls").read_text().splitlines()
     main_thread = [line for line in lines if line.startswith(lines[0].split()[0] + " ")]
-    ready = next(at for at, line in enumerate(main_thread, 1) if "smspartner_pipelines/streams" in line)
+    ready = next(at for at, line in enumerate(main_thread, 1) if "smspartner_pipelines" in line and "streams" in line)
     last = len(main_thread) - 1
 
     def interrupt(point):
@@ -113,6 +113,6 @@ def test_while_great_expectations_is_imported(story, forks, begin, times, record
     _, told = running.communicate(timeout=60)
     record_property("signals", times)
     check_interrupted(story, folder, running.returncode, told)
-    assert told == DURING
+    assert running.returncode == 130
     story.sandbox.faults.clear()
     story.check_healed(folder, forks.run(folder, story.sandbox, *story.arguments))
