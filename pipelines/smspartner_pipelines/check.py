@@ -8,6 +8,7 @@ from smspartner.connection import Connection
 from smspartner.errors import AccessRefused, DestinationError, RequestError, SettingsError
 
 from smspartner_pipelines.exit_codes import ExitCode
+from smspartner_pipelines.interrupt import Interrupt
 
 Say = Callable[[str], object]
 
@@ -50,7 +51,9 @@ def _check_destination(uri: str, say: Say) -> ExitCode:
     try:
         destination = open_destination(uri)
         name = destination.uri
-        destination.check()
+        with Interrupt() as interrupt:  # checking writes a file, and removes it
+            destination.check()
+        interrupt.check()
         loaded = len(destination.loaded_tags()) if destination.keeps_tags else None
     except (SettingsError, DestinationError) as exc:
         trouble, loaded = str(exc), None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +12,8 @@ from smspartner.redaction import REDACT, Redactor, Secret
 
 from smspartner_pipelines import options
 from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
-from smspartner_pipelines.output import redact_output_for_good, redacted_output
+from smspartner_pipelines.output import redacted_output
+from smspartner_pipelines.streams import OutputFailed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,14 +28,6 @@ _EXIT_CODES = "\b\nExit codes:\n" + "\n".join(
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit with its code; whatever goes wrong is told in one sentence, without a traceback."""
-    # Arrow's own pool keeps freed memory for itself: 140 MB more at the peak of 5,000,000 rows, and no faster.
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    redact_output_for_good()
-    sys.exit(int(run_command(list(sys.argv[1:] if arguments is None else arguments))))
-
-
 def run_command(arguments: list[str]) -> ExitCode:
     """Run a command and give its exit code; nothing that is written meanwhile shows a secret."""
     with redacted_output():
@@ -43,18 +35,23 @@ def run_command(arguments: list[str]) -> ExitCode:
 
 
 def _run_command(arguments: list[str]) -> ExitCode:
+    """Run a command; whatever goes wrong is told in one sentence, without a traceback."""
     try:
         code = smspartner.main(arguments, prog_name="smspartner", standalone_mode=False)
-        sys.stdout.flush()
-    except (BrokenPipeError, SystemExit):  # which is what click makes of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
-        failed, told = ExitCode.NOT_DONE, "standard output was closed before everything was written"
+        if sys.stdout is not None:  # it is where standard output is closed
+            sys.stdout.flush()
     except (KeyboardInterrupt, click.Abort):
         failed, told = ExitCode.INTERRUPTED, "interrupted"
+    except (BrokenPipeError, SystemExit):  # which is what click makes of it
+        failed, told = ExitCode.NOT_DONE, "standard output was closed before everything was written"
+    except OutputFailed as exc:
+        from smspartner.load.atomic import destination_error
+
+        failed, told = ExitCode.NOT_DONE, str(destination_error(exc, "writing to standard output"))
     except (click.ClickException, SmsPartnerError) as exc:
         failed, told = _exit_code(exc), exc.format_message() if isinstance(exc, click.ClickException) else str(exc)
     except Exception as exc:  # noqa: BLE001  # a bug: its text might hold data, its place does not
-        failed, told = ExitCode.NOT_DONE, f"a bug, not your doing: {_place(exc)}; please report it"
+        failed, told = ExitCode.NOT_DONE, _bug(exc)
     else:
         return ExitCode(code) if isinstance(code, int) else ExitCode.OK
     click.echo(f"error: {_without_secrets(told)}", err=True)
@@ -67,7 +64,8 @@ def _without_secrets(told: str) -> str:
 
 
 def _secrets() -> list[Secret]:
-    return [Secret(os.environ.get(options.PREFIX + name, "").strip()) for name in ("API_KEY", "PHONE_KEY")]
+    names = (f"{options.PREFIX}{name}" for name in ("API_KEY", "PHONE_KEY", "RETIRED_PHONE_KEYS"))
+    return [Secret(line.strip()) for name in names for line in os.environ.get(name, "").splitlines()]
 
 
 def _exit_code(exc: Exception) -> ExitCode:
@@ -78,6 +76,10 @@ def _exit_code(exc: Exception) -> ExitCode:
         Interrupted: ExitCode.INTERRUPTED,
     }
     return next((code for kind, code in by_class.items() if isinstance(exc, kind)), ExitCode.NOT_DONE)
+
+
+def _bug(exc: Exception) -> str:
+    return f"a bug, not your doing: {_place(exc)}; please report it"
 
 
 def _place(exc: Exception) -> str:

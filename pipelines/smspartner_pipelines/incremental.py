@@ -59,8 +59,11 @@ def _skip_reason(loaded: LoadedTag | None, settings: RunSettings, now: datetime)
 def is_settled(loaded: LoadedTag) -> bool:
     """Whether no status of the tag can change any more.
 
-    A row in quarantine has no believed status, so its tag is not settled.
+    A row in quarantine has no believed status, so its tag is not settled. Nor is one that was read in the future: the
+    clock was wrong then, and how long after its last delivery it was read is not known.
     """
+    if loaded.extracted_at > datetime.now(UTC):
+        return False
     if not loaded.consistent or loaded.waiting or loaded.rows_quarantined or loaded.newest_status_at is None:
         return False
     return loaded.extracted_at - loaded.newest_status_at > _LONGEST_DELIVERY

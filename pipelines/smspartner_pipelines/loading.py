@@ -50,13 +50,15 @@ class Loading:
                 _written(outcome, destination.finish, self._outcome.tag_runs_table(), self._outcome.run_id)
         self._outcome.close()
         for destination, outcome, _ in self._targets:
-            report = report_json(self._outcome, settings)
-            _written(outcome, destination.save_report, report, self._outcome.run_id)
+            try:  # where loading failed, too: the report says so, and is small enough for a disk that is all but full
+                destination.save_report(report_json(self._outcome, settings), self._outcome.run_id)
+            except DestinationError as exc:
+                outcome.failure = outcome.failure or str(exc)
 
 
 def _written(
     outcome: DestinationOutcome,
-    write: Callable[[Content, str], list[WrittenFile] | None],
+    write: Callable[[Content, str], list[WrittenFile]],
     content: Content,
     run_id: str,
 ) -> bool:
@@ -64,7 +66,7 @@ def _written(
     if outcome.failure is not None:
         return False
     try:
-        outcome.files.extend(write(content, run_id) or ())
+        outcome.files.extend(write(content, run_id))
     except DestinationError as exc:
         outcome.failure = str(exc)
     return outcome.failure is None

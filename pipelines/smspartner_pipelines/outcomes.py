@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -54,6 +55,8 @@ class RunOutcome:
     validation: dict[str, Any] = field(default_factory=dict)
     ended_by: ExitCode | None = None
     failure: str | None = None
+    seconds: float = 0.0
+    _began: float = field(default_factory=time.monotonic)
 
     def note(self, snapshot: Snapshot) -> None:
         """Record what became of a tag that was read."""
@@ -96,7 +99,8 @@ class RunOutcome:
 
     def close(self) -> None:
         """Close the books: a run that came to its end has exactly one outcome for every tag asked for."""
-        self.finished_at = datetime.now(UTC)
+        self.finished_at = max(self.started_at, datetime.now(UTC))  # a clock may go back meanwhile
+        self.seconds = time.monotonic() - self._began
         if self.ended_by is None and self.not_reached:
             self._end(ExitCode.NOT_DONE, f"{len(self.not_reached)} tags came to no end; please report this bug")
 

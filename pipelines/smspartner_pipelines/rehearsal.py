@@ -11,6 +11,7 @@ from smspartner.load import open_destination
 from smspartner.redaction import Secret
 
 from smspartner_pipelines.exit_codes import ExitCode
+from smspartner_pipelines.interrupt import raised
 from smspartner_pipelines.report import print_loaded_tags, print_summary
 from smspartner_pipelines.run import run
 from smspartner_pipelines.sandbox import FAULT_KINDS, Sandbox, parse_fault, serve
@@ -32,7 +33,8 @@ def serve_sandbox(
     try:
         struck = [parse_fault(fault) for fault in faults]
         sandbox = Sandbox(faults=struck, page_size=page_size, latency=latency, port=port, api_key=SANDBOX_KEY)
-        serve(sandbox, lambda url: say(_how_to_use(url)))
+        with raised():
+            serve(sandbox, lambda url: say(_how_to_use(url)))
     except ValueError as exc:
         trouble = f"{exc}; `smspartner sandbox --list-faults` lists them"
     except OSError as exc:

@@ -35,7 +35,6 @@ def report_json(outcome: RunOutcome, settings: PublicSettings) -> bytes:
 
 def report(outcome: RunOutcome, settings: PublicSettings) -> dict[str, Any]:
     """Give the run report as plain values; times are aware, UTC."""
-    finished = outcome.finished_at or outcome.started_at
     return {
         "run_id": outcome.run_id,
         "exit_code": int(outcome.exit_code),
@@ -43,7 +42,7 @@ def report(outcome: RunOutcome, settings: PublicSettings) -> dict[str, Any]:
         "failure": outcome.failure,
         "started_at": outcome.started_at,
         "finished_at": outcome.finished_at,
-        "seconds": round((finished - outcome.started_at).total_seconds(), 3),
+        "seconds": round(outcome.seconds, 3),
         "settings": settings.public(),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
         "totals": {"tags": len(outcome.tag_runs), **{column: outcome.total(column) for column in _TOTALS}},

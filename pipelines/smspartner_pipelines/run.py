@@ -42,7 +42,7 @@ def run(settings: RunSettings, progress: Progress | None = None) -> RunOutcome:
     """
     acceptance = make_acceptance(settings)
     outcome = RunOutcome(new_run_id(), settings.tags, settings.allow_quarantined)
-    with ExitStack() as held, Interrupt() as interrupt:
+    with Interrupt() as interrupt, ExitStack() as held:
         destinations = [held.enter_context(destination) for destination in checked_destinations(settings)]
         loaded = [destination.loaded_tags() if destination.keeps_tags else None for destination in destinations]
         selection = select_tags(settings, loaded)
@@ -54,7 +54,7 @@ def run(settings: RunSettings, progress: Progress | None = None) -> RunOutcome:
             settings.connection, selection.to_read, take, acceptance.expect_rows, progress or Silent()
         )
         guarded = guard_against_shrinking(snapshots, loaded, allow=settings.allow_shrink)
-        with outcome.ending_early(), closing(snapshots):
+        with outcome.ending_early(), interrupt.work(), closing(snapshots):
             for batch in gather(interrupt.between(guarded), acceptance.batch_rows):
                 for snapshot in acceptance.judge(batch):
                     loading.load(snapshot)

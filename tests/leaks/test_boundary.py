@@ -89,12 +89,12 @@ def test_crashes(leaks: Any, key: str, crash: str) -> None:
 
 
 def test_the_command_is_behind_it(leaks: Any, start: Any, here: Path, key: str) -> None:
-    """The command itself stands behind the boundary from its first word to the interpreter's last."""
+    """The command stands behind the boundary from its first word to its last; nothing else speaks after it."""
     lines = "import atexit, os\natexit.register(lambda: print('late', os.environ['SMSPARTNER_API_KEY']))\n"
     (here / "sitecustomize.py").write_text(lines)
     process = start("http://127.0.0.1:9/v1", key, "check", "-vv", PYTHONPATH=str(here))
     out, err = process.communicate(timeout=60)
-    assert "late ***" in out
+    assert ("FAIL  API key" in out, "late" in out) == (True, False)
     assert leaks.of_keys({"out": out, "err": err}) == []
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
-from smspartner_pipelines.interrupt import Interrupt
-
-SIGNALS = [signal.SIGINT, signal.SIGTERM]
+from smspartner_pipelines.interrupt import SIGNALS, Interrupt, raised
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -44,13 +43,61 @@ def test_waiting_ends_at_once(number: signal.Signals) -> None:
 
 
 def test_a_second_signal_ends_the_work_too() -> None:
-    """Whoever presses Ctrl-C twice does not wait for the work in hand."""
+    """Whoever presses Ctrl-C twice does not wait for the work in hand; a third time disturbs no cleaning up."""
     with Interrupt() as interrupt:
-        signal.raise_signal(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
+        with interrupt.work():
+            signal.raise_signal(signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             interrupt.check()
+
+
+def test_lost_in_a_finalizer() -> None:
+    """A signal that comes while Python tidies up, where exceptions are lost, ends the wait all the same."""
+
+    class Tidied:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def items() -> Iterator[int]:
+        yield 1
+        Tidied()
+        time.sleep(30)
+        yield 2
+
+    began = time.monotonic()
+    with Interrupt() as interrupt, pytest.raises(KeyboardInterrupt):
+        list(interrupt.between(items()))
+    assert time.monotonic() - began < 30
+
+
+def test_outside_the_work() -> None:
+    """Before and after the work any number of signals tear nothing from what is prepared or written to its end."""
+    with Interrupt() as interrupt:
+        for _ in range(3):
+            signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            interrupt.check()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_ignored_signals_stay_ignored(number: signal.Signals) -> None:
+    """What was ignored when the process began (`nohup`, a job in the background) does not end a run."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with Interrupt() as interrupt:
+            signal.raise_signal(number)
+            interrupt.check()
+    finally:
+        signal.signal(number, before)
+
+
+def test_raised() -> None:
+    """What only waits, as the sandbox does, is ended by an exception."""
+    with pytest.raises(KeyboardInterrupt), raised():
+        signal.raise_signal(signal.SIGTERM)
 
 
 def test_without_a_signal() -> None:

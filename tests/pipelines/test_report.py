@@ -20,7 +20,7 @@ ASKED = ("t[1]", "gone", "done", "never")
 
 def finished(snapshot: Any) -> RunOutcome:
     """A run that was interrupted after three of four tags."""
-    run = RunOutcome(RUN_ID, ASKED, started_at=STARTED, finished_at=STARTED + timedelta(seconds=1.5))
+    run = RunOutcome(RUN_ID, ASKED, started_at=STARTED, finished_at=STARTED + timedelta(seconds=1.5), seconds=1.5)
     run.note(snapshot("t[1]", 3, bad=1))
     run.note(snapshot("gone", verdict="unknown", reason="code 4"))
     run.note_skipped({"done": "settled"})

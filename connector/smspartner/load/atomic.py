@@ -176,6 +176,23 @@ def try_writing(target: Path, *, staging: Path) -> None:
     guarded(f"writing into {staging}", act)
 
 
+def make_directory(path: Path) -> None:
+    """Make the directory `path` and what is missing above it, durably.
+
+    Raises:
+        DestinationError: it can't be made.
+    """
+
+    def act() -> None:
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+        path.mkdir(parents=True, exist_ok=True)
+        for made in missing:
+            with suppress(PermissionError):  # what may be written need not be readable, which syncing takes
+                sync_directory(made.parent)
+
+    guarded(f"creating {path}", act)
+
+
 def sync_directory(directory: Path) -> None:
     """Make the names in `directory` durable."""
     if os.name == "nt":

@@ -7,7 +7,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
@@ -20,11 +20,12 @@ from smspartner_schemas.arrow import arrow_schema, empty_table
 from smspartner_schemas.contract import QUARANTINE, STATUSES, TAG_RUNS
 
 from smspartner.errors import DestinationError
-from smspartner.load.atomic import guarded, remove_file, replace_file, try_writing
+from smspartner.load.atomic import guarded, make_directory, remove_file, replace_file, sync_directory, try_writing
 from smspartner.load.destinations import StoredTag
 from smspartner.load.erasures import read_erasures, write_erasure
 from smspartner.load.footers import TagFile, footer_of, read_tag_files, state_of
-from smspartner.load.lock import exclusive
+from smspartner.load.lock import HeldLock, exclusive
+from smspartner.load.nesting import FOLDERS, refuse_inside_dataset
 from smspartner.load.parquet_format import write_parquet
 from smspartner.load.together import finish_replacements, replace_together
 from smspartner.stored_rows import without
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
 ENDING = ".parquet"
 ERASURES = "erasures"
 """The folder of the records of erasures; it is made with the first."""
-
-_FOLDERS = ("statuses", "quarantine", "tag_runs", "runs", ".staging")
-"""`statuses` comes first: a directory that has it is a dataset."""
 
 _NOT_FOREIGN = {".lock", ".staging", ".gitignore", ".gitkeep", ".DS_Store", "lost+found"}
 """What a directory may hold and still count as empty: our own first traces, and what systems put into new folders."""
@@ -79,6 +77,7 @@ class ParquetDataset:
         self._path = Path(path)
         self._staging = self._path / ".staging"
         self._held = ExitStack()
+        self._lock: HeldLock | None = None
 
     def check(self) -> None:
         """Make sure that it can be written; creates the directory if there is none.
@@ -87,18 +86,19 @@ class ParquetDataset:
             DestinationError: it can't, or the directory holds something else than a dataset.
         """
         self._make_directory()
-        for name in _FOLDERS:
-            folder = self._path / name
+        folders = [self._path / name for name in FOLDERS]
+        for folder in folders:
             if folder.exists() and not folder.is_dir():
                 raise DestinationError(f"{folder} is a file, but must be a folder of the dataset; move it away")
-            if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
-                raise DestinationError(f"{folder} can't be written; allow this user to write there or load elsewhere")
         guarded(f"creating {self._staging}", lambda: self._staging.mkdir(exist_ok=True))
         try_writing(self._path / "statuses" / "check", staging=self._staging)
+        for folder in folders:
+            if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+                raise DestinationError(f"{folder} can't be written; allow this user to write there or load elsewhere")
 
     def exists(self) -> bool:
         """Whether the directory is a dataset."""
-        return (self._path / _FOLDERS[0]).is_dir()
+        return (self._path / FOLDERS[0]).is_dir()
 
     def __enter__(self) -> Self:
         """Lock it, and clear away what dead runs left.
@@ -109,9 +109,10 @@ class ParquetDataset:
         """
         self._make_directory()
         with ExitStack() as held:
-            held.enter_context(exclusive(self._path / ".lock", self.uri))
+            self._lock = held.enter_context(exclusive(self._path / ".lock", self.uri))
             guarded(f"preparing {self._path}", self._make_folders)
             self._clear_leftovers()
+            held.callback(self._leave_nothing)
             self._held = held.pop_all()
         return self
 
@@ -144,6 +145,7 @@ class ParquetDataset:
         name = file_name(snapshot.tag)
         if not snapshot.quarantine.num_rows and not (self._path / QUARANTINE.name / name).exists():
             return [self._write(STATUSES, name, snapshot.table, footer)]
+        self._check_lock()
         contents = {
             STATUSES.name: partial(write_parquet, rows=snapshot.table, table=STATUSES, footer=footer),
             QUARANTINE.name: partial(write_parquet, rows=snapshot.quarantine, table=QUARANTINE, footer=footer)
@@ -177,6 +179,7 @@ class ParquetDataset:
         Raises:
             DestinationError: something can't be read or written; repeat it then.
         """
+        self._check_lock()
         erasure = person.erasure(at)
         write_erasure(self._path / ERASURES, erasure, staging=self._staging)
         removed = Counter({"tags": 0, "rows": 0, "quarantined": 0})
@@ -205,10 +208,12 @@ class ParquetDataset:
         Raises:
             DestinationError: it can't be written.
         """
+        self._check_lock()
         replace_file(self._path / "runs" / f"{run_id}.json", report, staging=self._staging)
 
     def _make_directory(self) -> None:
-        guarded(f"creating {self._path}", lambda: self._path.mkdir(parents=True, exist_ok=True))
+        refuse_inside_dataset(self._path)
+        make_directory(self._path)
         names = set(guarded(f"reading {self._path}", lambda: [path.name for path in self._path.iterdir()]))
         if "statuses" not in names and names - _NOT_FOREIGN:
             raise DestinationError(
@@ -216,8 +221,19 @@ class ParquetDataset:
             )
 
     def _make_folders(self) -> None:
-        for name in _FOLDERS:
+        for name in FOLDERS:
             (self._path / name).mkdir(exist_ok=True)
+        sync_directory(self._path)
+
+    def _check_lock(self) -> None:
+        if self._lock:
+            self._lock.check()
+
+    def _leave_nothing(self) -> None:
+        """Clear away what a write left that a second signal broke off, unless others are at work there by now."""
+        with suppress(DestinationError):
+            self._check_lock()
+            self._clear_leftovers()
 
     def _clear_leftovers(self) -> None:
         finish_replacements(self._path, staging=self._staging)
@@ -264,6 +280,7 @@ class ParquetDataset:
         raise DestinationError(f"{path} is damaged, or no file of this product; move it away and run its tag again")
 
     def _write(self, table: Table, name: str, rows: pa.Table, footer: dict[str, str]) -> WrittenFile:
+        self._check_lock()
         write = partial(write_parquet, rows=rows, table=table, footer=footer)
         return replace_file(self._path / table.name / name, write, staging=self._staging)
 

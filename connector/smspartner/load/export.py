@@ -15,13 +15,15 @@ from smspartner_schemas.contract import STATUSES
 from smspartner.errors import DestinationError
 from smspartner.load.atomic import StagedFile, guarded, is_staged, remove_file, try_writing
 from smspartner.load.csv_format import CsvRows
-from smspartner.load.lock import exclusive
+from smspartner.load.lock import HeldLock, exclusive
+from smspartner.load.nesting import refuse_inside_dataset
 from smspartner.load.parquet_format import ParquetRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
+    from _typeshed import ReadableBuffer
 
     from smspartner.erasure import Erasure
     from smspartner.load.destinations import CsvDialect, LoadedTag, WrittenFile
@@ -52,6 +54,7 @@ class FileExport:
         self._target = Path(path).resolve() if Path(path).is_symlink() else Path(path)
         self._rows_into = rows_into
         self._held = ExitStack()
+        self._lock: HeldLock | None = None
         self._staged: StagedFile | None = None
         self._rows: Rows | None = None
         self._whole = True
@@ -66,6 +69,7 @@ class FileExport:
             raise DestinationError(
                 f"{self._target} is a directory; write parquet:{self._target} to load a dataset there"
             )
+        refuse_inside_dataset(self._target)
         try_writing(self._target, staging=self._target.parent)
 
     def exists(self) -> bool:
@@ -81,7 +85,8 @@ class FileExport:
         """
         folder = self._target.parent
         with ExitStack() as held:
-            held.enter_context(exclusive(folder / f".{self._target.name}.lock", self.uri, remove=True))
+            refuse_inside_dataset(self._target)
+            self._lock = held.enter_context(exclusive(folder / f".{self._target.name}.lock", self.uri, remove=True))
             self._clear_leftovers()
             self._staged = guarded(f"writing {self._target}", lambda: StagedFile(self._target, folder))
             held.callback(self._drop)
@@ -122,6 +127,8 @@ class FileExport:
             DestinationError: it can't be written, or a tag could not before; the old file stays.
         """
         rows, staged = self._still_whole()
+        if self._lock:
+            self._lock.check()
 
         def act() -> WrittenFile:
             rows.close()
@@ -239,7 +246,7 @@ class CsvStdout:
         output = self._output()
 
         def act() -> None:
-            self._rows = self._rows or CsvRows(output, STATUSES.column_names, self._dialect)
+            self._rows = self._rows or CsvRows(_WholeWrites(output), STATUSES.column_names, self._dialect)
             self._rows.write(rows)
             output.flush()
 
@@ -256,6 +263,18 @@ class CsvStdout:
         if output is None:
             raise DestinationError("standard output takes no bytes here; name a file to load into")
         return output
+
+
+class _WholeWrites:
+    """Writes everything to a stream that may take less at a time than it is given, as an unbuffered one does."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, data: ReadableBuffer) -> None:
+        rest = memoryview(data).cast("B")
+        while rest:
+            rest = rest[self._stream.write(rest) :]
 
 
 def _silence(output: BinaryIO) -> None:

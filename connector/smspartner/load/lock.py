@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from smspartner.errors import DestinationBusy
+from smspartner.errors import DestinationBusy, DestinationError
 from smspartner.load.atomic import guarded
 
 if TYPE_CHECKING:
@@ -15,8 +15,40 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+class HeldLock:
+    """A lock that is held for as long as its file stands where it was locked."""
+
+    def __init__(self, lock_file: Path, where: str) -> None:
+        self._lock_file = lock_file
+        self._where = where
+        self._identity = self._identify()
+
+    def check(self) -> None:
+        """Make sure that the file is still the one that was locked.
+
+        Whoever removes a destination, or moves it away, takes the lock with it: another run may lock and load at the
+        same place, and this one must not write there any more.
+
+        Raises:
+            DestinationError: it is gone, or another file.
+        """
+        if not self.stands():
+            raise DestinationError(f"{self._where} was removed, moved or replaced while the run went on; run again")
+
+    def stands(self) -> bool:
+        """Whether the file is still the one that was locked."""
+        return self._identity is not None and self._identify() == self._identity
+
+    def _identify(self) -> tuple[int, int] | None:
+        try:
+            found = self._lock_file.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino  # not given to another file while this one is open
+
+
 @contextmanager
-def exclusive(lock_file: Path, where: str, *, remove: bool = False) -> Iterator[None]:
+def exclusive(lock_file: Path, where: str, *, remove: bool = False) -> Iterator[HeldLock]:
     """Hold `lock_file` while the block runs, or fail at once; `where` names the destination in messages.
 
     The operating system releases it when the process dies, so that a leftover file locks nothing. With `remove` the
@@ -32,10 +64,11 @@ def exclusive(lock_file: Path, where: str, *, remove: bool = False) -> Iterator[
     busy = guarded(f"locking {where}", lambda: not _acquired(lock, lock_file))
     if busy:
         raise DestinationBusy(f"{where} is in use by another run; wait until it has ended, or load elsewhere")
+    held = HeldLock(lock_file, where)
     try:
-        yield
+        yield held
     finally:
-        if remove:
+        if remove and held.stands():
             with suppress(OSError):  # Windows removes it on release instead
                 lock_file.unlink()
         with suppress(OSError):  # a lock that can't be released ends with the process

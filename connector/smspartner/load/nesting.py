@@ -1,0 +1,25 @@
+"""The folders of a dataset hold nothing else: a reader takes every file in them for rows of the dataset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smspartner.errors import DestinationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOLDERS = ("statuses", "quarantine", "tag_runs", "runs", ".staging")
+"""The folders of a dataset. `statuses` comes first: a directory that has it is one; `.staging` is made before it."""
+
+
+def refuse_inside_dataset(path: Path) -> None:
+    """Make sure that `path` is not one of the folders of a dataset, and does not lie in one.
+
+    Raises:
+        DestinationError: it does, and a reader of that dataset would find rows twice.
+    """
+    place = path.resolve()
+    for folder in (place, *place.parents):
+        if folder.name in FOLDERS and (folder.parent / FOLDERS[-1]).is_dir():
+            raise DestinationError(f"{path} lies inside the dataset {folder.parent}; load into another place")

@@ -1,0 +1,138 @@
+"""Every write, sync and move as the system sees it: in an order that outlives a power failure, killed, and refused."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+CHANGING = ("write", "fsync", "rename", "unlink", "mkdir")
+CALL = re.compile(
+    r"^(?P<thread>\d+) +(?P<name>\w+)\((?:\d+<(?P<file>[^>]*)>|\"(?P<path>[^\"]*)\"(?:, \"(?P<to>[^\"]*)\")?)"
+)
+
+
+@dataclass(frozen=True)
+class Call:
+    """The `number`-th call of a name that the main thread makes, on a path (and to another) within the folder."""
+
+    name: str
+    number: int
+    path: Path
+    to: Path | None
+
+
+TAGS = ("gains", "loses", "same", "empty")
+
+
+CAUSES = {"ENOSPC": "failed: the disk is full; free", "EIO": "failed: the disk reports an error; check"}
+
+
+@pytest.fixture
+def run_traced(forks, strace):
+    """Run the command of a story under strace: `run_traced(story, folder, *options)`."""
+
+    def run(story, folder, *options):
+        def attach(process):
+            written = folder.with_name(f"{folder.name}.calls")
+            command = [strace, "-f", "-y", "-o", str(written), "-p", str(process), *options]
+            traced = subprocess.run(command, check=False, capture_output=True, timeout=60)
+            assert traced.returncode in {0, -signal.SIGKILL}, traced.stderr
+
+        return forks.run(folder, story.sandbox, *story.arguments, meanwhile=attach, wait_for_tracer=True)
+
+    return run
+
+
+@pytest.fixture
+def story(tell):
+    """All tags of a dataset, and an export, replaced."""
+    return tell("data", "all.csv", earlier=True)
+
+
+def calls(folder: Path) -> list[Call]:
+    """Read what strace wrote down."""
+    found, numbers, main = [], dict.fromkeys(CHANGING, 0), None
+    for line in folder.with_name(f"{folder.name}.calls").read_text().splitlines():
+        match = CALL.match(line)
+        main = main or line.split()[0]
+        if match is None or match["name"] not in CHANGING or match["thread"] != main:
+            continue
+        numbers[match["name"]] += 1
+        path, to = (folder / match[name] if match[name] else None for name in ("path", "to"))
+        path = path or Path(match["file"])
+        if path.is_relative_to(folder) and " = -1 " not in line:
+            found.append(Call(match["name"], numbers[match["name"]], path, to))
+    return found
+
+
+@pytest.fixture
+def recorded(story, run_traced):
+    """Every call of an undisturbed run that changes files."""
+    folder = story.copy("recorded")
+    assert run_traced(story, folder, "-e", f"trace={','.join(CHANGING)}").code == 0
+    return calls(folder)
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["a-first-load", "replaced"])
+def test_order(tell, run_traced, earlier):
+    """Before a tag is told to be loaded, its bytes, its name and the folder of its name are on the disk, in order."""
+    story = tell("data", "all.csv", earlier=earlier)
+    folder = story.copy("traced")
+    assert run_traced(story, folder, "-e", f"trace={','.join(CHANGING)}").code == 0
+    found = calls(folder)
+    moves = [at for at, call in enumerate(found) if call.name == "rename"]
+    assert sum(found[at].to.parent.name == "statuses" for at in moves) == len(TAGS)
+    for at, until in pairwise([*moves, len(found)]):
+        names = {found[at].path, *(call.path for call in found[:at] if call.to == found[at].path)}
+        of_the_file = [call.name for call in found[:at] if call.path in names and call.name != "rename"]
+        assert of_the_file[-2:] == ["write", "fsync"]
+        assert ("fsync", found[at].to.parent) in [(call.name, call.path) for call in found[at:until]]
+    for at, call in enumerate(found):
+        if call.name == "mkdir" or (call.name == "unlink" and call.path.suffix == ".parquet"):
+            until = next((move for move in moves if move > at), len(found))
+            assert ("fsync", call.path.parent) in [(later.name, later.path) for later in found[at:until]]
+
+
+def test_killed_inside_every_write_sync_and_move(story, recorded, run_traced, forks, record_property):
+    """A process killed inside a system call that writes, syncs or moves leaves each tag old or new."""
+    points = [call for call in recorded if call.name in {"write", "fsync", "rename"}]
+
+    def die(call):
+        folder = story.copy(f"{call.name}-{call.number}")
+        inject = f"inject={call.name}:signal=KILL:when={call.number}"
+        killed = run_traced(story, folder, "-e", f"trace={call.name}", "-e", inject)
+        story.check_what_a_reader_finds(folder)
+        story.check_healed(folder, forks.run(folder, story.sandbox, *story.arguments))
+        return killed.code
+
+    codes = forks.each(die, points)
+    record_property("kills", len(codes))
+    assert set(codes) == {-signal.SIGKILL}
+
+
+def test_refused_by_the_disk(story, recorded, run_traced, forks, record_property):
+    """A disk that is full, or broken, at any one call: the cause is told, and the next run heals."""
+
+    def be_refused(number):
+        call, error = recorded[number], ("ENOSPC", "EIO")[number % 2]
+        folder = story.copy(f"{call.name}-{call.number}")
+        inject = f"inject={call.name}:error={error}:when={call.number}"
+        ended = run_traced(story, folder, "-e", f"trace={call.name}", "-e", inject)
+        story.check_what_a_reader_finds(folder)
+        assert "Traceback" not in ended.stderr
+        if ended.code == 0:  # a file of the run's own could not be removed, which the next run does
+            assert (call.name, ended.stderr) == ("unlink", "")
+        else:
+            assert CAUSES[error] in ended.stderr.splitlines()[0]
+        story.check_healed(folder, forks.run(folder, story.sandbox, *story.arguments))
+        return ended.code
+
+    codes = forks.each(be_refused, range(len(recorded)))
+    record_property("refusals", len(codes))
+    assert {0, 1, 2} >= set(codes)
