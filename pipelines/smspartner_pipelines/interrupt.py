@@ -24,6 +24,7 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 _SOON = 0.005
+_ending = threading.Lock()
 
 
 def end_at_once_on_signals() -> None:
@@ -36,7 +37,9 @@ def end_at_once_on_signals() -> None:
         signal.signal(number, _end_at_once)
 
 
-def _end_at_once(_number: int, _frame: FrameType | None) -> NoReturn:
+def _end_at_once(_number: int, _frame: FrameType | None) -> None:
+    if not _ending.acquire(blocking=False):
+        return  # a second signal while the first is being answered: that goes on
     with suppress(OSError):
         os.write(2, b"error: interrupted\n")
     os._exit(ExitCode.INTERRUPTED)
