@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
-from smspartner.errors import AccessRefused, Interrupted, SettingsError, SmsPartnerError
-from smspartner.redaction import REDACT, Redactor, Secret
+from smspartner.errors import SettingsError
 
 from smspartner_pipelines import options
+from smspartner_pipelines.endings import exit_code_of
 from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
-from smspartner_pipelines.output import redacted_output
-from smspartner_pipelines.streams import OutputFailed
+from smspartner_pipelines.given import asked_tags, connection_from, phone_privacy, run_settings, start_logging
+from smspartner_pipelines.output import make_console, redacted_output
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from smspartner.connection import Connection
-    from smspartner.phone_privacy import PhonePrivacy
 
     from smspartner_pipelines.outcomes import RunOutcome
-    from smspartner_pipelines.settings import RunSettings
+    from smspartner_pipelines.settings import PublicSettings
 
 _EXIT_CODES = "\b\nExit codes:\n" + "\n".join(
     f"  {int(code):>3}  {meaning.replace('`', '')}" for code, meaning in MEANINGS.items()
@@ -31,63 +28,7 @@ _EXIT_CODES = "\b\nExit codes:\n" + "\n".join(
 def run_command(arguments: list[str]) -> ExitCode:
     """Run a command and give its exit code; nothing that is written meanwhile shows a secret."""
     with redacted_output():
-        return _run_command(arguments)
-
-
-def _run_command(arguments: list[str]) -> ExitCode:
-    """Run a command; whatever goes wrong is told in one sentence, without a traceback."""
-    try:
-        code = smspartner.main(arguments, prog_name="smspartner", standalone_mode=False)
-        if sys.stdout is not None:  # it is where standard output is closed
-            sys.stdout.flush()
-    except (KeyboardInterrupt, click.Abort):
-        failed, told = ExitCode.INTERRUPTED, "interrupted"
-    except (BrokenPipeError, SystemExit):  # which is what click makes of it
-        failed, told = ExitCode.NOT_DONE, "standard output was closed before everything was written"
-    except OutputFailed as exc:
-        from smspartner.load.atomic import destination_error
-
-        failed, told = ExitCode.NOT_DONE, str(destination_error(exc, "writing to standard output"))
-    except (click.ClickException, SmsPartnerError) as exc:
-        failed, told = _exit_code(exc), exc.format_message() if isinstance(exc, click.ClickException) else str(exc)
-    except Exception as exc:  # noqa: BLE001  # a bug: its text might hold data, its place does not
-        failed, told = ExitCode.NOT_DONE, _bug(exc)
-    else:
-        return ExitCode(code) if isinstance(code, int) else ExitCode.OK
-    click.echo(f"error: {_without_secrets(told)}", err=True)
-    return failed
-
-
-def _without_secrets(told: str) -> str:
-    """Hide the environment's secrets: an option may hold one by mistake, and be refused before they are read."""
-    return Redactor(*_secrets())(told)
-
-
-def _secrets() -> list[Secret]:
-    names = (f"{options.PREFIX}{name}" for name in ("API_KEY", "PHONE_KEY", "RETIRED_PHONE_KEYS"))
-    return [Secret(line.strip()) for name in names for line in os.environ.get(name, "").splitlines()]
-
-
-def _exit_code(exc: Exception) -> ExitCode:
-    by_class = {
-        click.ClickException: ExitCode.WRONG_SETTINGS,
-        SettingsError: ExitCode.WRONG_SETTINGS,
-        AccessRefused: ExitCode.REFUSED,
-        Interrupted: ExitCode.INTERRUPTED,
-    }
-    return next((code for kind, code in by_class.items() if isinstance(exc, kind)), ExitCode.NOT_DONE)
-
-
-def _bug(exc: Exception) -> str:
-    return f"a bug, not your doing: {_place(exc)}; please report it"
-
-
-def _place(exc: Exception) -> str:
-    trace = exc.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = f" in {trace.tb_frame.f_code.co_filename}, line {trace.tb_lineno}" if trace else ""
-    return f"{type(exc).__name__}{where}"
+        return exit_code_of(lambda: smspartner.main(arguments, prog_name="smspartner", standalone_mode=False))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -120,34 +61,34 @@ def run(tags: tuple[str, ...], *, plan: bool, as_json: bool, quiet: bool, **give
     smspartner run promo-nov relance --to data/
     smspartner run --tags-file tags.txt --to data/ --to statuses.csv --rate 300/min
     """  # noqa: D301  # \b is click's mark
-    _configure_logging(given)
-    asked = _asked_tags(tags, given["tags_file"])
-    connection = _connection(given)
+    start_logging(given)
+    asked = asked_tags(tags, given["tags_file"])
+    connection = connection_from(given)
     if plan:
         from smspartner_pipelines.plan import print_plan
 
-        return print_plan(asked, connection, _console(quiet=False, stderr=False))
-    settings = _run_settings(asked, connection, given)
+        return print_plan(asked, connection, make_console(stderr=False))
+    settings = run_settings(asked, connection, given)
     if as_json and "-" in settings.to:
         raise SettingsError("--json and --to - both want standard output: choose one")
-    outcome = _run(settings, _console(quiet=quiet))
-    if as_json:
-        from smspartner_pipelines.report import report_json
-
-        click.echo(report_json(outcome, settings), nl=False)
-    return outcome.exit_code
-
-
-def _run(settings: RunSettings, console: Console) -> RunOutcome:
     from smspartner_pipelines.progress import Bar, Silent
-    from smspartner_pipelines.report import error_lines, print_summary
     from smspartner_pipelines.run import run as run_pipeline
 
-    outcome = run_pipeline(settings, Bar(console) if console.is_terminal and not console.quiet else Silent())
+    console = make_console(quiet=quiet)
+    outcome = run_pipeline(settings, Bar(console) if console.is_terminal and not quiet else Silent())
+    return _tell(outcome, settings, console, as_json=as_json)
+
+
+def _tell(outcome: RunOutcome, settings: PublicSettings, console: Console, *, as_json: bool) -> ExitCode:
+    """Tell how a run ended: people on standard error, programs on standard output."""
+    from smspartner_pipelines.report import error_lines, print_summary, report_json
+
     print_summary(outcome, console)
     for line in error_lines(outcome) if console.quiet else ():
         click.echo(line, err=True)
-    return outcome
+    if as_json:
+        click.echo(report_json(outcome, settings), nl=False)
+    return outcome.exit_code
 
 
 @smspartner.command()
@@ -172,14 +113,16 @@ def check(to: tuple[str, ...], *, leaks: bool, **given: Any) -> ExitCode:
     smspartner check --to data/
     smspartner check --leaks --config smspartner.toml
     """  # noqa: D301  # \b is click's mark
-    _configure_logging(given)
+    start_logging(given)
     if leaks:
         from smspartner_pipelines.leak_check import check_leaks
 
-        return check_leaks(_connection(given), _privacy(given["phone_numbers"]), given["expectations"], click.echo)
+        return check_leaks(
+            connection_from(given), phone_privacy(given["phone_numbers"]), given["expectations"], click.echo
+        )
     from smspartner_pipelines.check import check_all
 
-    return check_all(lambda: _connection(given), to, click.echo)
+    return check_all(lambda: connection_from(given), to, click.echo)
 
 
 @smspartner.command()
@@ -199,7 +142,7 @@ def tags(destination: str, *, as_json: bool) -> ExitCode:
     if as_json:
         click.echo(loaded_tags_json(loaded))
     else:
-        print_loaded_tags(loaded, _console(quiet=False, stderr=False))
+        print_loaded_tags(loaded, make_console(stderr=False))
     return ExitCode.OK
 
 
@@ -210,18 +153,19 @@ def tags(destination: str, *, as_json: bool) -> ExitCode:
 )
 @options.judging_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON array; with --replay, the run report.")
+@options.option("--quiet", is_flag=True, help="No summary of a replay.")
 @options.config_options
 @options.log_options
-def quarantine(destination: str, *, replay: bool, as_json: bool, **given: Any) -> ExitCode:
+def quarantine(destination: str, *, replay: bool, as_json: bool, quiet: bool, **given: Any) -> ExitCode:
     """Count the rows in quarantine by tag and reason, without showing them; or give them another chance.
 
     \b
     smspartner quarantine data/
     smspartner quarantine data/ --replay
     """  # noqa: D301  # \b is click's mark
-    _configure_logging(given)
+    start_logging(given)
     if replay:
-        return _replay(destination, given, as_json=as_json)
+        return _replay(destination, given, as_json=as_json, quiet=quiet)
     from smspartner.load import open_store
 
     from smspartner_pipelines.quarantine import doubts_in, doubts_json, print_doubts
@@ -230,20 +174,15 @@ def quarantine(destination: str, *, replay: bool, as_json: bool, **given: Any) -
     if as_json:
         click.echo(doubts_json(doubts))
     else:
-        print_doubts(doubts, _console(quiet=False, stderr=False))
+        print_doubts(doubts, make_console(stderr=False))
     return ExitCode.OK
 
 
-def _replay(destination: str, given: dict[str, Any], *, as_json: bool) -> ExitCode:
+def _replay(destination: str, given: dict[str, Any], *, as_json: bool, quiet: bool) -> ExitCode:
     from smspartner_pipelines.replay_run import ReplaySettings, replay_quarantine
-    from smspartner_pipelines.report import print_summary, report_json
 
     settings = ReplaySettings(destination, given["validate"], given["expectations"], given["allow_quarantined"])
-    outcome = replay_quarantine(settings)
-    print_summary(outcome, _console(quiet=False))
-    if as_json:
-        click.echo(report_json(outcome, settings), nl=False)
-    return outcome.exit_code
+    return _tell(replay_quarantine(settings), settings, make_console(quiet=quiet), as_json=as_json)
 
 
 @smspartner.command()
@@ -262,9 +201,9 @@ def forget(number: str, to: tuple[str, ...], **given: Any) -> ExitCode:
     """  # noqa: D301  # \b is click's mark
     from smspartner_pipelines.forget import forget_person
 
-    _configure_logging(given)
+    start_logging(given)
     asked = sys.stdin.readline() if number == "-" else number
-    return forget_person(asked, to, _privacy("plain"), click.echo)
+    return forget_person(asked, to, phone_privacy("plain"), click.echo)
 
 
 @smspartner.command()
@@ -325,70 +264,4 @@ def demo(directory: str) -> ExitCode:
     """  # noqa: D301  # \b is click's mark
     from smspartner_pipelines.rehearsal import run_demo
 
-    return run_demo(directory, _console(quiet=False, stderr=False))
-
-
-def _asked_tags(tags: tuple[str, ...], tags_file: str | None) -> tuple[str, ...]:
-    from smspartner.tags import check_tags, read_tags_file
-
-    return tuple(check_tags([*tags, *(read_tags_file(tags_file) if tags_file else [])]))
-
-
-def _connection(given: dict[str, Any]) -> Connection:
-    from smspartner.connection import KEY_VARIABLE, Connection, parse_rate, read_api_key
-
-    source = click.get_current_context().get_parameter_source("api_key_file")
-    from_command_line = source is click.core.ParameterSource.COMMANDLINE
-    environment = {} if from_command_line else dict(os.environ)
-    key_file = given["api_key_file"] if from_command_line or not environment.get(KEY_VARIABLE) else None
-    return Connection(
-        api_key=read_api_key(key_file, environment),
-        base_url=given["base_url"],
-        concurrency=given["concurrency"],
-        rate=parse_rate(given["rate"]) if given["rate"] else None,
-        timeout=given["timeout"],
-        retries=given["retries"],
-        backoff=given["backoff"],
-        verify=given.get("verify", False),
-    )
-
-
-def _run_settings(tags: tuple[str, ...], connection: Connection, given: dict[str, Any]) -> RunSettings:
-    from smspartner_pipelines.settings import RunSettings, parse_duration
-
-    return RunSettings(
-        tags=tags,
-        connection=connection,
-        to=tuple(given["to"]),
-        refresh=given["refresh"],
-        fresh_for=parse_duration(given["fresh_for"]),
-        validate=given["validate"],
-        expectations=given["expectations"],
-        allow_quarantined=given["allow_quarantined"],
-        allow_shrink=given["allow_shrink"],
-        privacy=_privacy(given["phone_numbers"]),
-        csv_dialect=given["csv_dialect"],
-    )
-
-
-def _privacy(form: Any) -> PhonePrivacy:
-    from smspartner.phone_privacy import PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE, PhonePrivacy
-
-    keys = [os.environ.get(PHONE_KEY_VARIABLE, ""), *os.environ.get(RETIRED_KEYS_VARIABLE, "").splitlines()]
-    current, *retired = [Secret(key) if key.strip() else None for key in keys]
-    return PhonePrivacy(form, current, tuple(filter(None, retired)))
-
-
-def _configure_logging(given: dict[str, Any]) -> None:
-    from smspartner_pipelines.logs import configure_logging
-
-    for secret in _secrets():
-        REDACT.add(secret)
-    by_count = ("warning", "info", "debug")[min(given["verbose"], 2)]
-    configure_logging(given["log_level"] or by_count, given["log_format"])
-
-
-def _console(*, quiet: bool, stderr: bool = True) -> Console:
-    from smspartner_pipelines.output import make_console
-
-    return make_console(quiet=quiet, stderr=stderr)
+    return run_demo(directory, make_console(stderr=False))

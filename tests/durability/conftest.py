@@ -41,6 +41,7 @@ SETTINGS = {
     "SMSPARTNER_VALIDATE": "contract",
     "SMSPARTNER_ALLOW_QUARANTINED": "9",
     "SMSPARTNER_QUIET": "1",
+    "SMSPARTNER_PHONE_KEY": "a phone key of 26 letters!",
 }
 VARYING = ["run_id", "extracted_at"]
 """What differs from one loading of the same population to the next."""
@@ -279,6 +280,45 @@ class Story:
         for dataset in (place for place in folder.iterdir() if place.is_dir()):
             history = pq.read_table(dataset / "tag_runs").to_pylist()
             assert len({(one["run_id"], one["tag"]) for one in history}) == len(history)
+
+
+ONE = row(1)["phoneNumber"]
+ONE_OF_MANY = {
+    "gains": [row(1), row(2), row(1, **DOUBTED), row(3, **DOUBTED), row(1)],
+    "loses": [row(4), row(1)],
+    "same": [row(5), row(1, **DOUBTED)],
+    "empty": [],
+}
+"""One person among others: believed and doubted, in tags whose quarantine changes, ends, or never was."""
+
+NOT_ONE = {
+    "type": "expect_column_values_to_not_be_in_set",
+    "kwargs": {"column": "phone_number", "value_set": [ONE]},
+    "meta": {"rule": "not_one"},
+}
+"""An expectation that doubts that person's rows."""
+
+
+@pytest.fixture
+def tell_of_one(tmp_path: Path, forks: Forks) -> Iterator[Callable[..., Story]]:
+    """Tell a story that changes what is loaded without the API: `tell_of_one("forget")`, `tell_of_one("replay")`."""
+    commands = {"forget": ("forget", ONE, "--to", "data"), "replay": ("quarantine", "data", "--replay")}
+    with serving(ONE_OF_MANY) as sandbox:
+
+        def make(name: str) -> Story:
+            command = commands[name]
+            before, after = tmp_path / "before", tmp_path / "after"
+            before.mkdir()
+            suite = tmp_path / "mine.json"
+            suite.write_text(json.dumps({"name": "mine", "expectations": [NOT_ONE] * (name == "replay")}))
+            judged = ("--validate", "gx", "--expectations", str(suite))
+            assert forks.run(before, sandbox, "run", *TAGS, "--to", "data", *judged).code == 0
+            shutil.copytree(before, after)
+            ended = forks.run(after, sandbox, *command, count=True)
+            assert (ended.code, ended.stderr) == (0, "")
+            return Story(before, after, sandbox, command, Gate(), ended.events, contents(before), contents(after))
+
+        yield make
 
 
 @pytest.fixture

@@ -36,6 +36,17 @@ def test_killed_before_any_call_that_changes_files(story, forks, record_property
     assert set(codes) == {-signal.SIGKILL}
 
 
+@pytest.mark.parametrize("command", ["forget", "replay"])
+def test_killed_while_what_is_loaded_is_mended(command, tell_of_one, forks, record_property):
+    """Rows that no API may still have are in one of the two tables, whenever a command dies that moves them."""
+    story = tell_of_one(command)
+    assert story.earlier != story.later
+    points = range(1, story.events["files"] + 1)
+    codes = forks.each(lambda at: die_and_run_again(story, forks, f"at-{at}", kill_at=at), points)
+    record_property("kills", len(codes))
+    assert set(codes) == {-signal.SIGKILL}
+
+
 def test_killed_while_a_buffer_fills(story, forks, record_property):
     """The same where a file is being filled, at every tenth piece of it."""
     points = range(1, story.events["writes"] + 1, 10)

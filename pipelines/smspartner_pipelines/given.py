@@ -1,0 +1,88 @@
+"""What was given on the command line, in the environment and in a file becomes checked values."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+from smspartner.redaction import REDACT, Secret
+
+from smspartner_pipelines import options
+
+if TYPE_CHECKING:
+    from smspartner.connection import Connection
+    from smspartner.phone_privacy import PhonePrivacy
+
+    from smspartner_pipelines.settings import RunSettings
+
+
+def secrets_of_the_environment() -> list[Secret]:
+    """Give what must not be told, before any of it is read: an option may hold it by mistake, and be refused."""
+    names = (f"{options.PREFIX}{name}" for name in ("API_KEY", "PHONE_KEY", "RETIRED_PHONE_KEYS"))
+    return [Secret(line.strip()) for name in names for line in os.environ.get(name, "").splitlines()]
+
+
+def asked_tags(tags: tuple[str, ...], tags_file: str | None) -> tuple[str, ...]:
+    """Give the tags of the command line and of a file, checked, each once."""
+    from smspartner.tags import check_tags, read_tags_file
+
+    return tuple(check_tags([*tags, *(read_tags_file(tags_file) if tags_file else [])]))
+
+
+def connection_from(given: dict[str, Any]) -> Connection:
+    """Give the connection that the options ask for; a key file named on the command line beats the environment."""
+    from smspartner.connection import KEY_VARIABLE, Connection, parse_rate, read_api_key
+
+    source = click.get_current_context().get_parameter_source("api_key_file")
+    from_command_line = source is click.core.ParameterSource.COMMANDLINE
+    environment = {} if from_command_line else dict(os.environ)
+    key_file = given["api_key_file"] if from_command_line or not environment.get(KEY_VARIABLE) else None
+    return Connection(
+        api_key=read_api_key(key_file, environment),
+        base_url=given["base_url"],
+        concurrency=given["concurrency"],
+        rate=parse_rate(given["rate"]) if given["rate"] else None,
+        timeout=given["timeout"],
+        retries=given["retries"],
+        backoff=given["backoff"],
+        verify=given.get("verify", False),
+    )
+
+
+def run_settings(tags: tuple[str, ...], connection: Connection, given: dict[str, Any]) -> RunSettings:
+    """Give the settings of a run."""
+    from smspartner_pipelines.settings import RunSettings, parse_duration
+
+    return RunSettings(
+        tags=tags,
+        connection=connection,
+        to=tuple(given["to"]),
+        refresh=given["refresh"],
+        fresh_for=parse_duration(given["fresh_for"]),
+        validate=given["validate"],
+        expectations=given["expectations"],
+        allow_quarantined=given["allow_quarantined"],
+        allow_shrink=given["allow_shrink"],
+        privacy=phone_privacy(given["phone_numbers"]),
+        csv_dialect=given["csv_dialect"],
+    )
+
+
+def phone_privacy(form: Any) -> PhonePrivacy:
+    """Give the form of phone numbers, with the keys of the environment."""
+    from smspartner.phone_privacy import PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE, PhonePrivacy
+
+    keys = [os.environ.get(PHONE_KEY_VARIABLE, ""), *os.environ.get(RETIRED_KEYS_VARIABLE, "").splitlines()]
+    current, *retired = [Secret(key) if key.strip() else None for key in keys]
+    return PhonePrivacy(form, current, tuple(filter(None, retired)))
+
+
+def start_logging(given: dict[str, Any]) -> None:
+    """Log as the options ask for, once the secrets of the environment are known."""
+    from smspartner_pipelines.logs import configure_logging
+
+    for secret in secrets_of_the_environment():
+        REDACT.add(secret)
+    by_count = ("warning", "info", "debug")[min(given["verbose"], 2)]
+    configure_logging(given["log_level"] or by_count, given["log_format"])
