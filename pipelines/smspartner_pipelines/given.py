@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 def secrets_of_the_environment() -> list[Secret]:
     """Give what must not be told, before any of it is read: an option may hold it by mistake, and be refused."""
-    names = (f"{options.PREFIX}{name}" for name in ("API_KEY", "PHONE_KEY", "RETIRED_PHONE_KEYS"))
-    return [Secret(line.strip()) for name in names for line in os.environ.get(name, "").splitlines()]
+    key, phone_key, retired = (
+        os.environ.get(options.PREFIX + name, "") for name in ("API_KEY", "PHONE_KEY", "RETIRED_PHONE_KEYS")
+    )
+    return [Secret(value.strip()) for value in (key, phone_key, *retired.splitlines())]
 
 
 def asked_tags(tags: tuple[str, ...], tags_file: str | None) -> tuple[str, ...]:
