@@ -62,7 +62,7 @@ def replay_quarantine(settings: ReplaySettings) -> RunOutcome:
         tags = tuple(doubted)
         outcome = RunOutcome(new_run_id(), tags, settings.allow_quarantined)
         loading = Loading([store], Selection((frozenset(tags),), tags, {}), outcome)
-        with outcome.ending_early():
+        with outcome.ending_early(), interrupt.work():
             replayed = _replayed(store, doubted, outcome.run_id, acceptance)
             for batch in gather(interrupt.between(replayed), acceptance.batch_rows):
                 for snapshot in acceptance.judge(batch):
