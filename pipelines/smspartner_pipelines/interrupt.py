@@ -137,9 +137,9 @@ class Interrupt:
         """Give the items; a signal ends the run while it waits for the next, or before it does."""
         iterator = iter(items)
         while True:
-            self.check()
-            self._waiting = True
             try:
+                self._waiting = True  # before the check: a signal between the two must not be waited out
+                self.check()
                 item = next(iterator)
             except StopIteration:
                 return

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from smspartner_pipelines.interrupt import SIGNALS, Interrupt, raised
@@ -129,3 +131,33 @@ def test_outside_the_main_thread() -> None:
     thread.start()
     thread.join()
     assert [before, [1, 2]] == found
+
+
+def strike_between_items(at: int) -> tuple[bool, bool]:
+    """Send a signal at the n-th event after an item; tell whether it was sent, and whether a wait began after it."""
+    events, waited = iter(range(1, at)), []
+
+    def strike(_frame: object, _event: str, _argument: object) -> None:
+        if next(events, None) is None and not sent:
+            sent.append(True)
+            signal.raise_signal(signal.SIGINT)
+
+    def items() -> Iterator[int]:
+        yield 1
+        waited.extend(sent)
+        sys.setprofile(None)
+        yield 2
+
+    sent: list[bool] = []
+    with Interrupt() as interrupt, suppress(KeyboardInterrupt):
+        for item in interrupt.between(items()):
+            sys.setprofile(strike if item == 1 else None)
+    sys.setprofile(None)
+    return bool(sent), bool(waited)
+
+
+def test_no_wait_begins_after_a_signal() -> None:
+    """Wherever between two items a signal comes in, the next wait does not begin: it might be a long one."""
+    found = [strike_between_items(at) for at in range(1, 30)]
+    sent = [waited for was_sent, waited in found if was_sent]
+    assert (5 < len(sent) < 30, any(sent)) == (True, False)
