@@ -8,7 +8,7 @@ bringing somebody back.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -88,18 +88,18 @@ class ErasedNumbers:
             self._privacy.erasure_hash(number, key_id) in hashes for key_id, hashes in self._hashes.items()
         )
 
-    def places(self, numbers: pa.Array, doubted: Mapping[int, bytes]) -> frozenset[int]:
+    def places(self, numbers: pa.Array, doubted: Iterable[int], raw: Callable[[int], bytes]) -> frozenset[int]:
         """Tell which rows to leave out.
 
-        `numbers` are the E.164 numbers of all rows, null where they can't be read; `doubted` is the JSON of rows that
-        are not believed, by place, which may name an erased number anywhere.
+        `numbers` are the E.164 numbers of all rows, null where they can't be read; `doubted` are the places of rows
+        that are not believed, whose JSON (`raw` of a place) may name an erased number anywhere.
         """
         if not self._hashes:
             return frozenset()
         distinct = numbers.dictionary_encode()
         known = pa.array([number in self for number in distinct.dictionary.to_pylist()], pa.bool_())
         rows = np.flatnonzero(pc.fill_null(known.take(distinct.indices), False).to_numpy(zero_copy_only=False))
-        named = (place for place, raw in doubted.items() if any(number in self for number in numbers_in(raw)))
+        named = (place for place in doubted if any(number in self for number in numbers_in(raw(place))))
         return frozenset((*rows.tolist(), *named))
 
 

@@ -38,7 +38,7 @@ def type_rows(
     """
     columns = _read_pages(pages)
     raw = PageRows(tuple(page.without_columns() for page in pages), privacy)  # for what may yet be doubted
-    left_out = erased.places(columns.phone_number, {place: raw.as_sent(place) for place in columns.reasons})
+    left_out = erased.places(columns.phone_number, columns.reasons, raw.as_sent)
     reasons = {place: why for place, why in columns.reasons.items() if place not in left_out}
     numbers = privacy.protect_all(columns.phone_number)
     whole = {

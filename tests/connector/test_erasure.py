@@ -99,8 +99,8 @@ def test_places_of_erased_rows(privacy: PhonePrivacy) -> None:
     erased = ErasedNumbers([Person(NUMBER, with_old_key).erasure(AT)], privacy)
     numbers = pa.array([OTHER, NUMBER, None, None, NUMBER, OTHER])
     doubted = {2: b'{"status": "lost at 06 39 98 00 01"}', 3: b'{"status": "lost at 06 39 98 00 02"}', 5: b"null"}
-    assert erased.places(numbers, doubted) == {1, 2, 4}
-    assert NOBODY.places(numbers, doubted) == frozenset()
+    assert erased.places(numbers, doubted, doubted.__getitem__) == {1, 2, 4}
+    assert NOBODY.places(numbers, doubted, doubted.__getitem__) == frozenset()
 
 
 def test_a_missing_key_is_told() -> None:
