@@ -7,6 +7,7 @@ missing and one that is unknown, while its column quietly turns empty. No name h
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from smspartner.redaction import REDACT, hide_numbers
 
@@ -18,6 +19,7 @@ MOST_NAMES = 20
 
 _LONGEST_NAME = 40
 _TYPES = ((bool, "boolean"), (int | float, "number"), (str, "string"), (list, "array"), (dict, "object"))
+_TYPE_BY_FIRST_BYTE = {b'"': "string", b"t": "boolean", b"f": "boolean", b"n": "null", b"[": "array", b"{": "object"}
 
 
 def unknown_field(name: str) -> str:
@@ -43,6 +45,11 @@ def envelope_field(name: str, kind: str | None = None) -> str:
 def json_type(value: object) -> str:
     """Name the JSON type of a decoded value."""
     return next((name for kind, name in _TYPES if isinstance(value, kind)), "null")
+
+
+def raw_json_type(raw: Any) -> str:
+    """Name the JSON type of a value that is not decoded, and sound JSON."""
+    return _TYPE_BY_FIRST_BYTE.get(bytes(memoryview(raw)[:1]), "number")
 
 
 def bounded(drift: Counter[str]) -> tuple[tuple[str, int], ...]:

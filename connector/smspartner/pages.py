@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _REDIRECTS = range(300, 400)
 _RETRYABLE_STATUS = frozenset({408, 425, 429, *range(500, 600)})
-_TYPE_BY_FIRST_BYTE = {b'"': "string", b"t": "boolean", b"f": "boolean", b"n": "null", b"[": "array", b"{": "object"}
 _LONGEST_MESSAGE = 200
 _MOST_DIGITS = 15
 """Of a count that can be meant: beyond, it is no count of rows, and too large for what counts them."""
@@ -95,7 +94,7 @@ def read_page(body: bytes, http_status: int = 200, retry_after: float | None = N
 
 def _envelope_drift(envelope: dict[str, msgspec.Raw]) -> Iterator[str]:
     for name, raw in envelope.items():
-        kind = _TYPE_BY_FIRST_BYTE.get(bytes(memoryview(raw)[:1]), "number")
+        kind = drift.raw_json_type(raw)
         if name not in vendor.ENVELOPE_TYPES:
             yield drift.envelope_field(name)
         elif kind != vendor.ENVELOPE_TYPES[name]:

@@ -68,11 +68,14 @@ def _among_the_loaded(stored: StoredTag, read: TypedRows) -> TypedRows:
     loaded, doubted = places_of(stored)
     places = np.concatenate([loaded, doubted[read.places]])
     order = np.argsort(places)
+    staying = np.array(sorted(read.reasons), dtype=np.int64)
+    raw = stored.quarantine["raw"].take(pa.array(staying)).to_pylist()
+    others = pa.array(read_rows([text.encode() for text in raw]).phone_number, pa.string())
     table = pa.concat_tables([_restamped(stored.rows, read.stamp), read.table]).unify_dictionaries().take(order)
     return TypedRows(
         stamp=read.stamp,
         raw=_StoredRaw(stored, doubted.tolist()),
-        table=_recounted(table, places[order], _doubted_numbers(stored, doubted, read)),
+        table=_recounted(table, places[order], others, doubted[staying]),
         places=places[order],
         reasons={int(doubted[place]): reasons for place, reasons in read.reasons.items()},
         drift=read.drift,
@@ -87,15 +90,10 @@ def _restamped(rows: pa.Table, stamp: Stamp) -> pa.Table:
     return rows
 
 
-def _doubted_numbers(stored: StoredTag, doubted: np.ndarray, read: TypedRows) -> dict[int, str | None]:
-    """Give the numbers of rows that stay in quarantine, by place: they count as occurrences, too."""
-    numbers = read_rows([text.encode() for text in stored.quarantine["raw"].to_pylist()]).phone_number
-    return {int(doubted[place]): numbers[place] for place in read.reasons}
-
-
-def _recounted(table: pa.Table, places: np.ndarray, others: dict[int, str | None]) -> pa.Table:
-    numbers = dict(zip(places.tolist(), table["phone_number"].to_pylist(), strict=True)) | others
-    order = sorted(numbers)
-    counted = dict(zip(order, occurrences(pa.array([numbers[place] for place in order], pa.string())), strict=True))
-    column = pa.array([counted[place] for place in places.tolist()], pa.int32())
-    return table.set_column(table.schema.get_field_index("occurrence"), table.schema.field("occurrence"), column)
+def _recounted(table: pa.Table, places: np.ndarray, others: pa.Array, other_places: np.ndarray) -> pa.Table:
+    """Count the occurrences anew: rows that stay in quarantine (`others` are their numbers) count, too."""
+    order = np.argsort([*places, *other_places])
+    numbers = pa.concat_arrays([table["phone_number"].combine_chunks(), others])
+    counted = occurrences(numbers.take(pa.array(order))).take(pa.array(np.argsort(order)))
+    at = table.schema.get_field_index("occurrence")
+    return table.set_column(at, table.schema.field(at), counted.slice(0, table.num_rows))

@@ -26,6 +26,7 @@ _PARSE = arrow_json.ParseOptions(
     explicit_schema=pa.schema([pa.field("rows", pa.list_(_DOCUMENTED_ROW))]),
     unexpected_field_behavior="error",
 )
+_KNOWN_KEYS = vendor.ROW_KEYS | vendor.ERROR_ROW_KEYS
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _PHP_LIST = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -105,7 +106,7 @@ def _decoded(raw: bytes) -> object:
 def _contradicts_itself(raw: bytes, row: dict[str, object]) -> bool:
     """Whether a field is given twice with different values, of which decoding kept the last."""
     # Each field has a colon: where there are no more colons than fields, none was given twice.
-    return raw.count(b":") > len(row) and not read_fields(raw)[1].isdisjoint(vendor.ROW_KEYS | vendor.ERROR_ROW_KEYS)
+    return raw.count(b":") > len(row) and not read_fields(raw)[1].isdisjoint(_KNOWN_KEYS)
 
 
 def _read_row(row: dict[str, object], place: int, read: RowFacts) -> None:
@@ -125,10 +126,12 @@ def _read_row(row: dict[str, object], place: int, read: RowFacts) -> None:
 def _row_drift(row: dict[str, object]) -> Iterator[str]:
     """Name what the documentation does not show of such a row."""
     for name, value in row.items():
-        if name not in vendor.ROW_KEYS | vendor.ERROR_ROW_KEYS:
+        if name not in _KNOWN_KEYS:
             yield drift.unknown_field(name)
-        elif value is not None and drift.json_type(value) != vendor.ROW_TYPES.get(name, drift.json_type(value)):
-            yield drift.retyped_field(name, drift.json_type(value))
+        elif value is not None and name in vendor.ROW_TYPES:
+            kind = drift.json_type(value)
+            if kind != vendor.ROW_TYPES[name]:
+                yield drift.retyped_field(name, kind)
     if all(row.get(name) is None for name in vendor.STOP_KEYS):
         yield drift.STOP_MISSING
     for name in vendor.STATUS_KEYS:

@@ -19,10 +19,16 @@ if TYPE_CHECKING:
 
 def secrets_of_the_environment() -> list[Secret]:
     """Give what must not be told, before any of it is read: an option may hold it by mistake, and be refused."""
-    key, phone_key, retired = (
-        os.environ.get(options.PREFIX + name, "") for name in ("API_KEY", "PHONE_KEY", "RETIRED_PHONE_KEYS")
-    )
-    return [Secret(value.strip()) for value in (key, phone_key, *retired.splitlines())]
+    return [Secret(value.strip()) for value in (_environment("API_KEY"), *_phone_keys())]
+
+
+def _phone_keys() -> list[str]:
+    """Give the current key, which may be empty, and the retired ones."""
+    return [_environment("PHONE_KEY"), *_environment("RETIRED_PHONE_KEYS").splitlines()]
+
+
+def _environment(name: str) -> str:
+    return os.environ.get(options.PREFIX + name, "")
 
 
 def asked_tags(tags: tuple[str, ...], tags_file: str | None) -> tuple[str, ...]:
@@ -73,10 +79,9 @@ def run_settings(tags: tuple[str, ...], connection: Connection, given: dict[str,
 
 def phone_privacy(form: Any) -> PhonePrivacy:
     """Give the form of phone numbers, with the keys of the environment."""
-    from smspartner.phone_privacy import PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE, PhonePrivacy
+    from smspartner.phone_privacy import PhonePrivacy
 
-    keys = [os.environ.get(PHONE_KEY_VARIABLE, ""), *os.environ.get(RETIRED_KEYS_VARIABLE, "").splitlines()]
-    current, *retired = [Secret(key) if key.strip() else None for key in keys]
+    current, *retired = [Secret(key) if key.strip() else None for key in _phone_keys()]
     return PhonePrivacy(form, current, tuple(filter(None, retired)))
 
 

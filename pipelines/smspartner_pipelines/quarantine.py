@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from smspartner.facts import REASONS
-from smspartner.load.destinations import TagStore
+from smspartner.load.destinations import LoadedTag, TagStore
 from smspartner_schemas.rules import row_rules
 
 
@@ -34,9 +34,14 @@ def doubts_in(store: TagStore) -> list[Doubt]:
     Raises:
         DestinationError: the quarantine can't be read.
     """
-    states = (state for _, state in sorted(store.loaded_tags().items()))
-    doubted = (state for state in states if state.rows_quarantined or not state.consistent)
+    doubted = doubted_tags(store).values()
     return [doubt for state in doubted for doubt in _of_tag(state.tag, store.stored_tag(state).quarantine)]
+
+
+def doubted_tags(store: TagStore) -> dict[str, LoadedTag]:
+    """Give the tags that have rows in quarantine, or may have: what is held of them is not known for certain."""
+    tags = sorted(store.loaded_tags().items())
+    return {tag: state for tag, state in tags if state.rows_quarantined or not state.consistent}
 
 
 def _of_tag(tag: str, quarantine: pa.Table) -> Iterator[Doubt]:

@@ -18,6 +18,7 @@ from smspartner_pipelines.incremental import Selection
 from smspartner_pipelines.interrupt import Interrupt
 from smspartner_pipelines.loading import Loading
 from smspartner_pipelines.outcomes import RunOutcome
+from smspartner_pipelines.quarantine import doubted_tags
 from smspartner_pipelines.settings import Validate, check_judging
 
 
@@ -58,7 +59,7 @@ def replay_quarantine(settings: ReplaySettings) -> RunOutcome:
     """
     acceptance = make_acceptance(settings)
     with Interrupt() as interrupt, open_store(settings.destination) as store:
-        doubted = _doubted_tags(store)
+        doubted = doubted_tags(store)
         tags = tuple(doubted)
         outcome = RunOutcome(new_run_id(), tags, settings.allow_quarantined)
         loading = Loading([store], Selection((frozenset(tags),), tags, {}), outcome)
@@ -70,14 +71,6 @@ def replay_quarantine(settings: ReplaySettings) -> RunOutcome:
         outcome.validation = acceptance.results()
         loading.finish(settings)
     return outcome
-
-
-def _doubted_tags(store: TagStore) -> dict[str, LoadedTag]:
-    return {
-        tag: state
-        for tag, state in sorted(store.loaded_tags().items())
-        if state.rows_quarantined or not state.consistent
-    }
 
 
 def _replayed(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from smspartner.erasure import Erasure
 from smspartner.errors import DestinationError
-from smspartner.load.atomic import guarded, replace_file, sync_directory
+from smspartner.load.atomic import guarded, make_directory, replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ def write_erasure(folder: Path, erasure: Erasure, *, staging: Path) -> None:
     Raises:
         DestinationError: it can't be written.
     """
-    guarded(f"creating {folder}", lambda: _make(folder))
+    make_directory(folder)
     text = json.dumps(asdict(erasure), default=datetime.isoformat, indent=2)
     name = f"{erasure.key_id}-{erasure.number_hash[:_SHOWN_OF_HASH]}.json"
     replace_file(folder / name, f"{text}\n".encode(), staging=staging)
@@ -37,11 +37,6 @@ def read_erasures(folder: Path) -> list[Erasure]:
     """
     paths = guarded(f"reading {folder}", lambda: sorted(folder.glob("*.json")))
     return [_read(path) for path in paths]
-
-
-def _make(folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    sync_directory(folder.parent)
 
 
 def _read(path: Path) -> Erasure:
