@@ -45,9 +45,9 @@ def _check_key(connect: Callable[[], Connection], say: Say) -> ExitCode:
 
 
 def _check_destination(uri: str, say: Say) -> ExitCode:
-    from smspartner.load import open_destination
+    from smspartner.load import mask_secrets, open_destination
 
-    trouble, name = "", uri
+    trouble, name = "", mask_secrets(uri)
     try:
         destination = open_destination(uri)
         name = destination.uri

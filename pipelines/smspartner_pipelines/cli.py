@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from smspartner.errors import SettingsError
+from smspartner.load import learn_secrets
 
 from smspartner_pipelines import options
 from smspartner_pipelines.endings import exit_code_of
@@ -27,6 +28,8 @@ _EXIT_CODES = "\b\nExit codes:\n" + "\n".join(
 
 def run_command(arguments: list[str]) -> ExitCode:
     """Run a command and give its exit code; nothing that is written meanwhile shows a secret."""
+    for argument in arguments:  # before any of it is told
+        learn_secrets(argument)
     with redacted_output():
         return exit_code_of(lambda: smspartner.main(arguments, prog_name="smspartner", standalone_mode=False))
 

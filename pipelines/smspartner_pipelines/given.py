@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import click
+from smspartner.load import secrets_in
 from smspartner.redaction import REDACT, Secret
 
 from smspartner_pipelines import options
@@ -16,10 +17,15 @@ if TYPE_CHECKING:
 
     from smspartner_pipelines.settings import RunSettings
 
+_PASSWORDS = ("PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+"""Where the environment may hold what destinations ask for, besides their URIs."""
+
 
 def secrets_of_the_environment() -> list[Secret]:
     """Give what must not be told, before any of it is read: an option may hold it by mistake, and be refused."""
-    return [Secret(value.strip()) for value in (_environment("API_KEY"), *_phone_keys())]
+    passwords = (os.environ.get(name, "") for name in _PASSWORDS)
+    values = (_environment("API_KEY"), *_phone_keys(), *passwords, *secrets_in(_environment("TO")))
+    return [Secret(value.strip()) for value in values]
 
 
 def _phone_keys() -> list[str]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
 
 from smspartner.errors import DestinationError
-from smspartner.load.destinations import Destination, WrittenFile
+from smspartner.load.destinations import Destination
 from smspartner.snapshot import Snapshot
 
 from smspartner_pipelines.incremental import Selection
 from smspartner_pipelines.outcomes import DestinationOutcome, RunOutcome
 from smspartner_pipelines.report import report_json
 from smspartner_pipelines.settings import PublicSettings
-
-Content = TypeVar("Content")
 
 
 class Loading:
@@ -25,29 +22,49 @@ class Loading:
         outcome.destinations = [DestinationOutcome(destination.uri) for destination in destinations]
         self._targets = list(zip(destinations, outcome.destinations, selection.wanted, strict=True))
 
-    def load(self, snapshot: Snapshot) -> None:
-        """Load a complete snapshot, and note what became of its tag.
+    def load(self, snapshots: Sequence[Snapshot]) -> None:
+        """Load the complete ones of these snapshots, and note what became of their tags.
 
         Raises:
             DestinationError: no destination is left.
         """
-        if snapshot.complete:
+        complete = [snapshot for snapshot in snapshots if snapshot.complete]
+        loaded: set[str] = set()
+        try:
             for destination, outcome, wanted in self._targets:
-                if snapshot.tag in wanted and _written(
-                    outcome, destination.replace_tag, snapshot, self._outcome.run_id
-                ):
-                    outcome.tags_loaded += 1
+                wanting = [snapshot for snapshot in complete if snapshot.tag in wanted]
+                for snapshot in self._replaced(destination, outcome, wanting):
+                    loaded.add(snapshot.tag)
             failures = [outcome.failure for outcome in self._outcome.destinations if outcome.failure]
             if len(failures) == len(self._targets):
                 raise DestinationError("; ".join(failures))
-        self._outcome.note(snapshot)
+            loaded.update(snapshot.tag for snapshot in complete)  # also where a tag's destinations have failed
+        finally:
+            for snapshot in snapshots:
+                if not snapshot.complete or snapshot.tag in loaded:
+                    self._outcome.note(snapshot)
+
+    def _replaced(
+        self, destination: Destination, outcome: DestinationOutcome, snapshots: Sequence[Snapshot]
+    ) -> Iterator[Snapshot]:
+        """Load into one destination, unless it failed before, and give each snapshot as it is loaded."""
+        if outcome.failure is not None or not snapshots:
+            return
+        try:
+            written = destination.replace_tags(snapshots, self._outcome.run_id)
+            for snapshot, files in zip(snapshots, written, strict=True):
+                outcome.files.extend(files)
+                outcome.tags_loaded += 1
+                yield snapshot
+        except DestinationError as exc:
+            outcome.failure = str(exc)
 
     def finish(self, settings: PublicSettings) -> None:
         """Close the books: publish exports of a run that came to its end, keep `tag_runs` and the run report."""
         ended_early = self._outcome.ended_by is not None
         for destination, outcome, _ in self._targets:
             if destination.keeps_tags or not ended_early:
-                _written(outcome, destination.finish, self._outcome.tag_runs_table(), self._outcome.run_id)
+                self._publish(destination, outcome)
         self._outcome.close()
         for destination, outcome, _ in self._targets:
             try:  # where loading failed, too: the report says so, and is small enough for a disk that is all but full
@@ -55,18 +72,10 @@ class Loading:
             except DestinationError as exc:
                 outcome.failure = outcome.failure or str(exc)
 
-
-def _written(
-    outcome: DestinationOutcome,
-    write: Callable[[Content, str], list[WrittenFile]],
-    content: Content,
-    run_id: str,
-) -> bool:
-    """Write into a destination unless it failed before; a failure is recorded, and concerns this destination only."""
-    if outcome.failure is not None:
-        return False
-    try:
-        outcome.files.extend(write(content, run_id))
-    except DestinationError as exc:
-        outcome.failure = str(exc)
-    return outcome.failure is None
+    def _publish(self, destination: Destination, outcome: DestinationOutcome) -> None:
+        if outcome.failure is not None:
+            return
+        try:
+            outcome.files.extend(destination.finish(self._outcome.tag_runs_table(), self._outcome.run_id))
+        except DestinationError as exc:
+            outcome.failure = str(exc)

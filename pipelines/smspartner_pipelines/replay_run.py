@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from smspartner.load import open_store
+from smspartner.load import mask_secrets, open_store
 from smspartner.load.destinations import LoadedTag, TagStore
 from smspartner.phone_privacy import PhonePrivacy
 from smspartner.replay import replay
@@ -40,7 +40,7 @@ class ReplaySettings:
     def public(self) -> dict[str, Any]:
         """Give the settings for the run report."""
         return {
-            "replay": self.destination,
+            "replay": mask_secrets(self.destination),
             "validate": self.validate,
             "expectations": self.expectations,
             "allow_quarantined": self.allow_quarantined,
@@ -65,9 +65,9 @@ def replay_quarantine(settings: ReplaySettings) -> RunOutcome:
         loading = Loading([store], Selection((frozenset(tags),), tags, {}), outcome)
         with outcome.ending_early(), interrupt.work():
             replayed = _replayed(store, doubted, outcome.run_id, acceptance)
-            for batch in gather(interrupt.between(replayed), acceptance.batch_rows):
-                for snapshot in acceptance.judge(batch):
-                    loading.load(_with_reason(snapshot, doubted[snapshot.tag]))
+            for batch in gather(interrupt.between(replayed), max(acceptance.batch_rows, store.batch_rows)):
+                judged = acceptance.judge(batch)
+                loading.load([_with_reason(snapshot, doubted[snapshot.tag]) for snapshot in judged])
         outcome.validation = acceptance.results()
         loading.finish(settings)
     return outcome

@@ -54,10 +54,10 @@ def run(settings: RunSettings, progress: Progress | None = None) -> RunOutcome:
             settings.connection, selection.to_read, take, acceptance.expect_rows, progress or Silent()
         )
         guarded = guard_against_shrinking(snapshots, loaded, allow=settings.allow_shrink)
+        batch_rows = max(acceptance.batch_rows, *(destination.batch_rows for destination in destinations))
         with outcome.ending_early(), interrupt.work(), closing(snapshots):
-            for batch in gather(interrupt.between(guarded), acceptance.batch_rows):
-                for snapshot in acceptance.judge(batch):
-                    loading.load(snapshot)
+            for batch in gather(interrupt.between(guarded), batch_rows):
+                loading.load(list(acceptance.judge(batch)))
         outcome.validation = acceptance.results()
         loading.finish(settings)
     return outcome

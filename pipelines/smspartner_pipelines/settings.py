@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 from smspartner.connection import Connection
 from smspartner.errors import SettingsError
+from smspartner.load import mask_secrets
 from smspartner.load.destinations import CsvDialect
 from smspartner.phone_privacy import PhonePrivacy
 from smspartner.redaction import REDACT
@@ -81,7 +82,7 @@ class RunSettings:
     def _check_no_secret(self) -> None:
         """Refuse the API key where it stands by mistake: these settings are written into names, tables and reports."""
         check_no_secret(self.tags)
-        written = {"--to": "\n".join(self.to), "--expectations": self.expectations or ""}
+        written = {"--to": "\n".join(map(mask_secrets, self.to)), "--expectations": self.expectations or ""}
         for name, value in (written | {"--base-url": self.connection.base_url}).items():
             if REDACT.finds(value):
                 raise SettingsError(f"{name} holds the API key or another secret: it would be written down there")
@@ -96,7 +97,7 @@ class RunSettings:
             "timeout_seconds": connection.timeout,
             "retries": connection.retries,
             "verify": connection.verify,
-            "to": list(self.to),
+            "to": list(map(mask_secrets, self.to)),
             "refresh": self.refresh,
             "fresh_for_seconds": self.fresh_for.total_seconds(),
             "validate": self.validate,

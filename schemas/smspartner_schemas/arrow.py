@@ -18,6 +18,7 @@ _TYPES: dict[ColumnType, pa.DataType] = {
     "bool": pa.bool_(),
     "timestamp": pa.timestamp("us", tz="UTC"),
     "strings": pa.list_(pa.string()),
+    "integers": pa.list_(pa.int64()),
 }
 
 

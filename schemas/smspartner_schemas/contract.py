@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-ColumnType = Literal["string", "int32", "int64", "float64", "bool", "timestamp", "strings"]
-"""`timestamp` is microseconds in UTC; `strings` is a list of strings."""
+ColumnType = Literal["string", "int32", "int64", "float64", "bool", "timestamp", "strings", "integers"]
+"""`timestamp` is microseconds in UTC; `strings` is a list of strings, `integers` one of int64."""
 
 PhoneForm = Literal["plain", "masked", "hashed"]
 
@@ -174,4 +174,48 @@ QUARANTINE = Table(
     primary_key=("tag", "page", "position"),
 )
 
+LOADED_TAGS = Table(
+    name="loaded_tags",
+    meaning="One row per tag that is loaded: what a later run judges by, without reading its rows.",
+    columns=(
+        _TAG,
+        Column("rows_received", "int64", "rows the API sent", minimum=0),
+        Column("rows_loaded", "int64", "rows of the tag in `statuses`", minimum=0),
+        Column("rows_quarantined", "int64", "rows of the tag in `quarantine`", minimum=0),
+        Column("waiting", "int64", "rows loaded as waiting", minimum=0),
+        Column("newest_status_at", "timestamp", "the latest `status_at`; null where no row has one", nullable=True),
+        _EXTRACTED_AT,
+        _RUN_ID,
+        Column("phone_numbers", "string", "the form of the phone numbers; `hashed:` names the key, too"),
+        Column("page_rows", "int64", "rows of a full page", minimum=0),
+        Column("erased_places", "integers", "places, from 0, of rows left out since their numbers were erased"),
+    ),
+    primary_key=("tag",),
+)
+
+ERASURES = Table(
+    name="erasures",
+    meaning="One row per erased person, whose rows are not loaded again; it names nobody.",
+    columns=(
+        Column("key_id", "string", "the phone key that the hash was made with", pattern=r"[0-9a-f]{8}"),
+        Column("number_hash", "string", "HMAC-SHA256 of the number under that key", pattern=r"[0-9a-f]{64}"),
+        Column("erased_at", "timestamp", "when the person was erased"),
+        Column("removed_tags", "int64", "tags that held the person; null while that goes on", nullable=True),
+        Column("removed_rows", "int64", "rows removed; null while that goes on", nullable=True),
+        Column("removed_quarantined", "int64", "rows in quarantine removed; null while that goes on", nullable=True),
+    ),
+    primary_key=("key_id", "number_hash"),
+)
+
+RUNS = Table(
+    name="runs",
+    meaning="One row per run: its report.",
+    columns=(_RUN_ID, Column("report", "string", "the run report (JSON)")),
+    primary_key=("run_id",),
+)
+
 TABLES = (STATUSES, TAG_RUNS, QUARANTINE)
+"""What users read."""
+
+BOOKKEEPING = (LOADED_TAGS, ERASURES, RUNS)
+"""What a warehouse keeps besides; a Parquet dataset keeps the same facts in footers and JSON files."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from smspartner_schemas.contract import TABLES
+from smspartner_schemas.contract import BOOKKEEPING, TABLES
 
 if TYPE_CHECKING:
     from smspartner_schemas.contract import Column, ColumnType, Table
@@ -20,6 +20,7 @@ _TYPES: dict[Dialect, dict[ColumnType, str]] = {
         "bool": "BOOLEAN",
         "timestamp": "TIMESTAMPTZ",
         "strings": "VARCHAR[]",
+        "integers": "BIGINT[]",
     },
     "postgresql": {
         "string": "text",
@@ -29,6 +30,7 @@ _TYPES: dict[Dialect, dict[ColumnType, str]] = {
         "bool": "boolean",
         "timestamp": "timestamptz",
         "strings": "text[]",
+        "integers": "bigint[]",
     },
 }
 
@@ -56,8 +58,8 @@ def create_table(table: Table, dialect: Dialect, *, primary_key: bool = True) ->
 
 
 def ddl(dialect: Dialect, *, primary_key: bool = True) -> str:
-    """Return the statements that create all tables of the contract; see `create_table`."""
-    return "\n".join(create_table(table, dialect, primary_key=primary_key) for table in TABLES)
+    """Return the statements that create all tables of a warehouse; see `create_table`."""
+    return "\n".join(create_table(table, dialect, primary_key=primary_key) for table in (*TABLES, *BOOKKEEPING))
 
 
 def _column(column: Column, dialect: Dialect) -> str:

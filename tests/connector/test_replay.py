@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from smspartner.erasure import NOBODY, ErasedNumbers, Person
 from smspartner.errors import CountMismatch, RawRowMissing
 from smspartner.load.destinations import StoredTag
-from smspartner.load.footers import state_of
+from smspartner.load.state import state_of
 from smspartner.pages import read_page
 from smspartner.phone_privacy import PhonePrivacy
 from smspartner.redaction import Secret

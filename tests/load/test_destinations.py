@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from smspartner.errors import SettingsError
 from smspartner.load import mask_secrets, open_destination
+from smspartner.redaction import REDACT
 
 
 @pytest.mark.parametrize(
@@ -81,6 +82,13 @@ def test_secrets(uri, masked):
         with pytest.raises(SettingsError) as caught:
             open_destination(uri)
         assert masked in str(caught.value)
+
+
+def test_secrets_are_learnt():
+    """What a URI holds as a password is masked in whatever is written later, as it is written and as it is meant."""
+    with pytest.raises(SettingsError):
+        open_destination("other://me:p%40ss%20word@host/db")
+    assert REDACT("p@ss word, p%40ss%20word, me") == "***, ***, me"
 
 
 def test_file_uri_is_a_path(tmp_path):

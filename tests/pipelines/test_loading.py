@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,20 @@ class Full:
     """A destination whose disk is full once it has taken some tags."""
 
     keeps_tags = True
+    batch_rows = 0
 
     def __init__(self, takes: int = 0) -> None:
         self.uri = "full"
         self.takes = takes
         self.calls: list[str] = []
 
-    def replace_tag(self, snapshot: Any, run_id: str) -> list[Any]:  # noqa: ARG002
-        """Take a tag, or fail."""
-        self.calls.append(snapshot.tag)
-        if len(self.calls) > self.takes:
-            raise DestinationError("disk full")
-        return []
+    def replace_tags(self, snapshots: Any, run_id: str) -> Iterator[list[Any]]:  # noqa: ARG002
+        """Take tags, until it fails."""
+        for snapshot in snapshots:
+            self.calls.append(snapshot.tag)
+            if len(self.calls) > self.takes:
+                raise DestinationError("disk full")
+            yield []
 
     def finish(self, tag_runs: Any, run_id: str) -> list[Any]:  # noqa: ARG002
         """Finish."""
@@ -56,7 +59,7 @@ def test_each_destination_takes_what_it_lacks(tmp_path: Path, snapshot: Any, set
     with open_destination(str(tmp_path / "x")) as first, open_destination(str(tmp_path / "y")) as second:
         loading = Loading([first, second], chosen("ab", "b"), run)
         for tag in TAGS:
-            loading.load(snapshot(tag, 2))
+            loading.load([snapshot(tag, 2)])
         loading.finish(settings(tags=TAGS))
         assert [{"a", "b"}, {"b"}] == [set(one.loaded_tags()) for one in (first, second)]
     assert [(one.tags_loaded, one.failure) for one in run.destinations] == [(2, None), (1, None)]
@@ -70,7 +73,7 @@ def test_each_destination_takes_what_it_lacks(tmp_path: Path, snapshot: Any, set
 def test_only_complete_tags_are_loaded(snapshot: Any, verdict: str) -> None:
     """A tag that is not complete never reaches a destination, but is in the outcome."""
     run, destination = RunOutcome(RUN_ID, TAGS), Full()
-    Loading([destination], chosen("ab"), run).load(snapshot("a", verdict=verdict))  # type: ignore[list-item]
+    Loading([destination], chosen("ab"), run).load([snapshot("a", verdict=verdict)])  # type: ignore[list-item]
     assert (destination.calls, list(run.tag_runs)) == ([], ["a"])
 
 
@@ -80,7 +83,7 @@ def test_a_failing_destination_does_not_stop_the_others(tmp_path: Path, snapshot
     with open_destination(str(tmp_path / "x")) as sound:
         loading = Loading([full, sound], chosen("ab", "ab"), run)  # type: ignore[list-item]
         for tag in TAGS:
-            loading.load(snapshot(tag))
+            loading.load([snapshot(tag)])
         loading.finish(settings(tags=TAGS))
         assert {"a", "b"} == set(sound.loaded_tags())
     assert [(one.tags_loaded, one.failure) for one in run.destinations] == [(1, "disk full"), (2, None)]
@@ -92,8 +95,16 @@ def test_no_destination_left(snapshot: Any) -> None:
     run = RunOutcome(RUN_ID, TAGS)
     loading = Loading([Full(), Full()], chosen("ab", "ab"), run)  # type: ignore[list-item]
     with pytest.raises(DestinationError, match=r"^disk full; disk full$"):
-        loading.load(snapshot("a"))
+        loading.load([snapshot("a")])
     assert run.not_reached == ["a", "b"]
+
+
+def test_what_was_loaded_before_a_failure_is_told(snapshot: Any) -> None:
+    """Of tags that are loaded together, those that were before the last destination failed are in the outcome."""
+    run, destination = RunOutcome(RUN_ID, TAGS), Full(takes=1)
+    with pytest.raises(DestinationError, match=r"^disk full$"):
+        Loading([destination], chosen("ab"), run).load([snapshot("a"), snapshot("b")])  # type: ignore[list-item]
+    assert (list(run.tag_runs), run.destinations[0].tags_loaded, run.not_reached) == (["a"], 1, ["b"])
 
 
 def test_lost_rows_are_a_bug(tmp_path: Path, snapshot: Any) -> None:
@@ -103,7 +114,7 @@ def test_lost_rows_are_a_bug(tmp_path: Path, snapshot: Any) -> None:
     with open_destination(str(tmp_path / "x")) as destination:
         loading = Loading([destination], chosen("ab"), RunOutcome(RUN_ID, TAGS))
         with pytest.raises(CountMismatch):
-            loading.load(replace(snapshot("a", 2), rows_received=3))
+            loading.load([replace(snapshot("a", 2), rows_received=3)])
         assert destination.loaded_tags() == {}
 
 
@@ -115,11 +126,11 @@ def test_exports_of_runs_that_ended_early(tmp_path: Path, snapshot: Any, setting
         run = RunOutcome(RUN_ID, TAGS)
         with open_destination(str(file)) as export:
             loading = Loading([export], chosen("ab"), run)
-            loading.load(snapshot("a"))
+            loading.load([snapshot("a")])
             if ends_early:
                 with run.ending_early():
                     raise KeyboardInterrupt
             else:
-                loading.load(snapshot("b"))
+                loading.load([snapshot("b")])
             loading.finish(settings(tags=TAGS))
         assert file.read_text("utf-8-sig").startswith(content)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from smspartner.errors import SettingsError
 from smspartner.phone_privacy import PhonePrivacy
-from smspartner.redaction import Secret
+from smspartner.redaction import REDACT, Secret
 from smspartner_pipelines.settings import parse_duration
 
 
@@ -56,6 +56,13 @@ def test_public(settings: Any) -> None:
     assert "0123456789abcdef" not in repr(given)
     with pytest.raises(dataclasses.FrozenInstanceError):
         given.refresh = "all"
+
+
+def test_passwords_of_destinations(settings: Any) -> None:
+    """A destination's password is not told by the settings, and may be given again by a later run of the process."""
+    uri = "postgresql://me:pass-word@host/db"
+    REDACT.add(Secret("pass-word"))
+    assert settings(to=(uri,)).public()["to"] == ["postgresql://me:***@host/db"]
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,10 @@ ARGUMENTS = {
         (*RUN, "--validate", "gx", "--expectations", "no.json"),
         "can't read the suite no.json: No such file or directory; check the path",
     ),
-    "tags of an export": (("tags", "rows.csv"), "rows.csv is an export, which keeps no tags: name a dataset"),
+    "tags of an export": (
+        ("tags", "rows.csv"),
+        "rows.csv is an export, which keeps no tags: name a dataset or a warehouse",
+    ),
     "unknown fault": (
         ("sandbox", "--port", "0", "--fault", "html:rows=1"),
         (

@@ -131,7 +131,7 @@ def test_tags_as_json(sandbox, command):
         ("relance", 1, True),
     ]
     mistaken = command(None, "tags", "elsewhere", "--json")
-    told = "error: there is no dataset at elsewhere: name the destination of a run\n"
+    told = "error: nothing was ever loaded into elsewhere: name the destination of a run\n"
     assert (mistaken.returncode, mistaken.stdout, mistaken.stderr) == (2, "", told)
 
 

@@ -196,8 +196,12 @@ BAD = {
     "no number": (("n/a", "--to", "data"), PHONE_KEY, "that is no phone number: write it with its calling code"),
     "no key": ((GONE, "--to", "data"), None, "an erasure is remembered under a secret key: set SMSPARTNER_PHONE_KEY"),
     "short key": ((GONE, "--to", "data"), "short", "an erasure is remembered under a secret key"),
-    "no dataset": ((GONE, "--to", "elsewhere"), PHONE_KEY, "there is no dataset at elsewhere"),
-    "an export": ((GONE, "--to", "rows.csv"), PHONE_KEY, "rows.csv is an export, which keeps no tags: name a dataset"),
+    "no dataset": ((GONE, "--to", "elsewhere"), PHONE_KEY, "nothing was ever loaded into elsewhere"),
+    "an export": (
+        (GONE, "--to", "rows.csv"),
+        PHONE_KEY,
+        "rows.csv is an export, which keeps no tags: name a dataset or a warehouse",
+    ),
     "no destination": ((GONE,), PHONE_KEY, "Missing option '--to'"),
 }
 

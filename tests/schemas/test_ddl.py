@@ -4,7 +4,7 @@ from typing import get_args
 
 import duckdb
 import pytest
-from smspartner_schemas.contract import STATUSES, TABLES, TAG_RUNS
+from smspartner_schemas.contract import BOOKKEEPING, STATUSES, TABLES, TAG_RUNS
 from smspartner_schemas.ddl import Dialect, create_table, ddl
 
 
@@ -23,7 +23,8 @@ def test_runs_in_duckdb(database):
         "SELECT table_name, column_name, is_nullable FROM duckdb_columns() WHERE NOT internal ORDER BY ALL"
     ).fetchall()
     # A key's columns are never nullable in the contract either.
-    expected = [(table.name, column.name, column.nullable) for table in TABLES for column in table.columns]
+    tables = (*TABLES, *BOOKKEEPING)
+    expected = [(table.name, column.name, column.nullable) for table in tables for column in table.columns]
     assert found == sorted(expected)
 
 

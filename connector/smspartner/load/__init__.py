@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 from smspartner.errors import SettingsError
 from smspartner.load.destinations import CSV_DIALECTS, CsvDialect
+from smspartner.redaction import REDACT, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,10 +45,12 @@ def _csv_on_stdout(_place: str, csv_dialect: CsvDialect) -> Destination:
     return CsvStdout(csv_dialect)
 
 
-# One line registers a kind of destination: by what stands before its colon, or by how a file's name ends.
+# One line registers a kind of destination: by what stands before its colon, by its scheme (what stands before ://; its
+# place is then the whole URI), or by how a file's name ends.
 _BY_PREFIX: dict[str, Opener] = {
     "parquet": _dataset,
 }
+_BY_SCHEME: dict[str, Opener] = {}
 _BY_ENDING: dict[str, Opener] = {
     ".parquet": _parquet_file,
     ".csv": _csv_file,
@@ -59,9 +63,9 @@ _OTHER_FILES = (
 )
 """Endings of files that this product does not write; a directory is hardly meant."""
 
-_PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
-_PASSWORD = re.compile(r"(://[^:@/?#]*:).*(?=@)", re.DOTALL)
-_SECRET_PARAMETER = re.compile(r"([?&;][^=&;]*(?:pass|pwd|secret|token|key|sig|cred)[^=&;]*=)[^&;#]*", re.IGNORECASE)
+_PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?")
+_PASSWORD = re.compile(r"(://[^:@/?#]*:)(.*)(?=@)", re.DOTALL)
+_SECRET_PARAMETER = re.compile(r"([?&;][^=&;]*(?:pass|pwd|secret|token|key|sig|cred)[^=&;]*=)([^&;#]*)", re.IGNORECASE)
 
 _KNOWN = "name a directory, a .parquet, .csv or .csv.gz file, or - for standard output"
 
@@ -77,6 +81,7 @@ def open_destination(uri: str, *, csv_dialect: str = "rfc4180") -> Destination:
     """
     if csv_dialect not in CSV_DIALECTS:
         raise SettingsError(f"there is no CSV dialect {csv_dialect!r}; use one of: {', '.join(CSV_DIALECTS)}")
+    learn_secrets(uri)
     opener, place = _recognised(uri)
     destination = opener(place, csv_dialect)
     destination.uri = mask_secrets(uri)
@@ -91,15 +96,40 @@ def open_store(uri: str) -> TagStore:
     """
     destination = open_destination(uri)
     if not destination.keeps_tags:
-        raise SettingsError(f"{destination.uri} is an export, which keeps no tags: name a dataset")
+        raise SettingsError(f"{destination.uri} is an export, which keeps no tags: name a dataset or a warehouse")
     if not destination.exists():
-        raise SettingsError(f"there is no dataset at {destination.uri}: name the destination of a run")
+        raise SettingsError(f"nothing was ever loaded into {destination.uri}: name the destination of a run")
     return cast("TagStore", destination)
 
 
 def mask_secrets(uri: str) -> str:
     """Return `uri` with `***` in the place of its password and of parameters that are named like secrets."""
     return _SECRET_PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***", uri))
+
+
+def secrets_in(uri: str) -> list[str]:
+    """List the passwords and tokens that stand in `uri`, as they are written and as they are meant."""
+    found = [match[2] for pattern in (_PASSWORD, _SECRET_PARAMETER) for match in pattern.finditer(uri)]
+    return [*found, *map(unquote, found)]
+
+
+def learn_secrets(uri: str) -> None:
+    """Let nothing that leaves the process show what stands in `uri` as a password or token."""
+    for secret in secrets_in(uri):
+        REDACT.add(Secret(secret))
+
+
+def _needing(extra: str, module: str) -> Any:
+    """Import a module of this package that needs the libraries of an extra.
+
+    Raises:
+        SettingsError: they are not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as exc:
+        missing = exc.name
+    raise SettingsError(f"that destination needs {missing}: pip install 'smspartner-connector[{extra}]'")
 
 
 def _recognised(uri: str) -> tuple[Opener, str]:
@@ -110,11 +140,14 @@ def _recognised(uri: str) -> tuple[Opener, str]:
     prefix = _PREFIX.match(uri)
     if prefix is None:
         return _by_ending(uri)
-    opener, place = _BY_PREFIX.get(prefix[1].lower()), uri[prefix.end() :]
-    if opener is None or _PREFIX.match(place):
+    if prefix[2]:
+        opener, place = _BY_SCHEME.get(prefix[1].lower()), uri
+    else:
+        opener, place = _BY_PREFIX.get(prefix[1].lower()), uri[prefix.end() :]
+    if opener is None or (place is not uri and _PREFIX.match(place)):
         remedy = _KNOWN if "://" in uri else f"{_KNOWN}; a path with a colon begins with ./"
         raise SettingsError(f"this version does not load into {mask_secrets(uri)} yet; {remedy}")
-    return opener, _usable(place)
+    return opener, place if prefix[2] else _usable(place)
 
 
 def _by_ending(path: str) -> tuple[Opener, str]:

@@ -23,15 +23,16 @@ from smspartner.errors import DestinationError
 from smspartner.load.atomic import guarded, make_directory, remove_file, replace_file, sync_directory, try_writing
 from smspartner.load.destinations import StoredTag
 from smspartner.load.erasures import read_erasures, write_erasure
-from smspartner.load.footers import TagFile, footer_of, read_tag_files, state_of
+from smspartner.load.footers import TagFile, footer_of, read_tag_files
 from smspartner.load.lock import HeldLock, exclusive
 from smspartner.load.nesting import FOLDERS, refuse_inside_dataset
 from smspartner.load.parquet_format import write_parquet
+from smspartner.load.state import state_of
 from smspartner.load.together import finish_replacements, replace_together
 from smspartner.stored_rows import without
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from smspartner_schemas.contract import Table
@@ -71,6 +72,7 @@ class ParquetDataset:
     """
 
     keeps_tags = True
+    batch_rows = 0
 
     def __init__(self, path: str) -> None:
         self.uri = path
@@ -132,6 +134,10 @@ class ParquetDataset:
             file.state.tag: file.state if file.name in agreed else replace(file.state, consistent=False)
             for file in files
         }
+
+    def replace_tags(self, snapshots: Sequence[Snapshot], run_id: str) -> Iterator[list[WrittenFile]]:
+        """Replace tags one by one; see `replace_tag`."""
+        return (self.replace_tag(snapshot, run_id) for snapshot in snapshots)
 
     def replace_tag(self, snapshot: Snapshot, run_id: str) -> list[WrittenFile]:
         """Put a complete snapshot in the place of what is loaded for its tag; return the files written.

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol, Self, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -74,6 +74,9 @@ class Destination(Protocol):
     keeps_tags: bool
     """Whether tags of former runs stay, so that settled ones need not be read again."""
 
+    batch_rows: int
+    """About how many rows are best loaded at once; 0 where tags are loaded one by one anyway."""
+
     def check(self) -> None:
         """Make sure that it can be written, changing nothing a reader sees."""
 
@@ -91,8 +94,12 @@ class Destination(Protocol):
     def erasures(self) -> Sequence[Erasure]:
         """Return the records of the people whose rows must not be loaded there."""
 
-    def replace_tag(self, snapshot: Snapshot, run_id: str) -> list[WrittenFile]:
-        """Put a complete snapshot in the place of what is loaded for its tag, in one step for readers."""
+    def replace_tags(self, snapshots: Sequence[Snapshot], run_id: str) -> Iterator[list[WrittenFile]]:
+        """Put complete snapshots in the places of what is loaded for their tags, each in one step for readers.
+
+        Yields once for each, in order, when it is loaded for good: the files that were written for it. A database may
+        load all of them in one transaction, and yields afterwards.
+        """
 
     def finish(self, tag_runs: pa.Table, run_id: str) -> list[WrittenFile]:
         """Publish what only a finished run may show: an export as a whole, the rows of `tag_runs`."""

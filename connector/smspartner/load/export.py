@@ -20,7 +20,7 @@ from smspartner.load.nesting import refuse_inside_dataset
 from smspartner.load.parquet_format import ParquetRows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
     from _typeshed import ReadableBuffer
@@ -48,6 +48,7 @@ class FileExport:
     """
 
     keeps_tags = False
+    batch_rows = 0
 
     def __init__(self, path: str, rows_into: Callable[[StagedFile], Rows]) -> None:
         self.uri = path
@@ -105,6 +106,10 @@ class FileExport:
     def erasures(self) -> Sequence[Erasure]:
         """Return nothing: an export has no place for records."""
         return ()
+
+    def replace_tags(self, snapshots: Sequence[Snapshot], run_id: str) -> Iterator[list[WrittenFile]]:
+        """Append the rows of tags, one by one; see `replace_tag`."""
+        return (self.replace_tag(snapshot, run_id) for snapshot in snapshots)
 
     def replace_tag(self, snapshot: Snapshot, run_id: str) -> list[WrittenFile]:  # noqa: ARG002 - rows name their run
         """Append the rows of a complete snapshot; nothing is published yet.
@@ -181,6 +186,7 @@ class CsvStdout:
     """CSV on standard output, tag by tag as they are read; what is written can't be taken back."""
 
     keeps_tags = False
+    batch_rows = 0
 
     def __init__(self, dialect: CsvDialect = "rfc4180", stream: BinaryIO | None = None) -> None:
         self.uri = "-"
@@ -215,6 +221,10 @@ class CsvStdout:
     def erasures(self) -> Sequence[Erasure]:
         """Return nothing: standard output keeps nothing."""
         return ()
+
+    def replace_tags(self, snapshots: Sequence[Snapshot], run_id: str) -> Iterator[list[WrittenFile]]:
+        """Write the rows of tags, one by one; see `replace_tag`."""
+        return (self.replace_tag(snapshot, run_id) for snapshot in snapshots)
 
     def replace_tag(self, snapshot: Snapshot, run_id: str) -> list[WrittenFile]:  # noqa: ARG002 - rows name their run
         """Write the rows of a complete snapshot, after the header if they are the first.

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from smspartner_schemas.contract import CONTRACT_VERSION, WAITING
+from smspartner_schemas.contract import CONTRACT_VERSION
 
 from smspartner.errors import DestinationError
 from smspartner.load.atomic import guarded
@@ -20,8 +19,6 @@ from smspartner.load.destinations import LoadedTag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from smspartner.snapshot import Snapshot
 
 KEY = "smspartner"
 """The footer's key; its value is JSON."""
@@ -42,24 +39,6 @@ class TagFile:
 
     name: str
     state: LoadedTag
-
-
-def state_of(snapshot: Snapshot, run_id: str) -> LoadedTag:
-    """Return what there is to know of a snapshot once `run_id` has loaded it."""
-    newest = pc.max(snapshot.table["status_at"]).as_py()
-    return LoadedTag(
-        tag=snapshot.tag,
-        rows_received=snapshot.rows_received,
-        rows_loaded=snapshot.table.num_rows,
-        rows_quarantined=snapshot.quarantine.num_rows,
-        waiting=pc.sum(pc.equal(snapshot.table["status"], WAITING), min_count=0).as_py(),
-        newest_status_at=None if newest is None else newest.astimezone(UTC),
-        extracted_at=snapshot.extracted_at.astimezone(UTC),
-        run_id=run_id,
-        phone_numbers=snapshot.phone_numbers,
-        page_rows=snapshot.page_rows,
-        erased_places=snapshot.erased_places,
-    )
 
 
 def footer_of(state: LoadedTag) -> dict[str, str]:
