@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from _typeshed import ReadableBuffer
 
+    from smspartner.load.files import Sink
+
 T = TypeVar("T")
 
 _CAUSES: dict[int, tuple[str, str]] = {
@@ -128,7 +130,7 @@ def is_staged(path: Path, target: Path) -> bool:
     return re.fullmatch(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.partial", path.name) is not None
 
 
-def replace_file(target: Path, content: bytes | Callable[[StagedFile], object], *, staging: Path) -> WrittenFile:
+def replace_file(target: Path, content: bytes | Callable[[Sink], object], *, staging: Path) -> WrittenFile:
     """Put `content`, or what the callback writes, in the place of `target`, by way of a file in `staging`.
 
     Raises:

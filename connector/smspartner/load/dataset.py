@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import unicodedata
 from collections import Counter
@@ -11,7 +10,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
@@ -20,13 +18,15 @@ from smspartner_schemas.arrow import arrow_schema, empty_table
 from smspartner_schemas.contract import QUARANTINE, STATUSES, TAG_RUNS
 
 from smspartner.errors import DestinationError
-from smspartner.load.atomic import guarded, make_directory, remove_file, replace_file, sync_directory, try_writing
+from smspartner.load.atomic import guarded
 from smspartner.load.destinations import StoredTag
 from smspartner.load.erasures import read_erasures, write_erasure
+from smspartner.load.files import STAGING
+from smspartner.load.footer_index import FooterIndex
 from smspartner.load.footers import TagFile, footer_of, read_tag_files
-from smspartner.load.lock import HeldLock, exclusive
-from smspartner.load.nesting import FOLDERS, refuse_inside_dataset
+from smspartner.load.local_files import LocalFiles
 from smspartner.load.parquet_format import write_parquet
+from smspartner.load.side_by_side import in_order
 from smspartner.load.state import state_of
 from smspartner.load.together import finish_replacements, replace_together
 from smspartner.stored_rows import without
@@ -39,15 +39,10 @@ if TYPE_CHECKING:
 
     from smspartner.erasure import Erasure, Person
     from smspartner.load.destinations import LoadedTag, WrittenFile
+    from smspartner.load.files import FileStore
     from smspartner.snapshot import Snapshot
 
 ENDING = ".parquet"
-ERASURES = "erasures"
-"""The folder of the records of erasures; it is made with the first."""
-
-_NOT_FOREIGN = {".lock", ".staging", ".gitignore", ".gitkeep", ".DS_Store", "lost+found"}
-"""What a directory may hold and still count as empty: our own first traces, and what systems put into new folders."""
-
 _OUR_NAME = re.compile(r"([a-z0-9-]+-)?[0-9a-f]{16}\.parquet")
 
 
@@ -64,7 +59,7 @@ def file_name(tag: str) -> str:
 
 
 class ParquetDataset:
-    """A directory with `statuses/` and `quarantine/` (one file per tag), `tag_runs/` and `runs/` (one file per run).
+    """A place with `statuses/` and `quarantine/` (one file per tag), `tag_runs/` and `runs/` (one file per run).
 
     A tag's rows and its quarantine are replaced together, and the footers of both say the same. Where they differ, a
     run died between the two, which whoever enters next finishes; or somebody else changed a file: then the tag is not
@@ -72,35 +67,25 @@ class ParquetDataset:
     """
 
     keeps_tags = True
-    batch_rows = 0
 
-    def __init__(self, path: str) -> None:
-        self.uri = path
-        self._path = Path(path)
-        self._staging = self._path / ".staging"
+    def __init__(self, uri: str, files: FileStore | None = None) -> None:
+        self.uri = uri
+        self._files = files or LocalFiles(uri)
+        self.batch_rows = self._files.batch_rows
+        self._index = FooterIndex(self._files)
         self._held = ExitStack()
-        self._lock: HeldLock | None = None
 
     def check(self) -> None:
         """Make sure that it can be written; creates the directory if there is none.
 
         Raises:
-            DestinationError: it can't, or the directory holds something else than a dataset.
+            DestinationError: it can't, or the place holds something else than a dataset.
         """
-        self._make_directory()
-        folders = [self._path / name for name in FOLDERS]
-        for folder in folders:
-            if folder.exists() and not folder.is_dir():
-                raise DestinationError(f"{folder} is a file, but must be a folder of the dataset; move it away")
-        guarded(f"creating {self._staging}", lambda: self._staging.mkdir(exist_ok=True))
-        try_writing(self._path / "statuses" / "check", staging=self._staging)
-        for folder in folders:
-            if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
-                raise DestinationError(f"{folder} can't be written; allow this user to write there or load elsewhere")
+        self._files.check()
 
     def exists(self) -> bool:
-        """Whether the directory is a dataset."""
-        return (self._path / FOLDERS[0]).is_dir()
+        """Whether the place is a dataset."""
+        return self._files.exists()
 
     def __enter__(self) -> Self:
         """Lock it, and clear away what dead runs left.
@@ -109,10 +94,9 @@ class ParquetDataset:
             DestinationBusy: another run holds it.
             DestinationError: it can't be written.
         """
-        self._make_directory()
+        self._files.prepare()
         with ExitStack() as held:
-            self._lock = held.enter_context(exclusive(self._path / ".lock", self.uri))
-            guarded(f"preparing {self._path}", self._make_folders)
+            held.enter_context(self._files.locked())
             self._clear_leftovers()
             held.callback(self._leave_nothing)
             self._held = held.pop_all()
@@ -128,16 +112,18 @@ class ParquetDataset:
         Raises:
             DestinationError: a file can't be read, is damaged, is not of this product, or is of a newer version of it.
         """
-        files = [self._checked(file) for file in read_tag_files(self._path / "statuses", self._names("statuses"))]
-        agreed = self._names_agreeing(files)
+        self._index.load()
+        found = read_tag_files(self._files, STATUSES.name, self._tables(STATUSES), self._index)
+        tags = [self._checked(file) for file in found]
+        agreed = self._names_agreeing(tags)
         return {
             file.state.tag: file.state if file.name in agreed else replace(file.state, consistent=False)
-            for file in files
+            for file in tags
         }
 
     def replace_tags(self, snapshots: Sequence[Snapshot], run_id: str) -> Iterator[list[WrittenFile]]:
-        """Replace tags one by one; see `replace_tag`."""
-        return (self.replace_tag(snapshot, run_id) for snapshot in snapshots)
+        """Replace tags, some of them side by side where that is faster; see `replace_tag`."""
+        return in_order(lambda snapshot: self.replace_tag(snapshot, run_id), snapshots, at_once=self._files.at_once)
 
     def replace_tag(self, snapshot: Snapshot, run_id: str) -> list[WrittenFile]:
         """Put a complete snapshot in the place of what is loaded for its tag; return the files written.
@@ -147,18 +133,25 @@ class ParquetDataset:
             DestinationError: it can't be written; the rows that were loaded stay.
         """
         snapshot.check_books()
-        footer = footer_of(state_of(snapshot, run_id))
+        state = state_of(snapshot, run_id)
+        footer = footer_of(state)
         name = file_name(snapshot.tag)
-        if not snapshot.quarantine.num_rows and not (self._path / QUARANTINE.name / name).exists():
-            return [self._write(STATUSES, name, snapshot.table, footer)]
-        self._check_lock()
-        contents = {
-            STATUSES.name: partial(write_parquet, rows=snapshot.table, table=STATUSES, footer=footer),
-            QUARANTINE.name: partial(write_parquet, rows=snapshot.quarantine, table=QUARANTINE, footer=footer)
-            if snapshot.quarantine.num_rows
-            else None,
-        }
-        return replace_together(self._path, name, contents, staging=self._staging)
+        rows = {STATUSES: snapshot.table, QUARANTINE: snapshot.quarantine}
+        if not snapshot.quarantine.num_rows and not self._files.has(f"{QUARANTINE.name}/{name}"):
+            written = [self._write(STATUSES, name, snapshot.table, footer)]
+            del rows[QUARANTINE]
+        else:
+            self._files.check_lock()
+            contents = {
+                table.name: partial(write_parquet, rows=rows[table], table=table, footer=footer)
+                if table is STATUSES or rows[table].num_rows
+                else None
+                for table in rows
+            }
+            written = replace_together(self._files, name, contents)
+        for table in rows:
+            self._index.note(f"{table.name}/{name}", self._files.stamp(f"{table.name}/{name}"), state)
+        return written
 
     def stored_tag(self, state: LoadedTag) -> StoredTag:
         """Read the rows and the quarantine of a loaded tag.
@@ -175,7 +168,7 @@ class ParquetDataset:
         Raises:
             DestinationError: a record can't be read; without it, somebody would come back.
         """
-        return read_erasures(self._path / ERASURES)
+        return read_erasures(self._files)
 
     def erase(self, person: Person, at: datetime) -> Erasure:
         """Record a person's erasure, then remove their rows tag by tag, each in one step for readers.
@@ -185,9 +178,9 @@ class ParquetDataset:
         Raises:
             DestinationError: something can't be read or written; repeat it then.
         """
-        self._check_lock()
+        self._files.check_lock()
         erasure = person.erasure(at)
-        write_erasure(self._path / ERASURES, erasure, staging=self._staging)
+        write_erasure(self._files, erasure)
         removed = Counter({"tags": 0, "rows": 0, "quarantined": 0})
         for state in filter(attrgetter("consistent"), self.loaded_tags().values()):
             stored = self.stored_tag(state)
@@ -197,7 +190,7 @@ class ParquetDataset:
                 rows = stored.rows.num_rows - kept.table.num_rows
                 removed.update(tags=1, rows=rows, quarantined=stored.quarantine.num_rows - kept.quarantine.num_rows)
         done = replace(erasure, removed=dict(removed))
-        write_erasure(self._path / ERASURES, done, staging=self._staging)
+        write_erasure(self._files, done)
         return done
 
     def finish(self, tag_runs: pa.Table, run_id: str) -> list[WrittenFile]:
@@ -214,82 +207,60 @@ class ParquetDataset:
         Raises:
             DestinationError: it can't be written.
         """
-        self._check_lock()
-        replace_file(self._path / "runs" / f"{run_id}.json", report, staging=self._staging)
-
-    def _make_directory(self) -> None:
-        refuse_inside_dataset(self._path)
-        make_directory(self._path)
-        names = set(guarded(f"reading {self._path}", lambda: [path.name for path in self._path.iterdir()]))
-        if "statuses" not in names and names - _NOT_FOREIGN:
-            raise DestinationError(
-                f"{self._path} holds other files and is no dataset of this product; name a new or an empty directory"
-            )
-
-    def _make_folders(self) -> None:
-        for name in FOLDERS:
-            (self._path / name).mkdir(exist_ok=True)
-        sync_directory(self._path)
-
-    def _check_lock(self) -> None:
-        if self._lock:
-            self._lock.check()
+        self._files.check_lock()
+        self._files.replace(f"runs/{run_id}.json", report)
 
     def _leave_nothing(self) -> None:
         """Clear away what a write left that a second signal broke off, unless others are at work there by now."""
         with suppress(DestinationError):
-            self._check_lock()
+            self._files.check_lock()
             self._clear_leftovers()
+            self._index.save()
 
     def _clear_leftovers(self) -> None:
-        finish_replacements(self._path, staging=self._staging)
-        for leftover in guarded(f"reading {self._staging}", lambda: list(self._staging.iterdir())):
-            if leftover.is_file():
-                remove_file(leftover)
+        finish_replacements(self._files)
+        for leftover in self._files.stamps(STAGING):
+            self._files.remove(f"{STAGING}/{leftover}")
         # A first load that died after its quarantine: its tag is not loaded, so nothing would ever replace the file.
-        for name in set(self._names("quarantine")).difference(self._names("statuses")):
+        for name in set(self._tables(QUARANTINE)).difference(self._tables(STATUSES)):
             if _OUR_NAME.fullmatch(name):
-                remove_file(self._path / "quarantine" / name)
+                self._files.remove(f"{QUARANTINE.name}/{name}")
 
-    def _names(self, folder: str) -> list[str]:
-        def act() -> list[str]:
-            try:
-                return [entry.name for entry in os.scandir(self._path / folder) if _is_table(entry.name)]
-            except FileNotFoundError:
-                return []
-
-        return sorted(guarded(f"reading {self._path / folder}", act))
+    def _tables(self, table: Table) -> dict[str, str]:
+        """List the files of a table with their stamps; readers of folders pass over the others, too."""
+        found = self._files.stamps(table.name)
+        return {name: found[name] for name in sorted(found) if name.endswith(ENDING) and name[0] not in "._"}
 
     def _checked(self, file: TagFile) -> TagFile:
         if file.name != file_name(file.state.tag):  # a copy would give its tag's rows twice
-            path = self._path / "statuses" / file.name
-            raise DestinationError(f"{path} was renamed or copied after it was loaded; move it away and run again")
+            place = self._files.place(f"{STATUSES.name}/{file.name}")
+            raise DestinationError(f"{place} was renamed or copied after it was loaded; move it away and run again")
         return file
 
-    def _names_agreeing(self, files: list[TagFile]) -> set[str]:
+    def _names_agreeing(self, tags: list[TagFile]) -> set[str]:
         """Return the files whose quarantine agrees: it says the same, or there is none and should be none."""
-        present = set(self._names("quarantine"))
-        expected = {file.name: file.state for file in files if file.state.rows_quarantined}
-        names = sorted(present & expected.keys())
-        quarantined = read_tag_files(self._path / "quarantine", names, skip_unreadable=True)
+        present = self._tables(QUARANTINE)
+        expected = {file.name: file.state for file in tags if file.state.rows_quarantined}
+        both = {name: stamp for name, stamp in present.items() if name in expected}
+        quarantined = read_tag_files(self._files, QUARANTINE.name, both, self._index, skip_unreadable=True)
         agreeing = {file.name for file in quarantined if file.state == expected[file.name]}
-        return agreeing | {file.name for file in files}.difference(present, expected)
+        return agreeing | {file.name for file in tags}.difference(present, expected)
 
     def _read(self, table: Table, name: str) -> pa.Table:
-        path = self._path / table.name / name
-        if table is QUARANTINE and not path.exists():
+        path = f"{table.name}/{name}"
+        place = self._files.place(path)
+        if table is QUARANTINE and not self._files.has(path):
             return empty_table(QUARANTINE)
         try:
-            return guarded(f"reading {path}", lambda: pq.read_table(path, partitioning=None)).cast(arrow_schema(table))
+            source = self._files.source(path)
+            return guarded(f"reading {place}", lambda: pq.read_table(source, partitioning=None)).cast(
+                arrow_schema(table)
+            )
         except (pa.ArrowException, KeyError, ValueError):
             pass
-        raise DestinationError(f"{path} is damaged, or no file of this product; move it away and run its tag again")
+        raise DestinationError(f"{place} is damaged, or no file of this product; move it away and run its tag again")
 
     def _write(self, table: Table, name: str, rows: pa.Table, footer: dict[str, str]) -> WrittenFile:
-        self._check_lock()
+        self._files.check_lock()
         write = partial(write_parquet, rows=rows, table=table, footer=footer)
-        return replace_file(self._path / table.name / name, write, staging=self._staging)
-
-
-def _is_table(name: str) -> bool:
-    return name.endswith(ENDING) and not name.startswith((".", "_"))  # which readers of folders pass over, too
+        return self._files.replace(f"{table.name}/{name}", write)

@@ -9,44 +9,45 @@ from typing import TYPE_CHECKING
 
 from smspartner.erasure import Erasure
 from smspartner.errors import DestinationError
-from smspartner.load.atomic import guarded, make_directory, replace_file
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from smspartner.load.files import FileStore
+
+FOLDER = "erasures"
+"""The folder of the records; it is made with the first."""
 
 _SHOWN_OF_HASH = 16
 
 
-def write_erasure(folder: Path, erasure: Erasure, *, staging: Path) -> None:
-    """Keep the record in `folder`, in the place of an earlier one of the same person under the same key.
+def write_erasure(files: FileStore, erasure: Erasure) -> None:
+    """Keep the record, in the place of an earlier one of the same person under the same key.
 
     Raises:
         DestinationError: it can't be written.
     """
-    make_directory(folder)
+    files.make_folder(FOLDER)
     text = json.dumps(asdict(erasure), default=datetime.isoformat, indent=2)
     name = f"{erasure.key_id}-{erasure.number_hash[:_SHOWN_OF_HASH]}.json"
-    replace_file(folder / name, f"{text}\n".encode(), staging=staging)
+    files.replace(f"{FOLDER}/{name}", f"{text}\n".encode())
 
 
-def read_erasures(folder: Path) -> list[Erasure]:
-    """Read all records in `folder`; there are none where it does not exist.
+def read_erasures(files: FileStore) -> list[Erasure]:
+    """Read all records; there are none where their folder does not exist.
 
     Raises:
         DestinationError: one can't be read. It is not passed over: its person would come back.
     """
-    paths = guarded(f"reading {folder}", lambda: sorted(folder.glob("*.json")))
-    return [_read(path) for path in paths]
+    return [_read(files, f"{FOLDER}/{name}") for name in sorted(files.stamps(FOLDER)) if name.endswith(".json")]
 
 
-def _read(path: Path) -> Erasure:
-    content = guarded(f"reading {path}", path.read_bytes)
+def _read(files: FileStore, name: str) -> Erasure:
+    content = files.read(name)
     try:
         facts = json.loads(content)
         return Erasure(**facts | {"erased_at": datetime.fromisoformat(facts["erased_at"])})
     except (LookupError, TypeError, ValueError):
         pass
     raise DestinationError(
-        f"{path} is damaged, or no record of an erasure; restore it from a backup, or record the erasure again with "
+        f"{files.place(name)} is damaged, or no record of an erasure; restore it from a backup, or record the erasure again with "
         "`smspartner forget` and then delete it"
     )

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -14,11 +12,14 @@ import pyarrow.parquet as pq
 from smspartner_schemas.contract import CONTRACT_VERSION
 
 from smspartner.errors import DestinationError
-from smspartner.load.atomic import guarded
 from smspartner.load.destinations import LoadedTag
+from smspartner.load.parquet_format import footer_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping
+
+    from smspartner.load.files import FileStore
+    from smspartner.load.footer_index import FooterIndex
 
 KEY = "smspartner"
 """The footer's key; its value is JSON."""
@@ -28,9 +29,6 @@ _MARK = b"\x18" + bytes([len(KEY)]) + KEY.encode() + b"\x18"
 
 _FIRST_READ = 16 * 1024
 """Bytes from the end of a file: more than the footer of one row group takes."""
-
-_FILES_AT_ONCE = 256
-_READERS = 8
 
 
 @dataclass(frozen=True)
@@ -43,62 +41,70 @@ class TagFile:
 
 def footer_of(state: LoadedTag) -> dict[str, str]:
     """Return the key-value metadata for the files of a tag."""
-    facts: dict[str, Any] = {"contract_version": CONTRACT_VERSION, **asdict(state)}
+    return {KEY: json.dumps({"contract_version": CONTRACT_VERSION, **facts_of(state)})}
+
+
+def facts_of(state: LoadedTag) -> dict[str, Any]:
+    """Return what a footer says of a tag, as JSON takes it."""
+    facts = dict(vars(state))
     del facts["consistent"]  # a judgement on two files, not a fact of one
-    return {KEY: json.dumps(facts, default=datetime.isoformat)}
+    for name in ("newest_status_at", "extracted_at"):
+        facts[name] = facts[name] and facts[name].isoformat()
+    return facts
 
 
-def read_tag_files(folder: Path, names: Sequence[str], *, skip_unreadable: bool = False) -> Iterator[TagFile]:
-    """Yield what the footers of the files `names` in `folder` say.
+def state_from(facts: dict[str, Any]) -> LoadedTag:
+    """Return the state that `facts_of` gave."""
+    newest = facts["newest_status_at"]
+    return LoadedTag(
+        **facts
+        | {
+            "newest_status_at": None if newest is None else datetime.fromisoformat(newest),
+            "extracted_at": datetime.fromisoformat(facts["extracted_at"]),
+            "erased_places": tuple(facts.get("erased_places", ())),
+        }
+    )
 
-    Threads read, since a network file system answers slowly.
+
+def read_tag_files(
+    files: FileStore, folder: str, stamps: Mapping[str, str], index: FooterIndex, *, skip_unreadable: bool = False
+) -> Iterator[TagFile]:
+    """Yield what the footers of files in `folder` say; `stamps` are the files and their stamps.
+
+    What the index says of a file counts if its stamp is still the same.
 
     Raises:
         DestinationError: a file can't be read, is damaged, is not of this product, or is of a newer version of it;
             with `skip_unreadable`, only that it can't be read.
     """
-    batches = [names[start : start + _FILES_AT_ONCE] for start in range(0, len(names), _FILES_AT_ONCE)]
-
-    def read(batch: Sequence[str]) -> list[bytes]:
-        return [_read_end(folder / name) for name in batch]
-
-    with ThreadPoolExecutor(min(_READERS, len(batches)) or 1) as readers:
-        for batch, ends in zip(batches, readers.map(read, batches), strict=True):
-            for name, end in zip(batch, ends, strict=True):
-                found = _tag_file(folder, name, end)
-                if isinstance(found, TagFile):
-                    yield found
-                elif not skip_unreadable:
-                    raise found
-
-
-def _read_end(path: Path) -> bytes:
-    def act() -> bytes:
-        with path.open("rb", buffering=0) as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - _FIRST_READ))
-            end = file.read()
-            footer = int.from_bytes(end[-8:-4], "little") + 8
-            if len(end) < footer <= size:
-                file.seek(size - footer)
-                end = file.read()
-            return end
-
-    return guarded(f"reading {path}", act)
+    known = {name: index.footer(f"{folder}/{name}", stamp) for name, stamp in stamps.items()}
+    unknown = [name for name, footer in known.items() if footer is None]
+    for name, footer in known.items():
+        if footer is not None:
+            yield TagFile(name, footer)
+    for name, end in zip(unknown, files.ends(folder, unknown, _FIRST_READ), strict=True):
+        if end is None:  # removed since it was listed
+            continue
+        found = _tag_file(files.place(f"{folder}/{name}"), name, end)
+        if isinstance(found, TagFile):
+            index.note(f"{folder}/{name}", stamps[name], found.state)
+            yield found
+        elif not skip_unreadable:
+            raise found
 
 
-def _tag_file(folder: Path, name: str, end: bytes) -> TagFile | DestinationError:
+def _tag_file(place: str, name: str, end: bytes) -> TagFile | DestinationError:
     try:
         facts = json.loads(_value(end))
         newer = facts.pop("contract_version") > CONTRACT_VERSION
-        state = None if newer else _state(facts)
+        state = None if newer else state_from(facts)
     except (pa.ArrowException, OSError, LookupError, TypeError, ValueError, AttributeError):
         problem = "is damaged, or no file of this product; move it away (its tag is then read again) and run again"
     else:
         if state is not None:
             return TagFile(name, state)
         problem = "was written by a newer version of this product; update this installation"
-    return DestinationError(f"{folder / name} {problem}")
+    return DestinationError(f"{place} {problem}")
 
 
 def _value(end: bytes) -> bytes:
@@ -107,7 +113,7 @@ def _value(end: bytes) -> bytes:
     It is found by its mark, which takes a microsecond; PyArrow, which takes 70 to parse a whole footer, has the last
     word on whatever does not look as it writes it today.
     """
-    size = int.from_bytes(end[-8:-4], "little") + 8
+    size = footer_size(end)
     start = end.find(_MARK, len(end) - size) if end[-4:] == b"PAR1" and size <= len(end) else -1
     if start >= 0:
         length, at = _varint(end, start + len(_MARK))
@@ -125,14 +131,3 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         at, shift = at + 1, shift + 7
     return value | data[at] << shift, at + 1
 
-
-def _state(facts: dict[str, Any]) -> LoadedTag:
-    newest = facts["newest_status_at"]
-    return LoadedTag(
-        **facts
-        | {
-            "newest_status_at": None if newest is None else datetime.fromisoformat(newest),
-            "extracted_at": datetime.fromisoformat(facts["extracted_at"]),
-            "erased_places": tuple(facts.get("erased_places", ())),
-        }
-    )

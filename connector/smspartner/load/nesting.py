@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 FOLDERS = ("statuses", "quarantine", "tag_runs", "runs", ".staging")
 """The folders of a dataset. `statuses` comes first: a directory that has it is one; `.staging` is made before it."""
 
+NOT_FOREIGN = {".lock", ".staging", ".gitignore", ".gitkeep", ".DS_Store", "lost+found"}
+"""What a directory may hold and still count as empty: our own first traces, and what systems put into new folders."""
+
 
 def refuse_inside_dataset(path: Path) -> None:
     """Make sure that `path` is not one of the folders of a dataset, and does not lie in one.

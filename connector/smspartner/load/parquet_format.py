@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 ROW_GROUP_ROWS = 128 * 1024
 
+_MAGIC_AND_LENGTH = 8
+
 _PERSONAL = ("phone_number", "raw")
 """Columns without statistics: their least and greatest value would stand in the footer, which holds no phone number."""
 
@@ -42,6 +44,11 @@ def write_parquet(sink: Any, rows: pa.Table, table: Table, footer: dict[str, str
         writer.add_key_value_metadata(footer)
     finally:
         _close(writer)
+
+
+def footer_size(end: bytes) -> int:
+    """Return how many bytes the footer takes, by the last bytes of a file: all that follows the rows."""
+    return int.from_bytes(end[-_MAGIC_AND_LENGTH:-4], "little") + _MAGIC_AND_LENGTH
 
 
 class ParquetRows:

@@ -10,22 +10,21 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from smspartner.load.atomic import guarded, remove_file, replace_file, sync_directory
+from smspartner.load.files import STAGING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
-    from smspartner.load.atomic import StagedFile
     from smspartner.load.destinations import WrittenFile
+    from smspartner.load.files import FileStore, Sink
 
 _NOTE = ".note.json"
 
 
 def replace_together(
-    folder: Path, name: str, contents: Mapping[str, Callable[[StagedFile], object] | None], *, staging: Path
+    files: FileStore, name: str, contents: Mapping[str, Callable[[Sink], object] | None]
 ) -> list[WrittenFile]:
-    """Put contents into files called `name`, one in each of the subfolders of `folder` they are keyed by.
+    """Put contents into files called `name`, one in each of the folders they are keyed by.
 
     None removes the file there. The moves are made in the order given.
 
@@ -33,44 +32,35 @@ def replace_together(
         DestinationError: nothing has begun; or it has, and is finished by `finish_replacements`.
     """
     written = []
-    for subfolder, write in contents.items():
+    for folder, write in contents.items():
         if write is not None:
-            file = replace_file(_ready(staging, name, subfolder), write, staging=staging)
-            written.append(replace(file, path=str(folder / subfolder / name)))
-    note = json.dumps({subfolder: write is not None for subfolder, write in contents.items()})
-    replace_file(staging / f"{name}{_NOTE}", note.encode(), staging=staging)
-    _finish(folder, staging / f"{name}{_NOTE}")
+            file = files.replace(_ready(name, folder), write)
+            written.append(replace(file, path=files.place(f"{folder}/{name}")))
+    moves = {folder: write is not None for folder, write in contents.items()}
+    files.replace(f"{STAGING}/{name}{_NOTE}", json.dumps(moves).encode())
+    _finish(files, name, moves)
     return written
 
 
-def finish_replacements(folder: Path, *, staging: Path) -> None:
+def finish_replacements(files: FileStore) -> None:
     """Finish what a dead process had begun.
 
     Raises:
         DestinationError: it can't be finished.
     """
-    for note in guarded(f"reading {staging}", lambda: sorted(staging.glob(f"*{_NOTE}"))):
-        _finish(folder, note)
+    for note in files.stamps(STAGING):
+        if note.endswith(_NOTE):
+            _finish(files, note.removesuffix(_NOTE), json.loads(files.read(f"{STAGING}/{note}")))
 
 
-def _finish(folder: Path, note: Path) -> None:
-    name = note.name.removesuffix(_NOTE)
-    moves = json.loads(guarded(f"reading {note}", note.read_bytes))
-    for subfolder, is_moved in moves.items():
-        target = folder / subfolder / name
+def _finish(files: FileStore, name: str, moves: Mapping[str, bool]) -> None:
+    for folder, is_moved in moves.items():
         if is_moved:
-            guarded(f"writing {target}", lambda: _move(_ready(note.parent, name, subfolder), target))  # noqa: B023
+            files.move(_ready(name, folder), f"{folder}/{name}")
         else:
-            remove_file(target)
-    remove_file(note)
+            files.remove(f"{folder}/{name}")
+    files.remove(f"{STAGING}/{name}{_NOTE}")
 
 
-def _ready(staging: Path, name: str, subfolder: str) -> Path:
-    return staging / f"{name}.{subfolder}.ready"
-
-
-def _move(ready: Path, target: Path) -> None:
-    """Move a file into place, durably; that it is gone means that it was moved before."""
-    if ready.exists():
-        ready.replace(target)
-        sync_directory(target.parent)
+def _ready(name: str, folder: str) -> str:
+    return f"{STAGING}/{name}.{folder}.ready"
