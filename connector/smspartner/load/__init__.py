@@ -27,6 +27,21 @@ def _dataset(place: str, _csv_dialect: CsvDialect) -> Destination:
     return ParquetDataset(place)
 
 
+def _objects(place: str, csv_dialect: CsvDialect) -> Destination:
+    if place.lower().endswith(tuple(_BY_ENDING)):
+        raise SettingsError(
+            f"this version writes no single files like {mask_secrets(place)} into object stores; name a prefix for a "
+            f"dataset (parquet:{mask_secrets(place)} if it is one), or a local file"
+        )
+    return _object_dataset(place, csv_dialect)
+
+
+def _object_dataset(place: str, _csv_dialect: CsvDialect) -> Destination:
+    from smspartner.load.dataset import ParquetDataset
+
+    return ParquetDataset(place, _needing("s3", "smspartner.load.object_files").ObjectFiles(place))
+
+
 def _parquet_file(place: str, _csv_dialect: CsvDialect) -> Destination:
     from smspartner.load.export import ParquetExport
 
@@ -50,7 +65,12 @@ def _csv_on_stdout(_place: str, csv_dialect: CsvDialect) -> Destination:
 _BY_PREFIX: dict[str, Opener] = {
     "parquet": _dataset,
 }
-_BY_SCHEME: dict[str, Opener] = {}
+_OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory")
+"""Schemes of fsspec whose stores put an object there as a whole or not at all."""
+
+_BY_SCHEME: dict[str, Opener] = {
+    **dict.fromkeys(_OBJECT_STORES, _objects),
+}
 _BY_ENDING: dict[str, Opener] = {
     ".parquet": _parquet_file,
     ".csv": _csv_file,
@@ -67,13 +87,15 @@ _PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?")
 _PASSWORD = re.compile(r"(://[^:@/?#]*:)(.*)(?=@)", re.DOTALL)
 _SECRET_PARAMETER = re.compile(r"([?&;][^=&;]*(?:pass|pwd|secret|token|key|sig|cred)[^=&;]*=)([^&;#]*)", re.IGNORECASE)
 
-_KNOWN = "name a directory, a .parquet, .csv or .csv.gz file, or - for standard output"
+_KNOWN = (
+    "name a directory, an object store's s3://BUCKET/PREFIX, a .parquet, .csv or .csv.gz file, or - for standard output"
+)
 
 
 def open_destination(uri: str, *, csv_dialect: str = "rfc4180") -> Destination:
     """Return the destination that `uri` names; nothing is touched before it is checked or entered.
 
-    `DIR` or `parquet:DIR` is a dataset, `FILE.parquet`, `FILE.csv` and `FILE.csv.gz` are exports, `-` is CSV on
+    `DIR` or `parquet:DIR` is a dataset, as is `s3://BUCKET/PREFIX` and its like, `FILE.parquet`, `FILE.csv` and `FILE.csv.gz` are exports, `-` is CSV on
     standard output. `file://` and `~` are understood.
 
     Raises:
@@ -138,6 +160,10 @@ def _recognised(uri: str) -> tuple[Opener, str]:
     if uri.lower().startswith("file:"):
         return _by_ending(_path_of(uri))
     prefix = _PREFIX.match(uri)
+    if prefix and prefix[1].lower() == "parquet" and not prefix[2]:
+        inner = _PREFIX.match(uri, prefix.end())
+        if inner and inner[2] and inner[1].lower() in _OBJECT_STORES:
+            return _object_dataset, uri[prefix.end() :]
     if prefix is None:
         return _by_ending(uri)
     if prefix[2]:

@@ -22,7 +22,7 @@ from smspartner.load.atomic import guarded
 from smspartner.load.destinations import StoredTag
 from smspartner.load.erasures import read_erasures, write_erasure
 from smspartner.load.files import STAGING
-from smspartner.load.footer_index import FooterIndex
+from smspartner.load.footer_index import MANY, FooterIndex
 from smspartner.load.footers import TagFile, footer_of, read_tag_files
 from smspartner.load.local_files import LocalFiles
 from smspartner.load.parquet_format import write_parquet
@@ -123,7 +123,9 @@ class ParquetDataset:
 
     def replace_tags(self, snapshots: Sequence[Snapshot], run_id: str) -> Iterator[list[WrittenFile]]:
         """Replace tags, some of them side by side where that is faster; see `replace_tag`."""
-        return in_order(lambda snapshot: self.replace_tag(snapshot, run_id), snapshots, at_once=self._files.at_once)
+        yield from in_order(partial(self.replace_tag, run_id=run_id), snapshots, at_once=self._files.at_once)
+        with suppress(DestinationError):  # without it, the next run reads more footers
+            self._index.save(if_more_than=MANY)
 
     def replace_tag(self, snapshot: Snapshot, run_id: str) -> list[WrittenFile]:
         """Put a complete snapshot in the place of what is loaded for its tag; return the files written.

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 from smspartner_schemas.contract import CONTRACT_VERSION
 
 from smspartner.errors import DestinationError
+from smspartner.load.footers import facts_of, state_from
 
 if TYPE_CHECKING:
     from smspartner.load.destinations import LoadedTag
     from smspartner.load.files import FileStore
 
 NAME = ".index/footers.json.z"
-_SAVED_AFTER = 2_000
-"""So many notes are not left to be lost with a process that is killed."""
+MANY = 2_000
+"""So many new notes are not left to be lost with a process that is killed."""
 
 
 class FooterIndex:
@@ -37,8 +38,6 @@ class FooterIndex:
 
     def load(self) -> None:
         """Read what former runs noted; what can't be read was never noted."""
-        from smspartner.load.footers import state_from
-
         if self._loaded:
             return
         self._loaded = True
@@ -55,22 +54,20 @@ class FooterIndex:
         return state if stamp and noted == stamp else None
 
     def note(self, name: str, stamp: str, state: LoadedTag) -> None:
-        """Note what the footer of a file says; now and then, keep it."""
+        """Note what the footer of a file says."""
         if not stamp:
             return
         with self._lock:
             self._notes[name] = stamp, state
             self._changed += 1
 
-    def save(self) -> None:
-        """Keep the notes, if there are new ones.
+    def save(self, *, if_more_than: int = 0) -> None:
+        """Keep the notes, if so many of them are new.
 
         Raises:
             DestinationError: they can't be written; nothing depends on them.
         """
-        from smspartner.load.footers import facts_of
-
-        if not self._changed:
+        if self._changed <= if_more_than:
             return
         self.load()
         noted = {name: (stamp, facts_of(state)) for name, (stamp, state) in self._notes.items()}
