@@ -95,8 +95,8 @@ _KNOWN = (
 def open_destination(uri: str, *, csv_dialect: str = "rfc4180") -> Destination:
     """Return the destination that `uri` names; nothing is touched before it is checked or entered.
 
-    `DIR` or `parquet:DIR` is a dataset, as is `s3://BUCKET/PREFIX` and its like, `FILE.parquet`, `FILE.csv` and `FILE.csv.gz` are exports, `-` is CSV on
-    standard output. `file://` and `~` are understood.
+    `DIR` or `parquet:DIR` is a dataset, as is `s3://BUCKET/PREFIX` and its like; `FILE.parquet`, `FILE.csv` and
+    `FILE.csv.gz` are exports, `-` is CSV on standard output. `file://` and `~` are understood.
 
     Raises:
         SettingsError: `uri` names nothing that this version loads into, or there is no such CSV dialect.

@@ -48,6 +48,6 @@ def _read(files: FileStore, name: str) -> Erasure:
     except (LookupError, TypeError, ValueError):
         pass
     raise DestinationError(
-        f"{files.place(name)} is damaged, or no record of an erasure; restore it from a backup, or record the erasure again with "
-        "`smspartner forget` and then delete it"
+        f"{files.place(name)} is damaged, or no record of an erasure; restore it from a backup, or record the erasure "
+        "again with `smspartner forget` and then delete it"
     )

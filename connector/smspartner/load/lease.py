@@ -105,8 +105,8 @@ class Lease:
 
     def _busy(self, seconds: float) -> DestinationBusy:
         return DestinationBusy(
-            f"{self._where} is in use by another run; wait until it has ended, or load elsewhere (if it was killed, its "
-            f"lock runs out in {max(seconds, 1):.0f} s)"
+            f"{self._where} is in use by another run; wait until it has ended, or load elsewhere "
+            f"(if it was killed, its lock runs out in {max(seconds, 1):.0f} s)"
         )
 
     def _seconds_left(self, number: int) -> float:
@@ -183,7 +183,8 @@ class Lease:
             names = [path.rsplit("/", 1)[-1] for path in found]
             return [int(name) for name in names if name.isdecimal()]
 
-        return self._doing(act)
+        numbers: list[int] = self._doing(act)
+        return numbers
 
     def _read(self, number: int) -> dict[str, Any]:
         try:

@@ -40,7 +40,7 @@ class ObjectFiles:
         self._uri = uri.rstrip("/")
         self._protocol = uri.partition("://")[0].lower()
         self._fs: Any = open_file_system(uri)
-        self._root = self._fs._strip_protocol(self._uri).rstrip("/")  # noqa: SLF001 - how fsspec itself has it
+        self._root = self._fs._strip_protocol(self._uri).rstrip("/")
         self._lease_seconds = lease_seconds
         self._lease: Lease | None = None
         self._sizes: dict[str, int] = {}

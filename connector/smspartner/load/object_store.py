@@ -1,4 +1,4 @@
-"""Object stores by fsspec: which file system a URI means, and credentials that neither stand in it nor leave the process."""
+"""Object stores by fsspec: which file system a URI means, and credentials that never leave the process."""
 
 from __future__ import annotations
 
