@@ -96,7 +96,7 @@ class ParquetDataset:
         """
         self._files.prepare()
         with ExitStack() as held:
-            held.enter_context(self._files.locked())
+            held.enter_context(self._files.locked(self.uri))
             self._clear_leftovers()
             held.callback(self._leave_nothing)
             self._held = held.pop_all()

@@ -62,8 +62,10 @@ class FileStore(Protocol):
             DestinationError: it holds something else than a dataset, or lies inside of one.
         """
 
-    def locked(self) -> AbstractContextManager[None]:
+    def locked(self, where: str) -> AbstractContextManager[None]:
         """Exclude other runs while the block lasts, in which the folders of the dataset are there.
+
+        `where` names the dataset in messages, as the user named it.
 
         Raises:
             DestinationBusy: another run is at work.

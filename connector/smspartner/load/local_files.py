@@ -36,7 +36,6 @@ class LocalFiles:
     def __init__(self, path: str) -> None:
         self._path = Path(path)
         self._staging = self._path / STAGING
-        self._uri = path
         self._lock: HeldLock | None = None
 
     def place(self, name: str = "") -> str:
@@ -71,9 +70,9 @@ class LocalFiles:
             )
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, where: str) -> Iterator[None]:
         """Hold the system's lock."""
-        with exclusive(self._path / ".lock", self._uri) as self._lock:
+        with exclusive(self._path / ".lock", where) as self._lock:
             guarded(f"preparing {self._path}", self._make_folders)
             yield
 

@@ -82,9 +82,9 @@ class ObjectFiles:
             )
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, where: str) -> Iterator[None]:
         """Hold a lease."""
-        lease = Lease(self._fs, self._root, self._uri, protocol=self._protocol, seconds=self._lease_seconds)
+        lease = Lease(self._fs, self._root, where, protocol=self._protocol, seconds=self._lease_seconds)
         with lease as self._lease:
             try:
                 yield
