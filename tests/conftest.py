@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+import requests
 import trustme
 from smspartner import Connection, Secret
 from smspartner.redaction import REDACT
@@ -27,7 +33,7 @@ hypothesis.settings.load_profile("same")
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of whoever runs the tests reaches them, and no proxy stands between them and loopback."""
     for name in list(os.environ):
-        if name.startswith("SMSPARTNER_") or name.lower().endswith("_proxy"):
+        if name.startswith(("SMSPARTNER_", "AWS_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
 
 
@@ -90,3 +96,70 @@ def connect() -> Callable[..., Connection]:
         return Connection(**settings)
 
     return make
+
+
+class Bucket:
+    """A bucket of an object store on loopback, seen from the store's side."""
+
+    def __init__(self, endpoint: str, name: str) -> None:
+        import boto3
+
+        self.endpoint = endpoint
+        self.name = name
+        self.uri = f"s3://{name}"
+        self.faults()
+        self.client = boto3.client("s3", endpoint_url=endpoint)
+        self.client.create_bucket(Bucket=name)
+        self.faults()
+
+    def objects(self, prefix: str = "") -> list[str]:
+        """List the keys of all objects, in order."""
+        return [one["Key"] for one in self.client.list_objects_v2(Bucket=self.name, Prefix=prefix).get("Contents", [])]
+
+    def read(self, key: str) -> bytes:
+        """Read an object."""
+        return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
+
+    def put(self, key: str, content: bytes) -> None:
+        """Put an object."""
+        self.client.put_object(Bucket=self.name, Key=key, Body=content)
+
+    def faults(self, *faults: dict[str, Any]) -> None:
+        """Order the store's faults from here on, in the place of earlier ones, and forget the requests so far."""
+        requests.put(f"{self.endpoint}/!faults", data=json.dumps(faults), timeout=10).raise_for_status()
+
+    def requests(self) -> list[tuple[str, str]]:
+        """List method and key of every request since then."""
+        found = requests.get(f"{self.endpoint}/!requests", timeout=10).json()
+        return [(method, path.removeprefix(f"/{self.name}").lstrip("/")) for method, path in found]
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[str]:
+    """Start an object store; give its endpoint."""
+    command = [sys.executable, str(Path(__file__).parent / "servers" / "object_store.py")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        yield server.stdout.readline().strip()
+        server.stdin.close()
+
+
+_BUCKETS = count(1)
+
+
+@pytest.fixture
+def bucket(object_store: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """Make an empty bucket, and set the environment to reach it; requests are tried once, unless a test says more."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": object_store,
+        "AWS_ACCESS_KEY_ID": "AKIAEXAMPLEOFTESTS",
+        "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/of+the/tests",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_MAX_ATTEMPTS": "1",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    made = Bucket(object_store, f"tests-{next(_BUCKETS)}")
+    yield made
+    made.client.close()

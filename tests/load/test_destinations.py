@@ -35,10 +35,9 @@ def test_kinds(uri, kind):
         "postgresql://h/d",
         "postgres://h/d",
         "delta:out",
-        "s3://b/p",
-        "gs://b",
         "abc:x",
-        "parquet:s3://b/p",
+        "abc://b/p",
+        "parquet:abc:x",
     ],
 )
 def test_not_yet(uri):

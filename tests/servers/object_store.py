@@ -7,6 +7,8 @@ faults and forgets the requests so far; `GET /!requests` lists the requests sinc
     after, times    how many of those it lets pass first (default 0), and how many it strikes (default all)
     status, code    the answer, instead of the store's
     cut             the connection ends within the request's body
+    cut_after       the connection ends without an answer, once the request was carried out
+    unconditional   the store knows nothing of conditions
     kill            the process of this id is killed, and the request is not carried out
     kill_after      the same, once it was carried out
 """
@@ -58,11 +60,15 @@ class Faulty:
             environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]) // 2)
             environ["werkzeug.socket"].shutdown(2)
             return []
+        if fault.get("unconditional"):
+            environ.pop("HTTP_IF_NONE_MATCH", None)
         if "status" in fault:
             code = f"<Error><Code>{fault['code']}</Code><Message>as ordered</Message></Error>"
             return answer(start, f"{fault['status']} Fault", b"" if method == "HEAD" else code.encode())
         with self._lock:  # moto looks whether an object exists, then puts it; here nothing comes between
             done = list(self._store(environ, start))
+        if fault.get("cut_after"):
+            environ["werkzeug.socket"].shutdown(2)
         if "kill_after" in fault:
             os.kill(fault["kill_after"], signal.SIGKILL)
         return done

@@ -87,9 +87,7 @@ _PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?")
 _PASSWORD = re.compile(r"(://[^:@/?#]*:)(.*)(?=@)", re.DOTALL)
 _SECRET_PARAMETER = re.compile(r"([?&;][^=&;]*(?:pass|pwd|secret|token|key|sig|cred)[^=&;]*=)([^&;#]*)", re.IGNORECASE)
 
-_KNOWN = (
-    "name a directory, an object store's s3://BUCKET/PREFIX, a .parquet, .csv or .csv.gz file, or - for standard output"
-)
+_KNOWN = "name a directory, a .parquet, .csv or .csv.gz file, s3://BUCKET/PREFIX, or - for standard output"
 
 
 def open_destination(uri: str, *, csv_dialect: str = "rfc4180") -> Destination:

@@ -27,6 +27,9 @@ FOLDER = ".lock"
 _USABLE = 0.75
 """The part of a lease in which its holder writes: a request may take a while, and clocks may differ a little."""
 
+_CLOCK_STEP = 1.0
+"""Stores tell the times of objects in whole seconds."""
+
 _CREATES_ONLY = {"s3", "s3a", "gs", "gcs"}
 """Where a request can create and never overwrite."""
 
@@ -118,7 +121,7 @@ class Lease:
                 return 0
             self._fs.pipe_file(clock, b"")
             age = self._fs.modified(clock) - self._fs.modified(self._path(number))
-            return float(record.get("seconds", SECONDS)) - float(age.total_seconds())
+            return float(record.get("seconds", SECONDS)) + _CLOCK_STEP - float(age.total_seconds())
         except FileNotFoundError as error:
             if not is_missing(error):
                 raise

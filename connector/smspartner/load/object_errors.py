@@ -54,7 +54,7 @@ _BY_NAME: dict[str, tuple[str, str]] = {
     "FSTimeoutError": _BREAKING,
     "ResponseParserError": ("the answer is none of an object store", "check AWS_ENDPOINT_URL"),
     "ProxyConnectionError": ("the proxy can't be reached", "check HTTPS_PROXY"),
-    "ValueError": ("the address of the store is none", "check AWS_ENDPOINT_URL"),  # botocore's, on connecting
+    "ValueError": ("the address of the store is none", "check AWS_ENDPOINT_URL"),
     "EndpointConnectionError": _UNREACHABLE,
     "ConnectTimeoutError": _UNREACHABLE,
     "HTTPClientError": _UNREACHABLE,
@@ -71,7 +71,7 @@ def guarded_store(doing: str, act: Callable[[], T]) -> T:
     try:
         return act()
     except Exception as error:
-        if type(error).__module__ == "builtins" and not isinstance(error, OSError):
+        if type(error).__module__ == "builtins" and not isinstance(error, OSError) and not _is_about_address(error):
             raise  # a fault of ours, not of the store
         failure = _failure(error, doing)
     raise failure
@@ -89,6 +89,10 @@ def code_of(error: BaseException) -> str:
 def is_missing(error: BaseException) -> bool:
     """Whether an object is missing, rather than the bucket it should be in."""
     return isinstance(error, FileNotFoundError) and code_of(error) != "NoSuchBucket"
+
+
+def _is_about_address(error: Exception) -> bool:
+    return isinstance(error, ValueError) and str(error).startswith("Invalid endpoint")  # botocore's, on connecting
 
 
 def _failure(error: Exception, doing: str) -> DestinationError:

@@ -16,7 +16,7 @@ from smspartner.load.files import STAGING
 from smspartner.load.lease import FOLDER as LOCK
 from smspartner.load.lease import SECONDS, Lease
 from smspartner.load.nesting import FOLDERS, NOT_FOREIGN
-from smspartner.load.object_errors import guarded_store, is_missing
+from smspartner.load.object_errors import code_of, guarded_store, is_missing
 from smspartner.load.object_store import open_file_system
 from smspartner.load.parquet_format import footer_size
 
@@ -45,7 +45,7 @@ class ObjectFiles:
         self._lease: Lease | None = None
         self._sizes: dict[str, int] = {}
         self._stamps: dict[str, str] = {}
-        self._names: dict[str, set[str]] = {}
+        self._listed: dict[str, dict[str, str]] = {}
 
     def place(self, name: str = "") -> str:
         """Give a URI."""
@@ -89,7 +89,7 @@ class ObjectFiles:
             try:
                 yield
             finally:
-                self._names.clear()
+                self._listed.clear()
 
     def check_lock(self) -> None:
         """Make sure that the lease is still held."""
@@ -97,15 +97,17 @@ class ObjectFiles:
             self._lease.check()
 
     def stamps(self, folder: str) -> dict[str, str]:
-        """List the objects of a folder with their ETags and sizes."""
+        """List the objects of a folder with their ETags and sizes; who holds the lock lists each folder once."""
+        if folder in self._listed:
+            return dict(self._listed[folder])
         found = {}
         for info in self._list(self._path(folder)):
             name = info["name"].rsplit("/", 1)[-1]
             if info["type"] == "file" and name:
                 found[name] = _stamp(info.get("ETag") or info.get("etag"), info["size"])
                 self._sizes[f"{folder}/{name}"] = info["size"]
-        if self._lease:
-            self._names[folder] = set(found)
+        if self._lease and folder != STAGING:
+            self._listed[folder] = dict(found)
         return found
 
     def stamp(self, name: str) -> str:
@@ -113,10 +115,10 @@ class ObjectFiles:
         return self._stamps.get(name, "")
 
     def has(self, name: str) -> bool:
-        """Whether there is such an object; who holds the lock knows it from the listing."""
+        """Whether there is such an object."""
         folder, _, file = name.rpartition("/")
-        if folder in self._names:
-            return file in self._names[folder]
+        if folder in self._listed:
+            return file in self._listed[folder]
 
         def act() -> bool:
             return _unless_missing(lambda: self._fs.info(self._path(name))) is not None
@@ -137,7 +139,7 @@ class ObjectFiles:
         for start in range(0, len(names), _FILES_AT_ONCE):
             batch = [f"{folder}/{name}" for name in names[start : start + _FILES_AT_ONCE]]
             paths = [self._path(name) for name in batch]
-            until = [max(self._sizes[name], 1) for name in batch]  # S3 has no range for an empty object
+            until = [self._sizes.get(name) or size for name in batch]
             ends = guarded_store(
                 f"reading {self.place(folder)}",
                 lambda: self._fs.cat_ranges(paths, [max(0, end - size) for end in until], until, on_error="return"),  # noqa: B023
@@ -179,13 +181,14 @@ class ObjectFiles:
         )
         self._stamps.pop(name, None)
         folder, _, file = name.rpartition("/")
-        self._names.get(folder, set()).discard(file)
+        self._listed.get(folder, {}).pop(file, None)
 
     def _note(self, name: str, stamp: str) -> None:
         folder, _, file = name.rpartition("/")
         self._stamps[name] = stamp
-        if folder in self._names:
-            self._names[folder].add(file)
+        self._sizes.pop(name, None)
+        if folder in self._listed:
+            self._listed[folder][file] = stamp
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root
@@ -208,7 +211,7 @@ class ObjectFiles:
             return end
 
         def act() -> bytes | None:
-            if isinstance(end, Exception) and not isinstance(end, FileNotFoundError):
+            if isinstance(end, Exception) and not is_missing(end) and code_of(end) != "InvalidRange":
                 raise end
             content: bytes | None = _unless_missing(lambda: self._fs.cat_file(self._path(name)))
             return content

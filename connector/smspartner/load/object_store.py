@@ -11,6 +11,7 @@ import fsspec
 from fsspec.registry import get_filesystem_class
 
 from smspartner.errors import SettingsError
+from smspartner.load import mask_secrets
 from smspartner.redaction import REDACT, Secret
 
 _S3 = {"s3", "s3a"}
@@ -33,13 +34,13 @@ def open_file_system(uri: str) -> Any:
     protocol = parts.scheme.lower()
     if "@" in parts.netloc and protocol not in {"abfs", "abfss"}:  # where the container stands before the account
         raise SettingsError(
-            f"credentials do not belong into {protocol}:// URIs, which others can see; name the bucket alone, and give "
-            "them as that store's own tools take them (environment, profile)"
+            f"credentials do not belong into {mask_secrets(uri)}, where others can see them; name the bucket alone, "
+            "and give them as that store's own tools take them (environment, profile)"
         )
     if not parts.netloc and protocol != "memory":
         raise SettingsError(f"{uri} names no bucket; write {protocol}://BUCKET/PREFIX")
     if parts.query or parts.fragment:
-        raise SettingsError(f"a prefix in an object store holds no ? and no #; name {protocol}://BUCKET/PREFIX")
+        raise SettingsError(f"{mask_secrets(uri)} holds a ? or #, which no prefix may; name {protocol}://BUCKET/PREFIX")
     try:
         get_filesystem_class(protocol)
         missing = None
