@@ -15,24 +15,24 @@ sys.path.insert(0, str(Path(__file__).parent))
 for name in ("s3fs", "botocore.session", "smspartner.load.object_files", "smspartner.load.dataset"):
     importlib.import_module(name)
 
-from conftest import build_snapshot, build_tag_runs
-from smspartner.load import open_destination
+snapshots = importlib.import_module("conftest")
+open_destination = importlib.import_module("smspartner.load").open_destination
 
 RUN_ID = "20261124T180000Z-ef56ab78"
 
 
 def load(uri: str) -> None:
     """Load three tags in the place of others."""
-    snapshots = [
-        build_snapshot("gains", 6, quarantined=1, run_id=RUN_ID),
-        build_snapshot("loses", 6, run_id=RUN_ID),
-        build_snapshot("same", 6, run_id=RUN_ID),
-        build_snapshot("new", 2, quarantined=2, run_id=RUN_ID),
+    tags = [
+        snapshots.build_snapshot("gains", 6, quarantined=1, run_id=RUN_ID),
+        snapshots.build_snapshot("loses", 6, run_id=RUN_ID),
+        snapshots.build_snapshot("same", 6, run_id=RUN_ID),
+        snapshots.build_snapshot("new", 2, quarantined=2, run_id=RUN_ID),
     ]
     with open_destination(uri) as dataset:
-        for snapshot in snapshots:  # one after the other: the requests come in the same order each time
+        for snapshot in tags:  # one after the other: the requests come in the same order each time
             list(dataset.replace_tags([snapshot], RUN_ID))
-        dataset.finish(build_tag_runs("gone", run_id=RUN_ID), RUN_ID)
+        dataset.finish(snapshots.build_tag_runs("gone", run_id=RUN_ID), RUN_ID)
         dataset.save_report(b"{}", RUN_ID)
 
 

@@ -16,7 +16,7 @@ TAGS = ("gains", "loses", "new", "same")
 
 @pytest.fixture
 def run(bucket):
-    """Run the later load into a prefix, killed after so many changing requests; give the exit code and those requests."""
+    """Run the later load into a prefix, killed at a changing request; give the exit code and those requests."""
     command = [sys.executable, str(Path(__file__).with_name("object_loader.py"))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as loader:
 
