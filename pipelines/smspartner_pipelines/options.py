@@ -200,7 +200,8 @@ load_options = _together(
         "--to",
         multiple=True,
         metavar="DEST",
-        help="Where to load: a directory (Parquet dataset), a .parquet, .csv or .csv.gz file, or - (CSV on stdout). "
+        help="Where to load: a directory or s3://BUCKET/PREFIX (Parquet dataset), a .parquet, .csv or .csv.gz file, "
+        "or - (CSV on stdout). "
         "May be repeated.",
     ),
     option(

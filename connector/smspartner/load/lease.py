@@ -30,10 +30,10 @@ _USABLE = 0.75
 _CLOCK_STEP = 1.0
 """Stores tell the times of objects in whole seconds."""
 
-_CREATES_ONLY = {"s3", "s3a", "gs", "gcs"}
-"""Where a request can create and never overwrite."""
+_CREATING: dict[str, dict[str, Any]] = {key: {"overwrite": False} for key in ("az", "abfs", "abfss")}
+"""How a request says that it must not overwrite, by scheme; elsewhere as fsspec has it."""
 
-_OF_ONE_PROCESS = {"memory"}
+_EXISTS = {"PreconditionFailed", "ConditionalRequestConflict"}
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Lease:
             self._refuse_if_held(highest)
         self._number = highest + 1
         self._renewed = _clock()
-        if not self._doing(self._create) or max(self._numbers()) != self._number:
+        if not self._doing(self._take_number) or max(self._numbers()) != self._number:
             raise self._busy(self._seconds)
         self._doing(self._warn_if_nothing_excludes)
         for number in self._numbers():
@@ -129,31 +129,26 @@ class Lease:
         finally:
             self._remove(clock)
 
-    def _create(self) -> bool:
+    def _take_number(self) -> bool:
         """Make the object of our number; return whether it is ours."""
+        # An answer that was lost makes the library ask again, and what stands there is our own.
+        return self._create() or self._read(self._number).get("owner") == self._owner
+
+    def _create(self) -> bool:
+        """Make the object of our number, unless there is one."""
+        how = _CREATING.get(self._protocol, {"mode": "create"})
         try:
-            self._fs.pipe_file(self._path(self._number), self._record(), mode="create")
-        except OSError as error:
-            if not isinstance(error, FileExistsError) and code_of(error) not in {
-                "PreconditionFailed",
-                "ConditionalRequestConflict",
-            }:
+            self._fs.pipe_file(self._path(self._number), self._record(), **how)
+        except Exception as error:
+            exists = isinstance(error, FileExistsError) or type(error).__name__ == "ResourceExistsError"
+            if not exists and code_of(error) not in _EXISTS:
                 raise
-            # An answer that was lost makes the library ask again, and what stands there is our own.
-            return bool(self._read(self._number).get("owner") == self._owner)
+            return False
         return True
 
     def _warn_if_nothing_excludes(self) -> None:
         """Try to create once more what is there: a store that lets us ignores the condition."""
-        excludes = self._protocol in _CREATES_ONLY | _OF_ONE_PROCESS
-        if self._protocol in _CREATES_ONLY:
-            try:
-                self._fs.pipe_file(self._path(self._number), self._record(), mode="create")
-                excludes = False
-            except OSError as error:
-                if not isinstance(error, FileExistsError) and code_of(error) != "PreconditionFailed":
-                    raise
-        if not excludes:
+        if self._create():
             log.warning(
                 "%s can't create objects without overwriting: two runs that begin at the same moment may both load "
                 "there; let a scheduler keep them apart",
