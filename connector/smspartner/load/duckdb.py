@@ -140,7 +140,8 @@ class DuckdbSession:
                 )
                 return int(inserted.fetchall()[0][0])
             finally:
-                self._connection.unregister("rows_to_load")
+                with suppress(duckdb.Error):  # a transaction that failed takes no more statements
+                    self._connection.unregister("rows_to_load")
 
         return self._call(act)
 
