@@ -108,12 +108,12 @@ def measure(uri: str, what: str) -> None:
     if "plain" in what:
         plain(uri, made)
     elif "state" in what:
-        print(len(open_destination(uri).loaded_tags()), end=" ", file=sys.stderr)
+        print(len(open_destination(uri).loaded_tags()), end=" ", file=sys.stderr)  # noqa: T201
     else:
         load(uri, made)
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"what": what, "seconds": round(seconds, 2), "peak_mb": (peak - before) // 1024}))
+    print(json.dumps({"what": what, "seconds": round(seconds, 2), "peak_mb": (peak - before) // 1024}))  # noqa: T201
 
 
 def main() -> None:

@@ -45,21 +45,30 @@ def unsorted(snapshot):
     return replace(snapshot, table=snapshot.table.take(pa.array([(7 * row + 3) % rows for row in range(rows)])))
 
 
+def tables_in(place):
+    """List tables and views."""
+    schema = "'main'" if place.kind == "duckdb" else "current_schema()"
+    found = place.sql(f"SELECT table_name::text AS name FROM information_schema.tables WHERE table_schema = {schema}")
+    return sorted(row["name"] for row in found)
+
+
 def stored(place, tag):
     """Give all that is stored of a tag."""
     destination = open_destination(place.uri)
     return destination.stored_tag(destination.loaded_tags()[tag])
 
 
-@pytest.mark.parametrize("tag", AWKWARD, ids=range(len(AWKWARD)))
-def test_round_trip(warehouse, load, make_snapshot, tag):
+def test_round_trip(warehouse, load, make_snapshot):
     """Every column of rows and quarantine comes back as it was loaded, in the contract's schema, in API order."""
-    snapshot = unsorted(make_snapshot(tag, 10, quarantined=2))
-    assert load(snapshot) == [[]]
-    found = stored(warehouse, tag)
-    assert found.rows.to_pylist() == snapshot.table.to_pylist()
-    assert found.quarantine.to_pylist() == snapshot.quarantine.to_pylist()
-    assert (found.rows.schema, found.quarantine.schema) == (snapshot.table.schema, snapshot.quarantine.schema)
+    snapshots = [unsorted(make_snapshot(tag, 10, quarantined=2)) for tag in AWKWARD]
+    assert load(*snapshots) == [[]] * len(AWKWARD)
+    destination = open_destination(warehouse.uri)
+    loaded = destination.loaded_tags()
+    for snapshot in snapshots:
+        found = destination.stored_tag(loaded[snapshot.tag])
+        assert found.rows.to_pylist() == snapshot.table.to_pylist()
+        assert found.quarantine.to_pylist() == snapshot.quarantine.to_pylist()
+        assert (found.rows.schema, found.quarantine.schema) == (snapshot.table.schema, snapshot.quarantine.schema)
 
 
 def test_a_tag_is_no_pattern(load, counts, make_snapshot):
@@ -114,8 +123,7 @@ def test_nothing_there_yet(warehouse):
     destination = open_destination(warehouse.uri)
     destination.check()
     assert (destination.exists(), destination.loaded_tags()) == (False, {})
-    assert "statuses" not in {row["table_name"] for row in warehouse.sql("SELECT table_name FROM information_schema.tables")
-                              if warehouse.kind == "duckdb"}  # fmt: skip
+    assert tables_in(warehouse) == []
 
 
 def test_books(warehouse, load, counts, make_snapshot):
@@ -127,12 +135,12 @@ def test_books(warehouse, load, counts, make_snapshot):
 
 
 def test_many_tags_at_once(load, counts, make_snapshot):
-    """Thousands of small tags are one transaction."""
-    snapshots = [make_snapshot(f"tag-{number}", 2) for number in range(3000)]
+    """A thousand small tags are one transaction."""
+    snapshots = [make_snapshot(f"tag-{number}", 2) for number in range(1000)]
     load(*snapshots)
     load(*snapshots)
     assert set(counts().values()) == {(FIRST, 2)}
-    assert len(counts()) == 3000
+    assert len(counts()) == 1000
 
 
 def test_tag_runs_and_reports(warehouse, make_tag_runs):
@@ -143,7 +151,8 @@ def test_tag_runs_and_reports(warehouse, make_tag_runs):
             destination.save_report('{"é": "O\'"}'.encode(), FIRST)
         destination.finish(make_tag_runs("a", run_id=SECOND), SECOND)
     assert warehouse.sql("SELECT run_id, tag, extracted_at FROM tag_runs ORDER BY run_id, tag") == [
-        {"run_id": run_id, "tag": tag, "extracted_at": None} for run_id, tag in ((FIRST, "a"), (FIRST, "b"), (SECOND, "a"))
+        {"run_id": run_id, "tag": tag, "extracted_at": None}
+        for run_id, tag in ((FIRST, "a"), (FIRST, "b"), (SECOND, "a"))
     ]
     assert warehouse.sql("SELECT * FROM runs") == [{"run_id": FIRST, "report": '{"é": "O\'"}'}]
 
@@ -152,7 +161,16 @@ def test_campaigns(warehouse, load, make_snapshot):
     """The view `campaigns` has a row for each tag, with its counts, also where it has no rows."""
     load(make_snapshot("a", 9, quarantined=2), make_snapshot("empty", 0))
     found = warehouse.sql("SELECT * FROM campaigns ORDER BY tag")
-    counted = ("messages", "delivered", "not_delivered", "waiting", "ko", "opt_outs", "rows_quarantined", "still_waiting")
+    counted = (
+        "messages",
+        "delivered",
+        "not_delivered",
+        "waiting",
+        "ko",
+        "opt_outs",
+        "rows_quarantined",
+        "still_waiting",
+    )
     assert [[row[name] for name in counted] for row in found] == [
         [9, 3, 2, 2, 2, 3, 2, True],
         [0, 0, 0, 0, 0, 0, 0, False],
@@ -194,7 +212,9 @@ def test_erase(warehouse, load, counts, make_snapshot, person):
     """A person leaves rows and quarantine; the record names nobody; doing it again changes nothing more."""
     named = make_snapshot("a", 5, quarantined=2)
     raw = pa.array(['{"phoneNumber": "06 00 00 00 00"}', '{"phoneNumber": "+33600000009"}'])
-    named = replace(named, page_rows=9, quarantine=named.quarantine.set_column(4, named.quarantine.schema.field(4), raw))
+    named = replace(
+        named, page_rows=9, quarantine=named.quarantine.set_column(4, named.quarantine.schema.field(4), raw)
+    )
     load(unsorted(named), make_snapshot("b", 3), replace(make_snapshot("c", 3), table=make_snapshot("c", 4).table[1:]))
     at = datetime(2026, 11, 25, tzinfo=UTC)
     removed = []
@@ -240,7 +260,9 @@ def test_columns_of_the_user(warehouse, load, make_snapshot):
 def columns(changes=None):
     """Give the columns of `statuses` for a table of somebody else, some of them changed or left out (None)."""
     types = {"int32": "integer", "bool": "boolean", "timestamp": "timestamptz", "string": "text"}
-    declared = {column.name: f"{types[column.type]}{'' if column.nullable else ' NOT NULL'}" for column in STATUSES.columns}
+    declared = {
+        column.name: f"{types[column.type]}{'' if column.nullable else ' NOT NULL'}" for column in STATUSES.columns
+    }
     declared |= changes or {}
     return ", ".join(f"{quoted(name)} {column}" for name, column in declared.items() if column)
 
@@ -266,7 +288,7 @@ def test_foreign_tables_are_refused(warehouse, case):
             act()
         assert told in str(caught.value)
         assert caught.value.__context__ is None
-    assert len(warehouse.sql("SELECT * FROM information_schema.tables WHERE table_schema IN ('main', current_schema())")) == 1
+    assert len(tables_in(warehouse)) == 1
 
 
 def test_newer_version_is_refused(warehouse, load, make_snapshot):

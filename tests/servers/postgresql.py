@@ -1,7 +1,7 @@
 """A PostgreSQL of its own: started on a free port of loopback, told by one line, gone when standard input closes.
 
-The line is the URI of its superuser, whose password is asked for. `PostgresServer` starts one from a test; a second
-argument of the script (`FOLDER`) keeps its files there, so that a server that was stopped can be started again.
+The line is the URI of its superuser, whose password is asked for. An argument (`FOLDER`) keeps its files there, so that
+a server that was stopped, which is as rude as a power failure, can be started again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main() -> None:
         if not data.exists():
             _initialise(programs, folder, data)
         server, port = _start(programs, data)
-        print(f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{port}/postgres", flush=True)
+        print(f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{port}/postgres", flush=True)  # noqa: T201  # what whoever started it waits for
         sys.stdin.read()
     finally:
         if server is not None:
@@ -87,7 +87,7 @@ def _start(programs: Path, data: Path) -> tuple[subprocess.Popen[bytes], int]:
             stdout=log,
             stderr=log,
             cwd=data.parent,
-            preexec_fn=_die_with_parent,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509  # this process has one thread
             **_unprivileged(),
         )
     _await(server, port, data.parent / "log")

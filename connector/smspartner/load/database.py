@@ -23,8 +23,8 @@ class Session(Protocol):
     def query(self, statement: str, *values: object) -> pa.Table:
         """Return the rows of a query."""
 
-    def insert(self, table: str, rows: pa.Table) -> int:
-        """Insert rows by the names of their columns, in bulk; return how many the database says it took."""
+    def insert(self, table: str, rows: pa.Table) -> None:
+        """Insert rows by the names of their columns, in bulk."""
 
     def transaction(self, *, keep: bool = True) -> AbstractContextManager[None]:
         """Do what the block does as a whole, or not at all; without `keep` not at all in any case.

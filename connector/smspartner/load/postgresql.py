@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PLACE = "SELECT current_database()::text AS database, current_schema()::text AS schema"
+_SCHEMA = "SELECT current_schema()::text AS schema"
 _TAKE_LOCK = "SELECT pg_try_advisory_lock($1) AS taken"
 _HOLDS_LOCK = (
     "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() "
@@ -75,18 +75,22 @@ class PostgresqlDatabase:
         """
         session = PostgresqlSession(self._uri, self.where)
         try:
-            schema = session.query(_PLACE).to_pylist()[0]["schema"]
-            if schema is None:
-                raise DestinationError(
-                    f"{self.where}: no schema of the search path exists; create it, or name another one "
-                    "(?options=-csearch_path%3DSCHEMA)"
-                )
+            schema = self._schema(session)
             if locked:
                 session.lock(_lock_key(schema))
         except BaseException:
             session.close()
             raise
         return session
+
+    def _schema(self, session: Session) -> str:
+        schema = session.query(_SCHEMA)["schema"][0].as_py()
+        if schema is None:
+            raise DestinationError(
+                f"{self.where}: no schema of the search path exists; create it, or name another one "
+                "(?options=-csearch_path%3DSCHEMA)"
+            )
+        return str(schema)
 
 
 def _lock_key(schema: str) -> int:
@@ -129,9 +133,9 @@ class PostgresqlSession:
         with self._at_once():
             return self._execute(lambda cursor: cursor.execute(statement, list(values) or None).fetch_arrow_table())
 
-    def insert(self, table: str, rows: pa.Table) -> int:
-        """Copy rows into a table by the names of their columns; return how many it took."""
-        return self._execute(lambda cursor: cursor.adbc_ingest(table, rows, mode="append"))
+    def insert(self, table: str, rows: pa.Table) -> None:
+        """Copy rows into a table by the names of their columns."""
+        self._execute(lambda cursor: cursor.adbc_ingest(table, rows, mode="append"))
 
     @contextmanager
     def transaction(self, *, keep: bool = True) -> Iterator[None]:

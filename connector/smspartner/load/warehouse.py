@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from smspartner.load.destinations import LoadedTag, WrittenFile
     from smspartner.snapshot import Snapshot
 
-BY_TAG = (STATUSES, QUARANTINE, LOADED_TAGS, ROW_ORDER)
-"""What a tag's loading replaces, all of it in one transaction."""
-
 _OF_TAGS = "tag IN (SELECT unnest($1::text[]))"
 _OF_TAG = "tag = $1"
 _MAY_HOLD = (
@@ -43,7 +40,7 @@ _MAY_HOLD = (
 
 
 class Warehouse:
-    """Tables in a database, of which `loaded_tags` is the state: it changes in the transaction that changes the rows."""
+    """Tables in a database, of which `loaded_tags` is the state: it changes in one transaction with the rows."""
 
     keeps_tags = True
     batch_rows = 250_000
@@ -174,8 +171,8 @@ class Warehouse:
         Raises:
             DestinationError: they can't be written.
         """
-        with self._connected() as session:
-            _put(session, TAG_RUNS, tag_runs, run_id=run_id)
+        with self._connected() as session, session.transaction():
+            _put(session, TAG_RUNS, tag_runs, "run_id = $1", run_id)
         return []
 
     def save_report(self, report: bytes, run_id: str) -> None:
@@ -185,8 +182,8 @@ class Warehouse:
             DestinationError: it can't be written.
         """
         row = pa.table({"run_id": [run_id], "report": [report.decode()]}, schema=arrow_schema(RUNS))
-        with self._connected() as session:
-            _put(session, RUNS, row, run_id=run_id)
+        with self._connected() as session, session.transaction():
+            _put(session, RUNS, row, "run_id = $1", run_id)
 
     @contextmanager
     def _connected(self) -> Iterator[Session]:
@@ -210,34 +207,29 @@ def _replace(session: Session, snapshots: Sequence[Snapshot], states: Sequence[L
     """Put snapshots in the places of what is loaded for their tags, in one transaction."""
     tags = [state.tag for state in states]
     with session.transaction():
-        for table in BY_TAG:
-            session.run(f"DELETE FROM {quoted(table.name)} WHERE {_OF_TAGS}", tags)  # noqa: S608  # our own name
-        _insert(session, STATUSES, _together(snapshot.table for snapshot in snapshots))
-        _insert(session, QUARANTINE, _together(snapshot.quarantine for snapshot in snapshots))
-        _insert(session, LOADED_TAGS, states_table(states))
-        _insert(session, ROW_ORDER, order_table(snapshots))
-
-
-def _put(session: Session, table: Table, rows: pa.Table, **key: str) -> None:
-    """Put rows in the places of those with a key, in one transaction."""
-    where = " AND ".join(f"{quoted(name)} = ${number}" for number, name in enumerate(key, 1))
-    with session.transaction():
-        session.run(f"DELETE FROM {quoted(table.name)} WHERE {where}", *key.values())  # noqa: S608  # our own names
-        _insert(session, table, rows)
+        _put(session, STATUSES, _together(snapshot.table for snapshot in snapshots), _OF_TAGS, tags)
+        _put(session, QUARANTINE, _together(snapshot.quarantine for snapshot in snapshots), _OF_TAGS, tags)
+        _put(session, LOADED_TAGS, states_table(states), _OF_TAGS, tags)
+        _put(session, ROW_ORDER, order_table(snapshots), _OF_TAGS, tags)
 
 
 def _record(session: Session, erasure: Erasure) -> None:
-    rows = erasures_table([erasure])
-    _put(session, ERASURES, rows, key_id=erasure.key_id, number_hash=erasure.number_hash)
+    with session.transaction():
+        key = (erasure.key_id, erasure.number_hash)
+        _put(session, ERASURES, erasures_table([erasure]), "key_id = $1 AND number_hash = $2", *key)
 
 
-def _insert(session: Session, table: Table, rows: pa.Table) -> None:
-    """Insert rows, and make sure that the database took them all: a trigger or a rule may leave some out."""
-    taken = session.insert(table.name, rows) if rows.num_rows else 0
-    if taken != rows.num_rows:
+def _put(session: Session, table: Table, rows: pa.Table, where: str, *values: object) -> None:
+    """Put rows in the places of those of a condition, and count them: a trigger or a rule may leave some out."""
+    name = quoted(table.name)
+    session.run(f"DELETE FROM {name} WHERE {where}", *values)  # noqa: S608  # names of the contract, as below
+    if rows.num_rows:
+        session.insert(table.name, rows)
+    held = session.query(f"SELECT count(*) AS held FROM {name} WHERE {where}", *values)["held"][0].as_py()  # noqa: S608
+    if held != rows.num_rows:
         raise DestinationError(
-            f"{quoted(table.name)} took {taken} rows where {rows.num_rows} were to be loaded; nothing was changed; "
-            "remove the trigger or the rule that leaves rows out"
+            f"{name} holds {held} rows where {rows.num_rows} were loaded; nothing was changed; "
+            "remove the trigger or the rule that keeps rows in or out"
         )
 
 

@@ -1,4 +1,4 @@
-"""The tables of a warehouse: made where they are missing, completed where they are older, refused where they are others."""
+"""The tables of a warehouse: made where they are missing, completed where they are older, else refused."""
 
 from __future__ import annotations
 
