@@ -200,8 +200,8 @@ load_options = _together(
         "--to",
         multiple=True,
         metavar="DEST",
-        help="Where to load: a directory (Parquet dataset), a .parquet, .csv or .csv.gz file, or - (CSV on stdout). "
-        "May be repeated.",
+        help="Where to load: a directory (Parquet dataset), a .parquet, .csv or .csv.gz file, duckdb:FILE, "
+        "postgresql://…, or - (CSV on stdout). May be repeated.",
     ),
     option(
         "--refresh",

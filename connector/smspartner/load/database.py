@@ -49,8 +49,8 @@ class Database(Protocol):
 
     tables_found: str
     """A query that lists tables, views and the like in the schema that is loaded, a row per column: `table_name`,
-    `kind` (`table`, or a word for what else it is), `column_name`, `data_type`, `not_null`, `has_default`, `comment` (of
-    the table)."""
+    `kind` (`table`, or a word for what else it is), `column_name`, `data_type`, `not_null`, `has_default`, and the
+    table's `comment`."""
 
     def check_place(self) -> bool:
         """Tell whether there is a database to open; where there is none yet, make sure that there can be one."""

@@ -11,10 +11,13 @@ from smspartner.redaction import hide_numbers
 if TYPE_CHECKING:
     from adbc_driver_manager import Error
 
+_LOST = ("the connection was lost", "run again when the server can be reached")
+_NO_ROOM = ("the server takes no more connections", "wait, or raise max_connections")
+
 _BY_STATE = (
     ("53100", "the server's disk is full", "free some space there and run again"),
     ("53200", "the server is out of memory", "give it more"),
-    ("53300", "the server takes no more connections", "wait, or raise max_connections"),
+    ("53300", *_NO_ROOM),
     ("42501", "a right is missing", "GRANT it to this user"),
     ("25006", "the server or this user may only read", "connect to the primary server, and as a user who may write"),
     ("42P01", "a table is missing", "run again, which makes what is missing"),
@@ -23,7 +26,7 @@ _BY_STATE = (
     ("57014", "the server or its administrator cancelled a statement", "raise statement_timeout, or run again"),
     ("40", "a transaction of somebody else was in the way", "run again"),
     ("57P", "the server ended the connection", "run again when it is up"),
-    ("08", "the connection was lost", "run again when the server can be reached"),
+    ("08", *_LOST),
     ("23", "a table refuses rows", "drop the rule that was added to it"),
     ("22", "a table refuses values", "drop the rule that was added to it"),
     ("P0", "a trigger refuses rows", "drop it"),
@@ -40,15 +43,18 @@ _BY_WORDS = (
     ("connection refused|no such file or directory", "no server answers there", "start it, or correct host and port"),
     ("could not translate host name", "there is no such host", "correct the URI"),
     ("timeout expired", "the server did not answer in time", "correct host and port, or raise connect_timeout"),
-    ("certificate|ssl error|ssl is not|not support ssl", "no trusted TLS connection could be made", "correct sslmode or sslrootcert"),
-    ("too many (clients|connections)|remaining connection slots", *_BY_STATE[2][1:]),
+    (
+        "certificate|ssl error|not support ssl",
+        "no trusted TLS connection could be made",
+        "correct sslmode, sslrootcert",
+    ),
+    ("too many (clients|connections)|remaining connection slots", *_NO_ROOM),
     ("starting up|shutting down|in recovery mode", "the server is not ready", "run again when it is up"),
     ("definition of service", "there is no such service", "correct PGSERVICE or the service file"),
-    ("invalid (uri|integer|port|connection option|sslmode)|missing .* in connection|in uri", "the URI is wrong", "correct it"),
+    ("invalid (uri|integer|port|connection option|sslmode)|in uri", "the URI is wrong", "correct it"),
     ("not permitted to log in", "this user may not log in", "ALTER ROLE … LOGIN"),
-    ("no connection to the server|server closed|terminating connection|connection has been closed|reset by peer",
-     *_BY_STATE[11][1:]),
-)  # fmt: skip
+    ("no connection to the server|server closed|terminating connection|has been closed|reset by peer", *_LOST),
+)
 """What libpq says where there is no SQLSTATE, as patterns in lower case."""
 
 _TELLABLE = {"42501", "57014", "25006", "42P01", "42703"}
