@@ -1,9 +1,11 @@
 """The whole program on databases: what it does on a dataset, it does there."""
 
 import json
+import signal
 import time
 
 import pytest
+from adbc_driver_postgresql import dbapi
 from smspartner_pipelines.sandbox import Campaign, Fault
 
 PHONE_KEY = "a phone key of 26 letters!"
@@ -198,3 +200,27 @@ def test_wrong_places(sandbox, command, here):
         assert ended.stderr.startswith("error: ")
         assert "s3cr3t" not in ended.stderr
         assert command(None, "tags", uri).returncode in {1, 2}
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_signals_while_a_database_works(sandbox, command, start, postgresql, signals):
+    """The first Ctrl-C lets the database load what was read; a second one gives that up, and tags stay as they were."""
+    command(sandbox, "run", "sound", "--to", postgresql.uri)
+    before = postgresql.sql("SELECT DISTINCT run_id FROM statuses")
+    with dbapi.connect(postgresql.uri) as other, other.cursor() as cursor:
+        cursor.execute("SELECT * FROM statuses FOR UPDATE").fetchall()
+        run = start(sandbox, "run", "sound", "--to", postgresql.uri, "--refresh", "all")
+        waiting = (
+            "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DELETE FROM%'"
+        )
+        while postgresql.sql(waiting) != [{"n": 1}]:
+            assert run.poll() is None
+            time.sleep(0.01)
+        run.send_signal(signal.SIGINT)
+        if signals == 2:
+            while run.poll() is None:  # until both have come in: one that is on its way hides the next
+                run.send_signal(signal.SIGINT)
+                time.sleep(0.01)
+        other.rollback()
+    assert run.wait(30) == 130 if signals == 2 else run.wait(30) in {0, 130}
+    assert (postgresql.sql("SELECT DISTINCT run_id FROM statuses") == before) == (signals == 2)

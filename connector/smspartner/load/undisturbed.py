@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_AGAIN = 0.2
+"""Seconds after which what goes on in spite of being cancelled is cancelled again."""
+
 
 class Undisturbed:
     """A thread that makes calls one after the other."""
@@ -27,8 +30,9 @@ class Undisturbed:
         try:
             return begun.result()
         except KeyboardInterrupt:
-            cancel()
-            wait([begun])
+            while not begun.done():  # a cancellation that comes between two statements of the act cancels neither
+                cancel()
+                wait([begun], timeout=_AGAIN)
             raise
 
     def end(self) -> None:
