@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import hypothesis
 import pytest
@@ -56,6 +59,68 @@ def only_loopback() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", guarded)
         yield
+
+
+class WarehousePlace:
+    """A database to load into, of one test alone, and a reader of it who knows nothing of this product."""
+
+    def __init__(self, kind: str, uri: str) -> None:
+        self.kind = kind
+        self.uri = uri
+
+    def sql(self, statement: str) -> list[dict[str, Any]]:
+        """Run a statement, and give its rows."""
+        if self.kind == "duckdb":
+            import duckdb
+
+            with duckdb.connect(self.uri.removeprefix("duckdb:")) as connection:
+                found = connection.sql(statement)
+                return found.to_arrow_table().to_pylist() if found else []
+        from adbc_driver_postgresql import dbapi
+
+        with dbapi.connect(self.uri, autocommit=True) as connection, connection.cursor() as cursor:
+            return cursor.execute(statement).fetch_arrow_table().to_pylist()
+
+
+@pytest.fixture(scope="session")
+def start_postgresql() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start servers, which say their URI in one line (`servers/postgresql.py`); all stop with the tests."""
+    script = Path(__file__).parent / "servers" / "postgresql.py"
+    pipe = subprocess.PIPE
+    with ExitStack() as running:
+
+        def start(*arguments: str) -> subprocess.Popen[str]:
+            command = [sys.executable, str(script), *arguments]
+            return running.enter_context(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(start_postgresql: Callable[..., subprocess.Popen[str]]) -> str:
+    """Give the URI of a PostgreSQL server's superuser, to whom a database `postgres` belongs."""
+    if not shutil.which("postgres") and not list(Path("/usr/lib/postgresql").glob("*/bin/postgres")):
+        pytest.skip("there is no PostgreSQL on this machine")
+    server = start_postgresql()
+    assert server.stdout is not None
+    return server.stdout.readline().strip()
+
+
+@pytest.fixture
+def postgresql(postgresql_server: str) -> WarehousePlace:
+    """Make a schema of its own for a test."""
+    schema = f"Test {secrets.token_hex(4)}"
+    WarehousePlace("postgresql", postgresql_server).sql(f'CREATE SCHEMA "{schema}"')
+    path = quote('"' + schema.replace(" ", "\\ ") + '"')
+    return WarehousePlace("postgresql", f"{postgresql_server}?options=-csearch_path%3D{path}")
+
+
+@pytest.fixture(params=["duckdb", "postgresql"])
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> WarehousePlace:
+    """Give an empty database of each kind."""
+    if request.param == "duckdb":
+        return WarehousePlace("duckdb", f"duckdb:{tmp_path / 'statuses.duckdb'}")
+    return request.getfixturevalue("postgresql")
 
 
 @pytest.fixture

@@ -200,9 +200,8 @@ load_options = _together(
         "--to",
         multiple=True,
         metavar="DEST",
-        help="Where to load: a directory or s3://BUCKET/PREFIX (Parquet dataset), a .parquet, .csv or .csv.gz file, "
-        "or - (CSV on stdout). "
-        "May be repeated.",
+        help="Where to load: a directory or s3://BUCKET/PREFIX (Parquet dataset), duckdb:FILE, postgresql://…, "
+        "delta:DIR (Delta Lake), a .parquet, .csv or .csv.gz file, or - (CSV on stdout). May be repeated.",
     ),
     option(
         "--refresh",

@@ -214,8 +214,25 @@ RUNS = Table(
     primary_key=("run_id",),
 )
 
+ROW_ORDER = Table(
+    name="row_order",
+    meaning="The API's order of the rows of tags with rows in quarantine, which a replay puts in their places.",
+    columns=(
+        _TAG,
+        Column(
+            "ranks",
+            "integers",
+            "row by row in API order, its place (from 0) among the tag's rows sorted by `phone_number`, `occurrence`",
+        ),
+    ),
+    primary_key=("tag",),
+)
+
 TABLES = (STATUSES, TAG_RUNS, QUARANTINE)
 """What users read."""
 
 BOOKKEEPING = (LOADED_TAGS, ERASURES, RUNS)
 """What a warehouse keeps besides; a Parquet dataset keeps the same facts in footers and JSON files."""
+
+SQL_TABLES = (*TABLES, *BOOKKEEPING, ROW_ORDER)
+"""What a database with SQL holds: its tables have no order of their own."""

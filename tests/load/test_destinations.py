@@ -18,6 +18,10 @@ from smspartner.redaction import REDACT
         *[(uri, "ParquetExport") for uri in ("a.parquet", "dir/a.PARQUET", "file:///tmp/a.parquet")],
         *[(uri, "CsvExport") for uri in ("a.csv", "A.CSV", "a.csv.gz", "file://localhost/tmp/a%20b.csv", "file:a.csv")],
         ("-", "CsvStdout"),
+        *[
+            (uri, "Warehouse")
+            for uri in ("duckdb:a.db", "postgresql://h/d", "postgres://me@h:1/d", "postgresql:///?service=x")
+        ],
     ],
 )
 def test_kinds(uri, kind):
@@ -25,15 +29,13 @@ def test_kinds(uri, kind):
     destination = open_destination(uri)
     assert type(destination).__name__ == kind
     assert destination.uri == uri
-    assert destination.keeps_tags == (kind == "ParquetDataset")
+    assert destination.keeps_tags == (kind in {"ParquetDataset", "Warehouse"})
 
 
 @pytest.mark.parametrize(
     "uri",
     [
-        "duckdb:a.db",
-        "postgresql://h/d",
-        "postgres://h/d",
+        "duckdb:md:a",
         "delta:out",
         "abc:x",
         "abc://b/p",
@@ -77,7 +79,9 @@ def test_other_files(uri):
 def test_secrets(uri, masked):
     """A password never stands in a message."""
     assert mask_secrets(uri) == masked
-    if "://" in uri:
+    if uri.startswith("postgresql:"):
+        assert open_destination(uri).uri == masked
+    elif "://" in uri:
         with pytest.raises(SettingsError) as caught:
             open_destination(uri)
         assert masked in str(caught.value)

@@ -8,7 +8,7 @@ import pytest
 from smspartner_pipelines.sandbox import Campaign, Sandbox
 
 RUN = ("run", "promo", "--to", "data")
-PLACES = "name a directory, a .parquet, .csv or .csv.gz file, or - for standard output"
+PLACES = "name a directory, a .parquet, .csv or .csv.gz file, duckdb:FILE, postgresql://…, or - for standard output"
 NO_KEY = "no API key: set SMSPARTNER_API_KEY, or SMSPARTNER_API_KEY_FILE to a file that holds it"
 SPACE = "holds white space, which no tag can: write it as it was given when sending"
 SHORT_PHONE_KEY = (
@@ -85,17 +85,17 @@ ARGUMENTS = {
         (*RUN, "--expectations", "mine.json"),
         "--expectations needs Great Expectations: leave --validate contract away",
     ),
-    "duckdb, not yet": (
-        ("run", "promo", "--to", "duckdb:x.duckdb"),
-        f"this version does not load into duckdb:x.duckdb yet; {PLACES}; a path with a colon begins with ./",
+    "sqlite, not yet": (
+        ("run", "promo", "--to", "sqlite:x.db"),
+        f"this version does not load into sqlite:x.db yet; {PLACES}; a path with a colon begins with ./",
     ),
     "s3, not yet": (
         ("run", "promo", "--to", "s3://bucket/prefix"),
         f"this version does not load into s3://bucket/prefix yet; {PLACES}",
     ),
-    "postgresql, not yet; its password is not shown": (
-        ("run", "promo", "--to", "postgresql://me:hunter2@db/sms"),
-        f"this version does not load into postgresql://me:***@db/sms yet; {PLACES}",
+    "mysql, not yet; its password is not shown": (
+        ("run", "promo", "--to", "mysql://me:hunter2@db/sms"),
+        f"this version does not load into mysql://me:***@db/sms yet; {PLACES}",
     ),
     "a file of another kind": (
         ("run", "promo", "--to", "rows.json"),

@@ -4,8 +4,9 @@ from typing import get_args
 
 import duckdb
 import pytest
-from smspartner_schemas.contract import BOOKKEEPING, STATUSES, TABLES, TAG_RUNS
-from smspartner_schemas.ddl import Dialect, create_table, ddl
+from smspartner_schemas.campaigns import CAMPAIGNS
+from smspartner_schemas.contract import CONTRACT_VERSION, SQL_TABLES, STATUSES, TAG_RUNS
+from smspartner_schemas.ddl import Dialect, create_table, ddl, version_in
 
 
 @pytest.fixture
@@ -23,9 +24,18 @@ def test_runs_in_duckdb(database):
         "SELECT table_name, column_name, is_nullable FROM duckdb_columns() WHERE NOT internal ORDER BY ALL"
     ).fetchall()
     # A key's columns are never nullable in the contract either.
-    tables = (*TABLES, *BOOKKEEPING)
-    expected = [(table.name, column.name, column.nullable) for table in tables for column in table.columns]
+    expected = [(table.name, column.name, column.nullable) for table in SQL_TABLES for column in table.columns]
+    expected += [("campaigns", column.name, True) for column in CAMPAIGNS]
     assert found == sorted(expected)
+
+
+def test_view_has_comments(database):
+    """Each column of the view `campaigns` says what it is."""
+    database.execute(ddl("duckdb"))
+    found = database.execute(
+        "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'campaigns'"
+    ).fetchall()
+    assert found == [(column.name, column.meaning) for column in CAMPAIGNS]
 
 
 def test_types_and_comments(database):
@@ -38,9 +48,9 @@ def test_types_and_comments(database):
     types = ["VARCHAR", "VARCHAR", "INTEGER", "VARCHAR", "VARCHAR", "BOOLEAN", *["TIMESTAMP WITH TIME ZONE"] * 2]
     meanings = [column.meaning for column in STATUSES.columns]
     assert found == list(zip(STATUSES.column_names, [*types, "VARCHAR"], meanings, strict=True))
-    assert database.execute("SELECT comment FROM duckdb_tables() WHERE table_name = 'tag_runs'").fetchall() == [
-        (TAG_RUNS.meaning,)
-    ]
+    ((comment,),) = database.execute("SELECT comment FROM duckdb_tables() WHERE table_name = 'tag_runs'").fetchall()
+    assert comment.startswith(TAG_RUNS.meaning)
+    assert (version_in(comment), version_in("Contract version")) == (CONTRACT_VERSION, 0)
 
 
 def test_constraints(database, statuses):

@@ -15,6 +15,7 @@ from smspartner.redaction import REDACT, Secret
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from smspartner.load.database import Database
     from smspartner.load.destinations import Destination, TagStore
 
     Opener = Callable[[str, CsvDialect], Destination]
@@ -60,15 +61,34 @@ def _csv_on_stdout(_place: str, csv_dialect: CsvDialect) -> Destination:
     return CsvStdout(csv_dialect)
 
 
+def _duckdb(place: str, _csv_dialect: CsvDialect) -> Destination:
+    database = _needing("duckdb", "smspartner.load.duckdb").DuckdbDatabase(place, where=f"duckdb:{place}")
+    return _warehouse(database)
+
+
+def _postgresql(uri: str, _csv_dialect: CsvDialect) -> Destination:
+    postgresql = _needing("postgres", "smspartner.load.postgresql")
+    return _warehouse(postgresql.PostgresqlDatabase(uri, where=mask_secrets(uri)))
+
+
+def _warehouse(database: Database) -> Destination:
+    from smspartner.load.warehouse import Warehouse
+
+    return Warehouse(database)
+
+
 # One line registers a kind of destination: by what stands before its colon, by its scheme (what stands before ://; its
 # place is then the whole URI), or by how a file's name ends.
 _BY_PREFIX: dict[str, Opener] = {
     "parquet": _dataset,
+    "duckdb": _duckdb,
 }
 _OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory")
 """Schemes of fsspec whose stores put an object there as a whole or not at all."""
 
 _BY_SCHEME: dict[str, Opener] = {
+    "postgresql": _postgresql,
+    "postgres": _postgresql,
     **dict.fromkeys(_OBJECT_STORES, _objects),
 }
 _BY_ENDING: dict[str, Opener] = {
@@ -87,7 +107,10 @@ _PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?")
 _PASSWORD = re.compile(r"(://[^:@/?#]*:)(.*)(?=@)", re.DOTALL)
 _SECRET_PARAMETER = re.compile(r"([?&;][^=&;]*(?:pass|pwd|secret|token|key|sig|cred)[^=&;]*=)([^&;#]*)", re.IGNORECASE)
 
-_KNOWN = "name a directory, a .parquet, .csv or .csv.gz file, s3://BUCKET/PREFIX, or - for standard output"
+_KNOWN = (
+    "name a directory, a .parquet, .csv or .csv.gz file, duckdb:FILE, postgresql://…, delta:DIR, s3://BUCKET/PREFIX, "
+    "or - for standard output"
+)
 
 
 def open_destination(uri: str, *, csv_dialect: str = "rfc4180") -> Destination:

@@ -1,0 +1,226 @@
+"""The whole program on databases: what it does on a dataset, it does there."""
+
+import json
+import signal
+import time
+
+import pytest
+from adbc_driver_postgresql import dbapi
+from smspartner_pipelines.sandbox import Campaign, Fault
+
+PHONE_KEY = "a phone key of 26 letters!"
+GONE = "+33639980001"
+VARYING = ("run_id", "extracted_at")
+KEYS = {"statuses": ("tag", "phone_number", "occurrence"), "quarantine": ("tag", "page", "position")}
+NO_KO = {
+    "type": "expect_column_values_to_not_be_in_set",
+    "kwargs": {"column": "status", "value_set": ["ko"]},
+    "meta": {"rule": "no_ko"},
+}
+
+
+@pytest.fixture
+def found(warehouse):
+    """Read a table of the warehouse in the order of its key: `found("quarantine", without=VARYING)`."""
+
+    def read(table="statuses", without=()):
+        rows = warehouse.sql(f"SELECT * FROM {table}")
+        rows.sort(key=lambda row: tuple(row[name] for name in KEYS[table]))
+        return [{name: value for name, value in row.items() if name not in without} for row in rows]
+
+    return read
+
+
+@pytest.fixture
+def compared(rows, found):
+    """Give rows and quarantine of a dataset, and those of the warehouse, but for what differs from run to run."""
+
+    def both(dataset):
+        here = [rows(dataset, table, without=VARYING) for table in KEYS]
+        return here, [found(table, without=VARYING) for table in KEYS]
+
+    return both
+
+
+@pytest.fixture
+def sandbox(start_sandbox, api_row):
+    """Serve tags with rows to doubt and one without: numbers in no order, some of them often, two rows on a page."""
+    promo = [
+        *(api_row(3), api_row(2, status="KO"), api_row(2), api_row(1), api_row(2, status="KO")),
+        *(api_row(2, date="1517989999"), api_row(1, status="?"), api_row(1), api_row(4, phoneNumber="n/a")),
+    ]
+    return start_sandbox(
+        [
+            Campaign.of_rows("promo", promo),
+            Campaign.of_rows("été%'\"", [api_row(2, date="soon"), api_row(1)]),
+            Campaign.of_rows("sound", [api_row(2), api_row(1)]),
+            Campaign.of_rows("none", []),
+        ],
+        page_size=2,
+    )
+
+
+TAGS = ("promo", "été%'\"", "sound", "none")
+
+
+@pytest.fixture
+def suite(here):
+    """Write a suite that doubts rows that are `ko`."""
+    (here / "mine.json").write_text(json.dumps({"name": "mine", "expectations": [NO_KO]}))
+    return ("--validate", "gx", "--expectations", "mine.json")
+
+
+def test_same_rows_everywhere(sandbox, command, warehouse, rows, found):
+    """Extracted once, rows and quarantine are the same in the warehouse and in a dataset."""
+    ended = command(sandbox, "run", *TAGS, "--to", "data", "--to", warehouse.uri)
+    assert (ended.returncode, ended.stderr.splitlines()[-1].count("pass-word")) == (4, 0)
+    for table in KEYS:
+        assert rows("data", table) == found(table)
+    assert len(found()) == 10
+
+
+def test_settled_tags_are_skipped(sandbox, command, warehouse, found):
+    """What is loaded is the state: a second run asks only for what may still change."""
+    command(sandbox, "run", *TAGS, "--to", warehouse.uri)
+    sandbox.forget_requests()
+    ended = command(sandbox, "run", *TAGS, "--to", warehouse.uri, "--json")
+    verdicts = {tag["tag"]: tag["verdict"] for tag in json.loads(ended.stdout)["tags"]}
+    assert (verdicts["promo"], verdicts["été%'\""], verdicts["sound"]) == ("complete", "complete", "skipped")
+    assert "sound" not in {request.tag for request in sandbox.requests}
+
+
+def test_tags(sandbox, command, warehouse):
+    """`smspartner tags` tells what is loaded, as of a dataset."""
+    told = []
+    for place in ("data", warehouse.uri):
+        command(sandbox, "run", *TAGS, "--to", place)
+        told.append(json.loads(command(None, "tags", place, "--json").stdout))
+    for tag in told[0] + told[1]:
+        for name in VARYING:
+            tag.pop(name)
+    assert told[0] == told[1]
+
+
+def test_quarantine(sandbox, command, warehouse):
+    """`smspartner quarantine` counts the same doubts as on a dataset."""
+    command(sandbox, "run", *TAGS, "--to", "data", "--to", warehouse.uri)
+    expected, ended = (command(None, "quarantine", place) for place in ("data", warehouse.uri))
+    assert (ended.returncode, ended.stdout) == (0, expected.stdout)
+    assert "status_unknown" in ended.stdout
+
+
+def test_replay_is_what_a_new_reading_gives(sandbox, command, warehouse, suite, compared):
+    """Rows that can be believed now take the places the API gave them: occurrences come out as when read anew."""
+    command(sandbox, "run", *TAGS, "--to", warehouse.uri, *suite)
+    assert warehouse.sql("SELECT count(*) AS rows FROM statuses") == [{"rows": 8}]
+    command(sandbox, "run", *TAGS, "--to", "expected")
+    ended = command(None, "quarantine", warehouse.uri, "--replay", "--json")
+    assert ended.returncode == 4
+    expected, there = compared("expected")
+    assert expected == there
+
+
+def test_replay_of_rows_that_moved_in_the_tables(sandbox, command, warehouse, suite, compared):
+    """The API's order is kept whatever the database does to the order of rows in its tables."""
+    command(sandbox, "run", *TAGS, "--to", warehouse.uri, *suite)
+    warehouse.sql("CREATE TABLE moved AS SELECT * FROM statuses ORDER BY phone_number DESC, occurrence DESC")
+    warehouse.sql("DELETE FROM statuses")
+    warehouse.sql("INSERT INTO statuses SELECT * FROM moved")
+    command(sandbox, "run", *TAGS, "--to", "expected")
+    command(None, "quarantine", warehouse.uri, "--replay")
+    expected, there = compared("expected")
+    assert expected == there
+
+
+def test_forget(sandbox, command, warehouse, found, compared):
+    """A person leaves rows and quarantine as they leave a dataset, and no later run brings them back."""
+    changes = {"SMSPARTNER_PHONE_KEY": PHONE_KEY}
+    places = ("--to", "data", "--to", warehouse.uri)
+    command(sandbox, "run", *TAGS, *places)
+    ended = command(None, "forget", GONE, *places, **changes)
+    there, here = (line.split(": ", 1)[1] for line in ended.stdout.splitlines())
+    assert (ended.returncode, there) == (0, here)
+    assert GONE not in {row["phone_number"] for row in found()}
+    command(sandbox, "run", *TAGS, "--to", warehouse.uri, "--refresh", "all", **changes)
+    expected, there = compared("data")
+    assert expected == there
+    again = command(sandbox, "run", "promo", "--to", warehouse.uri)
+    assert (again.returncode, "numbers were erased there under phone key" in again.stderr) == (2, True)
+
+
+def test_replay_after_forgetting(sandbox, command, warehouse, suite, compared):
+    """A replay after an erasure puts the rows that are left where they stood."""
+    changes = {"SMSPARTNER_PHONE_KEY": PHONE_KEY}
+    command(sandbox, "run", *TAGS, "--to", "expected", "--to", warehouse.uri, *suite)
+    for place in ("expected", warehouse.uri):
+        command(None, "forget", GONE, "--to", place, **changes)
+        command(None, "quarantine", place, "--replay", **changes)
+    expected, there = compared("expected")
+    assert expected == there
+
+
+@pytest.mark.parametrize("form", ["masked", "hashed"])
+def test_forms_of_numbers(sandbox, command, warehouse, compared, form):
+    """Masked and hashed numbers are loaded as into a dataset, and asking for another form rewrites what is settled."""
+    changes = {"SMSPARTNER_PHONE_KEY": PHONE_KEY}
+    command(sandbox, "run", *TAGS, "--to", warehouse.uri)
+    command(sandbox, "run", *TAGS, "--to", "data", "--to", warehouse.uri, "--phone-numbers", form, **changes)
+    expected, there = compared("data")
+    assert expected == there
+    assert [row for row in there[0] if "63998" in row["phone_number"]] == []
+
+
+def test_two_runs_exclude_each_other(sandbox, start, smspartner, warehouse):
+    """While a run holds the warehouse, another one is told so and requests nothing; the first is not disturbed."""
+    sandbox.faults.add(Fault("slow", tag="sound", seconds=60))
+    first = start(sandbox, "run", "sound", "--to", warehouse.uri)
+    while not sandbox.requests:  # a run enters what it loads into before it asks for anything
+        assert first.poll() is None
+        time.sleep(0.01)
+    asked = len(sandbox.requests)
+    second = smspartner(sandbox, "run", "promo", "--to", warehouse.uri)
+    assert (second.returncode, len(sandbox.requests)) == (1, asked)
+    assert "is in use by another" in second.stderr
+    first.terminate()
+    assert first.wait(30) == 130
+    assert smspartner(sandbox, "run", "promo", "--to", warehouse.uri).returncode == 4
+
+
+def test_one_run_excludes_itself(sandbox, command, warehouse):
+    """One warehouse named twice is held once: nothing is requested."""
+    ended = command(sandbox, "run", "promo", "--to", warehouse.uri, "--to", warehouse.uri)
+    assert (ended.returncode in {1, 2}, sandbox.requests) == (True, [])
+
+
+def test_wrong_places(sandbox, command, here):
+    """A place that can't be loaded is told before anything is requested, with exit code 2 and without its password."""
+    for uri in ("duckdb:none/a.db", "postgresql://me:s3cr3t-pass@127.0.0.1:1/db", "duckdb:."):
+        ended = command(sandbox, "run", "promo", "--to", uri)
+        assert (ended.returncode, ended.stdout, sandbox.requests, list(here.iterdir())) == (2, "", [], [])
+        assert ended.stderr.startswith("error: ")
+        assert "s3cr3t" not in ended.stderr
+        assert command(None, "tags", uri).returncode in {1, 2}
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_signals_while_a_database_works(sandbox, command, start, postgresql, signals):
+    """The first Ctrl-C lets the database load what was read; a second one gives that up, and tags stay as they were."""
+    command(sandbox, "run", "sound", "--to", postgresql.uri)
+    before = postgresql.sql("SELECT DISTINCT run_id FROM statuses")
+    with dbapi.connect(postgresql.uri) as other, other.cursor() as cursor:
+        cursor.execute("SELECT * FROM statuses FOR UPDATE").fetchall()
+        run = start(sandbox, "run", "sound", "--to", postgresql.uri, "--refresh", "all")
+        waiting = (
+            "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DELETE FROM%'"
+        )
+        while postgresql.sql(waiting) != [{"n": 1}]:
+            assert run.poll() is None
+            time.sleep(0.01)
+        run.send_signal(signal.SIGINT)
+        if signals == 2:
+            while run.poll() is None:  # until both have come in: one that is on its way hides the next
+                run.send_signal(signal.SIGINT)
+                time.sleep(0.01)
+        other.rollback()
+    assert run.wait(30) == 130 if signals == 2 else run.wait(30) in {0, 130}
+    assert (postgresql.sql("SELECT DISTINCT run_id FROM statuses") == before) == (signals == 2)
