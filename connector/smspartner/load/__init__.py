@@ -27,6 +27,10 @@ def _dataset(place: str, _csv_dialect: CsvDialect) -> Destination:
     return ParquetDataset(place)
 
 
+def _delta(place: str, _csv_dialect: CsvDialect) -> Destination:
+    return cast("Destination", _needing("delta", "smspartner.load.delta").DeltaLake(place))
+
+
 def _parquet_file(place: str, _csv_dialect: CsvDialect) -> Destination:
     from smspartner.load.export import ParquetExport
 
@@ -48,6 +52,7 @@ def _csv_on_stdout(_place: str, csv_dialect: CsvDialect) -> Destination:
 # One line registers a kind of destination: by what stands before its colon, by its scheme (what stands before ://; its
 # place is then the whole URI), or by how a file's name ends.
 _BY_PREFIX: dict[str, Opener] = {
+    "delta": _delta,
     "parquet": _dataset,
 }
 _BY_SCHEME: dict[str, Opener] = {}
