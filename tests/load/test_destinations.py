@@ -18,6 +18,7 @@ from smspartner.redaction import REDACT
         *[(uri, "ParquetExport") for uri in ("a.parquet", "dir/a.PARQUET", "file:///tmp/a.parquet")],
         *[(uri, "CsvExport") for uri in ("a.csv", "A.CSV", "a.csv.gz", "file://localhost/tmp/a%20b.csv", "file:a.csv")],
         ("-", "CsvStdout"),
+        *[(uri, "DeltaLake") for uri in ("delta:out", "DELTA:out.csv")],
     ],
 )
 def test_kinds(uri, kind):
@@ -25,7 +26,7 @@ def test_kinds(uri, kind):
     destination = open_destination(uri)
     assert type(destination).__name__ == kind
     assert destination.uri == uri
-    assert destination.keeps_tags == (kind == "ParquetDataset")
+    assert destination.keeps_tags == (kind in {"ParquetDataset", "DeltaLake"})
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_kinds(uri, kind):
         "duckdb:a.db",
         "postgresql://h/d",
         "postgres://h/d",
-        "delta:out",
+        "delta:s3://b/p",
         "s3://b/p",
         "gs://b",
         "abc:x",

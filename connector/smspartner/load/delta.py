@@ -17,8 +17,9 @@ from smspartner_schemas.contract import LOADED_TAGS, QUARANTINE, STATUSES, TAG_R
 from smspartner.errors import DestinationError
 from smspartner.load.atomic import guarded, make_directory, remove_file, replace_file, sync_directory, try_writing
 from smspartner.load.delta_compact import compact_lake
-from smspartner.load.delta_files import DataFile, new_file
+from smspartner.load.delta_files import new_file
 from smspartner.load.delta_moves import LakeTables
+from smspartner.load.delta_tags import Change, batches, is_held, planned
 from smspartner.load.destinations import StoredTag
 from smspartner.load.erasures import read_erasures, write_erasure
 from smspartner.load.lock import HeldLock, exclusive
@@ -27,17 +28,12 @@ from smspartner.load.state import state_of, states_of, states_table
 from smspartner.stored_rows import without
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from smspartner.erasure import Erasure, Person
     from smspartner.load.destinations import LoadedTag, WrittenFile
     from smspartner.snapshot import Snapshot
-
-    Change = tuple[Snapshot, LoadedTag]
-    """A tag's new rows, and what there is to know of them."""
-
-    FilesByTag = Mapping[str, Sequence[DataFile]]
 
 _ERASURES, _RUNS = "erasures", "runs"
 """The folders beside the tables, of JSON files."""
@@ -96,6 +92,8 @@ class DeltaLake:
         with ExitStack() as held:
             self._lock = held.enter_context(exclusive(self._path / ".lock", self.uri))
             guarded(f"preparing {self._path}", self._make_folders)
+            for table in self._tables:
+                table.log.drop_torn_commit()
             self._clear_leftovers()
             for table in self._tables:
                 table.prepare()
@@ -118,7 +116,7 @@ class DeltaLake:
             table.refresh()
         loaded, doubted = (self._tables[table.name].by_tag() for table in (STATUSES, QUARANTINE))
         return {
-            tag: replace(state, consistent=_is_held(state, loaded, doubted))
+            tag: state if is_held(state, loaded, doubted) else replace(state, consistent=False)
             for tag, state in states_of(states.read(states.live())).items()
         }
 
@@ -165,7 +163,7 @@ class DeltaLake:
         erasure = person.erasure(at)
         write_erasure(self._path / _ERASURES, erasure, staging=self._staging)
         removed = Counter({"tags": 0, "rows": 0, "quarantined": 0})
-        for changes in _batches(self._without(person, removed), self.batch_rows):
+        for changes in batches(self._without(person, removed), self.batch_rows):
             self._replace(changes)
         for table in (STATUSES, QUARANTINE):
             self._tables[table.name].remove_old_files()
@@ -201,8 +199,10 @@ class DeltaLake:
         return compact_lake(self._tables, retain)
 
     def _replace(self, changes: Sequence[Change]) -> list[list[WrittenFile]]:
+        if not changes:
+            return []
         self._check_lock()
-        plans = [_planned(*change) for change in changes]
+        plans = [planned(*change) for change in changes]
         new = {name: [plan[name] for plan in plans if name in plan] for name in (STATUSES.name, QUARANTINE.name)}
         states = self._states_with([state for _, state in changes])
         new[LOADED_TAGS.name] = [(new_file(changes[0][1].run_id, None, states.num_rows), states)]
@@ -223,7 +223,7 @@ class DeltaLake:
         """Make sure that the log holds what was to be loaded, and nothing else."""
         loaded, doubted = (self._tables[table.name].by_tag() for table in (STATUSES, QUARANTINE))
         for _, state in changes:
-            if not _is_held(state, loaded, doubted):
+            if not is_held(state, loaded, doubted):
                 raise DestinationError(
                     f"{self.uri}: another program changed the tag {state.tag} while it was loaded; run again once it "
                     "has ended"
@@ -242,7 +242,7 @@ class DeltaLake:
     def _make_directory(self) -> None:
         if "%" in str(self._path.absolute()):
             raise DestinationError(f"Delta Lake can't be written to {self._path}: its path holds a %; name another one")
-        refuse_inside_dataset(self._path)
+        refuse_inside_dataset(self._path, is_lake=True)
         make_directory(self._path)
         names = set(guarded(f"reading {self._path}", lambda: [path.name for path in self._path.iterdir()]))
         statuses = self._path / STATUSES.name
@@ -272,35 +272,3 @@ class DeltaLake:
         for leftover in guarded(f"reading {self._staging}", lambda: list(self._staging.iterdir())):
             if leftover.is_file():
                 remove_file(leftover)
-
-
-def _planned(snapshot: Snapshot, state: LoadedTag) -> dict[str, tuple[DataFile, pa.Table]]:
-    """Name a tag's new files, one for each table in which it has rows."""
-    rows = {STATUSES.name: snapshot.table, QUARANTINE.name: snapshot.quarantine}
-    return {
-        name: (new_file(state.run_id, state.tag, table.num_rows), table)
-        for name, table in rows.items()
-        if table.num_rows
-    }
-
-
-def _is_held(state: LoadedTag, loaded: FilesByTag, doubted: FilesByTag) -> bool:
-    """Whether a tag's rows and quarantine are one file each, of its run, with as many rows as its state says."""
-    for files, rows in ((loaded, state.rows_loaded), (doubted, state.rows_quarantined)):
-        found = files.get(state.tag, [])
-        if [file.rows for file in found] != ([rows] if rows else []):
-            return False
-        if not all(file.path.rpartition("/")[2].startswith(f"{state.run_id}-") for file in found):
-            return False
-    return True
-
-
-def _batches(changes: Iterable[Change], rows: int) -> Iterator[list[Change]]:
-    batch: list[Change] = []
-    for change in changes:
-        batch.append(change)
-        if sum(snapshot.rows_received for snapshot, _ in batch) >= rows:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from smspartner.load.destinations import WrittenFile
 
-_WRITERS = 16
+_WRITERS = 4
 """Files written at once. Most of the time goes into waiting for the disk, which syncs many together as soon as one."""
 
 NewFiles = dict[str, list[tuple[DataFile, "pa.Table"]]]
@@ -111,6 +111,8 @@ class LakeTables:
                 written = list(threads.map(lambda task: task[0].write(*task[1:]), tasks))
             finally:
                 threads.shutdown(cancel_futures=True)
+        for name in new:
+            self._by_name[name].sync_folder()
         return note, {file: one for (_, file, _), one in zip(tasks, written, strict=True)}
 
     def _carry_on(self, note: Note) -> None:

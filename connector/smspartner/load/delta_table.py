@@ -23,6 +23,7 @@ from smspartner.errors import DestinationError
 from smspartner.load.atomic import guarded, make_directory, sync_directory
 from smspartner.load.delta_errors import lake_guarded
 from smspartner.load.delta_files import DataFile, read_file, write_file
+from smspartner.load.delta_log import LogFolder
 from smspartner.load.delta_schema import (
     lake_schema,
     missing_columns,
@@ -50,10 +51,11 @@ class LakeTable:
     def __init__(self, folder: Path, table: Table) -> None:
         self.folder = folder
         self.table = table
-        self._log = folder / "_delta_log"
+        self.log = LogFolder(folder / "_delta_log")
         self._found: DeltaTable | None = None
-        self._live: tuple[int, list[DataFile]] = (-1, [])
-        self._synced: set[str] = set()
+        self._live: list[DataFile] = []
+        self._by_tag: dict[str, list[DataFile]] = {}
+        self._listed: int | None = None
 
     def refresh(self) -> bool:
         """Read what was committed since; return whether there is a table at all.
@@ -69,11 +71,11 @@ class LakeTable:
     def _refresh(self) -> None:
         if self._found is not None:
             self._found.update_incremental()
-        elif self._log.is_dir():
+        elif self.log.path.is_dir():
             try:
                 self._found = DeltaTable(str(self.folder.absolute()))
             except TableNotFoundError:  # a run died before the first commit
-                if any(self._log.glob("*.json")):
+                if any(self.log.path.glob("*.json")):
                     raise
 
     def prepare(self) -> None:
@@ -83,13 +85,13 @@ class LakeTable:
             DestinationError: it can't be made, or is not ours.
         """
         if not self.refresh():
-            make_directory(self._log)
+            make_directory(self.log.path)
             lake_guarded(f"creating {self.folder}", self._create)
         missing = missing_columns(self._delta, self.table)
         if missing:
             lake_guarded(f"adding columns to {self.folder}", lambda: self._delta.alter.add_columns(missing))
             self.refresh()
-        self.sync_log()
+        self.log.sync()
 
     def _create(self) -> None:
         self._found = DeltaTable.create(
@@ -115,11 +117,18 @@ class LakeTable:
 
     def live(self) -> list[DataFile]:
         """List the files that make up the table."""
-        if self._found is None:
-            return []
-        if self._live[0] != self._found.version():
-            self._live = (self._found.version(), lake_guarded(f"reading {self.folder}", self._list))
-        return self._live[1]
+        if self._found is not None and self._listed != self._found.version():
+            self._live = lake_guarded(f"reading {self.folder}", self._list)
+            self._by_tag = {}
+            for file in self._live:
+                self._by_tag.setdefault(file.tag or "", []).append(file)
+            self._listed = self._found.version()
+        return self._live
+
+    def by_tag(self) -> dict[str, list[DataFile]]:
+        """Give the live files of each tag."""
+        self.live()
+        return self._by_tag
 
     def _list(self) -> list[DataFile]:
         actions = pa.table(self._delta.get_add_actions(flatten=True))
@@ -127,13 +136,6 @@ class LakeTable:
         names = ("path", "partition.tag", "num_records")
         path, tag, rows = (actions[name].to_pylist() if name in actions.column_names else nothing for name in names)
         return [DataFile(unquote(one), *others) for one, *others in zip(path, tag, rows, strict=True)]
-
-    def by_tag(self) -> dict[str, list[DataFile]]:
-        """Give the live files of each tag."""
-        found: dict[str, list[DataFile]] = {}
-        for file in self.live():
-            found.setdefault(file.tag or "", []).append(file)
-        return found
 
     def read(self, files: Iterable[DataFile]) -> pa.Table:
         """Read rows in the order in which they were written, in the schema of the contract.
@@ -145,7 +147,7 @@ class LakeTable:
         return pa.concat_tables(parts) if parts else empty_table(self.table)
 
     def write(self, file: DataFile, rows: pa.Table) -> WrittenFile:
-        """Write a file, durably; no reader sees it before it is committed.
+        """Write a file; no reader sees it before it is committed.
 
         Raises:
             DestinationError: it can't be written.
@@ -186,7 +188,7 @@ class LakeTable:
                 f"committing to {self.folder}",
                 lambda: self._is_committed(actions, number),  # noqa: B023
             ):
-                self.sync_log()
+                self.log.sync()
                 return
         raise DestinationError(f"another program keeps writing {self.folder}; run again once it has ended")
 
@@ -222,21 +224,13 @@ class LakeTable:
         self._delta.update_incremental()
         return True
 
-    def sync_log(self) -> None:
-        """Make what was committed durable.
+    def sync_folder(self) -> None:
+        """Make the names of new tags' folders durable.
 
         Raises:
             DestinationError: the disk refused.
         """
-        guarded(f"syncing {self._log}", self._sync_log)
-
-    def _sync_log(self) -> None:
-        with os.scandir(self._log) as entries:
-            new = [entry.name for entry in entries if entry.name not in self._synced and entry.is_file()]
-        for name in new:
-            _sync(self._log / name)
-        sync_directory(self._log)
-        self._synced.update(name for name in new if name != "_last_checkpoint")  # the one that is replaced
+        guarded(f"syncing {self.folder}", lambda: sync_directory(self.folder))
 
     def remove_old_files(self) -> None:
         """Remove, durably, every file that is not part of the table as it is now, whoever may still read it.
@@ -249,7 +243,7 @@ class LakeTable:
 
         def act() -> None:
             for folder, subfolders, names in os.walk(self.folder):
-                subfolders[:] = [name for name in subfolders if name != self._log.name]
+                subfolders[:] = [name for name in subfolders if name != self.log.path.name]
                 old = [path for path in (Path(folder, name) for name in names) if str(path) not in live]
                 for path in old:
                     path.unlink()
@@ -281,16 +275,9 @@ class LakeTable:
             self._delta.cleanup_metadata()
 
         lake_guarded(f"writing a checkpoint of {self.folder}", act)
-        self.sync_log()
+        self.log.remove_stale()
+        self.log.sync()
 
 
 def _partition(file: DataFile) -> dict[str, str | None]:
     return {} if file.tag is None else {"tag": file.tag}
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
