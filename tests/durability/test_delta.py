@@ -70,7 +70,7 @@ def check_healed(story, folder, ended):
 
 
 def test_killed_before_calls_that_change_files(tell, forks, record_property):
-    """Whatever file a run was about to open, flush, move or remove when it died, nothing is half; at every third call."""
+    """Whatever file a run was about to open, flush, move or remove when it died, nothing is half (every third call)."""
     story = tell("delta:lake", earlier=True)
     assert contents(story.before) != contents(story.after)
     assert list(contents(story.after)["statuses"]) != []

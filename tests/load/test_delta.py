@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, Field, Schema, TableFeatures, write_deltalake
+from deltalake.exceptions import CommitFailedError
 from smspartner.erasure import Person
 from smspartner.errors import CountMismatch, DestinationBusy, DestinationError, SettingsError
 from smspartner.load import open_destination
@@ -294,6 +296,28 @@ def test_commits_of_others_while_a_run_goes_on(here, make_snapshot):
         list(lake.replace_tags([make_snapshot("a", 6, run_id=LATER)], LATER))
     assert rows(here) == sorted_rows(make_snapshot("a", 6, run_id=LATER).table, foreign)
     assert loaded(here)["a"].consistent
+
+
+def test_commits_of_others_at_the_same_time(here, make_snapshot):
+    """Another program that commits all the while is waited for, as long as it pauses at all; nothing is lost."""
+    load(here, make_snapshot("a"))
+    with DeltaLake(str(here)) as lake, ThreadPoolExecutor(1) as other:
+        changes = [other.submit(change_settings, here, interval) for interval in range(11, 41)]
+        for run in range(10):
+            list(lake.replace_tags([make_snapshot("a", 2 + run, quarantined=run % 2, run_id=f"r{run}")], f"r{run}"))
+    assert any(change.result() for change in changes)
+    expected = make_snapshot("a", 11, quarantined=1, run_id="r9")
+    assert (rows(here), rows(here, "quarantine")) == (sorted_rows(expected.table), sorted_rows(expected.quarantine))
+    assert loaded(here)["a"].consistent
+
+
+def change_settings(here, interval):
+    """Commit what every writer must take notice of; tell whether it could be."""
+    try:
+        table(here).alter.set_table_properties({"delta.checkpointInterval": str(interval)})
+    except CommitFailedError:  # ours came first
+        return False
+    return True
 
 
 # What is not ours, or too new.

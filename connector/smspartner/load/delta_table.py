@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _APP = "smspartner"
 """Under this name a commit tells its number, which comes into being with it or not at all."""
 
-_COMMIT_TRIES = 8
+_COMMIT_TRIES = 20
 
 
 class LakeTable:
