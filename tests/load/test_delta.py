@@ -471,6 +471,19 @@ def test_a_commit_that_never_reached_the_disk(here, make_snapshot):
     assert names == {str(path.relative_to(here)) for path in here.rglob("*.parquet")}
 
 
+def test_a_checkpoint_that_never_reached_the_disk(here, make_snapshot):
+    """After a power failure that left an empty checkpoint, the next run reads the log without it."""
+    for run in range(11):
+        load(here, make_snapshot("a", run_id=f"r{run}"), run_id=f"r{run}")
+    (checkpoint,) = (here / "statuses" / "_delta_log").glob("*.checkpoint.parquet")
+    expected = rows(here), loaded(here)
+    checkpoint.write_bytes(b"")
+    with pytest.raises(DestinationError, match="statuses failed"):
+        loaded(here)
+    load(here)
+    assert (rows(here), loaded(here)) == expected
+
+
 def test_damaged_note(here, make_snapshot):
     """A note that can't be read stops a run, by name and with what to do."""
     load(here, make_snapshot())

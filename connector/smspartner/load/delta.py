@@ -93,7 +93,7 @@ class DeltaLake:
             self._lock = held.enter_context(exclusive(self._path / ".lock", self.uri))
             guarded(f"preparing {self._path}", self._make_folders)
             for table in self._tables:
-                table.log.drop_torn_commit()
+                table.log.drop_torn()
             self._clear_leftovers()
             for table in self._tables:
                 table.prepare()

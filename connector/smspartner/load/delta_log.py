@@ -38,15 +38,21 @@ class LogFolder:
         sync_directory(self.path)
         self._synced.update(name for name in new if name != "_last_checkpoint")  # the one that is replaced
 
-    def drop_torn_commit(self) -> None:
-        """Remove the newest commit if its bytes never reached the disk: the power failed before it was told to be made.
+    def drop_torn(self) -> None:
+        """Remove the newest commit, or checkpoint, if its bytes never reached the disk when the power failed.
+
+        Such a commit was not told to be made yet; without the checkpoint the log is read from the one before.
 
         Raises:
             DestinationError: it can't be read or removed.
         """
-        newest = max(self.path.glob("*.json"), default=None)
-        if newest is not None and not _is_whole(guarded(f"reading {newest}", newest.read_bytes)):
-            remove_file(newest)
+        commit = max(self.path.glob("*.json"), default=None)
+        if commit is not None and not _is_whole(guarded(f"reading {commit}", commit.read_bytes)):
+            remove_file(commit)
+        checkpoint = max(self.path.glob("*.checkpoint.parquet"), default=None)
+        if checkpoint is not None and not guarded(f"reading {checkpoint}", lambda: _is_parquet(checkpoint)):
+            remove_file(self.path / "_last_checkpoint")
+            remove_file(checkpoint)
 
     def remove_stale(self) -> None:
         """Remove what the library had half-written when its process died.
@@ -65,6 +71,14 @@ def _is_whole(content: bytes) -> bool:
         return isinstance(json.loads(last), dict)
     except ValueError:
         return False
+
+
+def _is_parquet(path: Path) -> bool:
+    """Tell whether a file begins and ends as one of Parquet does."""
+    with path.open("rb") as file:
+        first = file.read(4)
+        file.seek(-min(4, path.stat().st_size), os.SEEK_END)
+        return first == file.read(4) == b"PAR1"
 
 
 def _sync_file(path: Path) -> None:
