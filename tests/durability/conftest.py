@@ -302,17 +302,17 @@ NOT_ONE = {
 @pytest.fixture
 def tell_of_one(tmp_path: Path, forks: Forks) -> Iterator[Callable[..., Story]]:
     """Tell a story that changes what is loaded without the API: `tell_of_one("forget")`, `tell_of_one("replay")`."""
-    commands = {"forget": ("forget", ONE, "--to", "data"), "replay": ("quarantine", "data", "--replay")}
     with serving(ONE_OF_MANY) as sandbox:
 
-        def make(name: str) -> Story:
+        def make(name: str, place: str = "data") -> Story:
+            commands = {"forget": ("forget", ONE, "--to", place), "replay": ("quarantine", place, "--replay")}
             command = commands[name]
             before, after = tmp_path / "before", tmp_path / "after"
             before.mkdir()
             suite = tmp_path / "mine.json"
             suite.write_text(json.dumps({"name": "mine", "expectations": [NOT_ONE] * (name == "replay")}))
             judged = ("--validate", "gx", "--expectations", str(suite))
-            assert forks.run(before, sandbox, "run", *TAGS, "--to", "data", *judged).code == 0
+            assert forks.run(before, sandbox, "run", *TAGS, "--to", place, *judged).code == 0
             shutil.copytree(before, after)
             ended = forks.run(after, sandbox, *command, count=True)
             assert (ended.code, ended.stderr) == (0, "")

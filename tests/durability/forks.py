@@ -49,6 +49,7 @@ HEAVY = (
         "rich._emoji_codes",
     ),
     *("smspartner.reading", "smspartner.load.dataset", "smspartner.load.export", "smspartner.client"),
+    "smspartner.load.delta",
     *("smspartner_pipelines.run", "smspartner_pipelines.report", "smspartner_pipelines.logs"),
     *("smspartner_pipelines.forget", "smspartner_pipelines.replay_run"),
     "encodings.utf_16_be",  # whoever becomes another user may not reach Python's own folder

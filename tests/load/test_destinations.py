@@ -22,6 +22,7 @@ from smspartner.redaction import REDACT
             (uri, "Warehouse")
             for uri in ("duckdb:a.db", "postgresql://h/d", "postgres://me@h:1/d", "postgresql:///?service=x")
         ],
+        *[(uri, "DeltaLake") for uri in ("delta:out", "DELTA:out.csv")],
     ],
 )
 def test_kinds(uri, kind):
@@ -29,14 +30,14 @@ def test_kinds(uri, kind):
     destination = open_destination(uri)
     assert type(destination).__name__ == kind
     assert destination.uri == uri
-    assert destination.keeps_tags == (kind in {"ParquetDataset", "Warehouse"})
+    assert destination.keeps_tags == (kind in {"ParquetDataset", "Warehouse", "DeltaLake"})
 
 
 @pytest.mark.parametrize(
     "uri",
     [
         "duckdb:md:a",
-        "delta:out",
+        "delta:s3://b/p",
         "abc:x",
         "abc://b/p",
         "parquet:abc:x",

@@ -43,6 +43,10 @@ def _object_dataset(place: str, _csv_dialect: CsvDialect) -> Destination:
     return ParquetDataset(place, _needing("s3", "smspartner.load.object_files").ObjectFiles(place))
 
 
+def _delta(place: str, _csv_dialect: CsvDialect) -> Destination:
+    return cast("Destination", _needing("delta", "smspartner.load.delta").DeltaLake(place))
+
+
 def _parquet_file(place: str, _csv_dialect: CsvDialect) -> Destination:
     from smspartner.load.export import ParquetExport
 
@@ -81,6 +85,7 @@ def _warehouse(database: Database) -> Destination:
 # place is then the whole URI), or by how a file's name ends.
 _BY_PREFIX: dict[str, Opener] = {
     "parquet": _dataset,
+    "delta": _delta,
     "duckdb": _duckdb,
 }
 _OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Literal, Protocol, Self, get_args
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal, Protocol, Self, get_args, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -116,3 +116,11 @@ class TagStore(Destination, Protocol):
 
     def erase(self, person: Person, at: datetime) -> Erasure:
         """Record a person's erasure, then remove their rows, loaded and quarantined; it may die and be repeated."""
+
+
+@runtime_checkable
+class Compactable(Protocol):
+    """A destination where versions, or room, pile up: entered first, as for a run."""
+
+    def compact(self, retain: timedelta) -> Sequence[str]:
+        """Reclaim what readers of the last `retain` do not need, and make reading quick; say what was done."""

@@ -15,7 +15,7 @@ ROW_GROUP_ROWS = 128 * 1024
 
 _MAGIC_AND_LENGTH = 8
 
-_PERSONAL = ("phone_number", "raw")
+PERSONAL = ("phone_number", "raw")
 """Columns without statistics: their least and greatest value would stand in the footer, which holds no phone number."""
 
 
@@ -32,7 +32,7 @@ def open_writer(sink: Any, table: Table) -> Any:
         compression="zstd",
         compression_level=1,
         use_dictionary=[column.name for column in table.columns if column.categorical],
-        write_statistics=[column.name for column in table.columns if column.name not in _PERSONAL],
+        write_statistics=[column.name for column in table.columns if column.name not in PERSONAL],
     )
 
 
