@@ -15,15 +15,17 @@ import pyarrow.compute as pc
 from smspartner_schemas.contract import LOADED_TAGS, QUARANTINE, STATUSES, TAG_RUNS
 
 from smspartner.errors import DestinationError
-from smspartner.load.atomic import guarded, make_directory, remove_file, replace_file, sync_directory, try_writing
+from smspartner.load.atomic import guarded, make_directory, remove_file, sync_directory, try_writing
 from smspartner.load.delta_compact import compact_lake
 from smspartner.load.delta_files import new_file
 from smspartner.load.delta_moves import LakeTables
 from smspartner.load.delta_tags import Change, batches, is_held, planned
 from smspartner.load.destinations import StoredTag
 from smspartner.load.erasures import read_erasures, write_erasure
+from smspartner.load.files import STAGING
+from smspartner.load.local_files import LocalFiles
 from smspartner.load.lock import HeldLock, exclusive
-from smspartner.load.nesting import refuse_inside_dataset
+from smspartner.load.nesting import NOT_FOREIGN, refuse_inside_dataset
 from smspartner.load.state import state_of, states_of, states_table
 from smspartner.stored_rows import without
 
@@ -35,11 +37,8 @@ if TYPE_CHECKING:
     from smspartner.load.destinations import LoadedTag, WrittenFile
     from smspartner.snapshot import Snapshot
 
-_ERASURES, _RUNS = "erasures", "runs"
-"""The folders beside the tables, of JSON files."""
-
-_NOT_FOREIGN = {".lock", ".staging", ".gitignore", ".gitkeep", ".DS_Store", "lost+found"}
-"""What a directory may hold and still count as empty: our own first traces, and what systems put into new folders."""
+_RUNS = "runs"
+"""The folder of run reports, beside the tables."""
 
 
 class DeltaLake:
@@ -55,7 +54,8 @@ class DeltaLake:
     def __init__(self, path: str) -> None:
         self.uri = f"delta:{path}"
         self._path = Path(path)
-        self._staging = self._path / ".staging"
+        self._files = LocalFiles(path)
+        self._staging = self._path / STAGING
         self._tables = LakeTables(self._path, self._staging)
         self._held = ExitStack()
         self._lock: HeldLock | None = None
@@ -149,7 +149,7 @@ class DeltaLake:
         Raises:
             DestinationError: a record can't be read; without it, somebody would come back.
         """
-        return read_erasures(self._path / _ERASURES)
+        return read_erasures(self._files)
 
     def erase(self, person: Person, at: datetime) -> Erasure:
         """Record a person's erasure, remove their rows batch by batch, then every file of an old version.
@@ -161,14 +161,14 @@ class DeltaLake:
         """
         self._check_lock()
         erasure = person.erasure(at)
-        write_erasure(self._path / _ERASURES, erasure, staging=self._staging)
+        write_erasure(self._files, erasure)
         removed = Counter({"tags": 0, "rows": 0, "quarantined": 0})
         for changes in batches(self._without(person, removed), self.batch_rows):
             self._replace(changes)
         for table in (STATUSES, QUARANTINE):
             self._tables[table.name].remove_old_files()
         done = replace(erasure, removed=dict(removed))
-        write_erasure(self._path / _ERASURES, done, staging=self._staging)
+        write_erasure(self._files, done)
         return done
 
     def finish(self, tag_runs: pa.Table, run_id: str) -> list[WrittenFile]:
@@ -187,7 +187,7 @@ class DeltaLake:
             DestinationError: it can't be written.
         """
         self._check_lock()
-        replace_file(self._path / _RUNS / f"{run_id}.json", report, staging=self._staging)
+        self._files.replace(f"{_RUNS}/{run_id}.json", report)
 
     def compact(self, retain: timedelta) -> list[str]:
         """Merge small files, remove those of versions older than `retain`, and clean the logs; say what was done.
@@ -247,7 +247,7 @@ class DeltaLake:
         names = set(guarded(f"reading {self._path}", lambda: [path.name for path in self._path.iterdir()]))
         statuses = self._path / STATUSES.name
         is_dataset = not self.exists() and statuses.is_dir() and any(statuses.iterdir())
-        if is_dataset or (STATUSES.name not in names and names - _NOT_FOREIGN):
+        if is_dataset or (STATUSES.name not in names and names - NOT_FOREIGN):
             raise DestinationError(
                 f"{self._path} holds other files and is no lake of this product; name a new or an empty directory"
             )
