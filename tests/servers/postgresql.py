@@ -35,6 +35,7 @@ def main() -> None:
     programs = binaries()
     if programs is None:
         sys.exit("there is no PostgreSQL on this machine")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # what was begun is cleared away, too
     given = sys.argv[1:]
     folder = Path(given[0]) if given else Path(tempfile.mkdtemp(prefix="smspartner-postgresql-"))
     server = None
