@@ -65,6 +65,7 @@ def csv_lines(rows: pa.Table, dialect: CsvDialect = "rfc4180") -> Iterator[memor
 class CsvRows:
     """Rows of many tags as one CSV into `sink`, with its header even if no row comes.
 
+    They are gathered into pieces of many rows, since a tag may be a handful and each call of Arrow costs the same.
     Compressed, the same rows give the same bytes: gzip's header holds no time and no name.
     """
 
@@ -75,15 +76,28 @@ class CsvRows:
         self._gzip = gzip.GzipFile("", "wb", 6, sink, mtime=0) if compressed else None
         self._sink = self._gzip or sink
         self._dialect = dialect
+        self._gathered: list[pa.Table] = []
+        self._rows = 0
         self._sink.write(csv_header(names, dialect))
 
     def write(self, rows: pa.Table) -> None:
-        """Write `rows`."""
-        for lines in csv_lines(rows, self._dialect):
-            self._sink.write(lines)
+        """Take `rows`; they are written when there are enough of them."""
+        self._gathered.append(rows)
+        self._rows += rows.num_rows
+        if self._rows >= _CHUNK_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is gathered."""
+        if self._rows:
+            rows = pa.concat_tables(self._gathered).unify_dictionaries().combine_chunks()
+            self._gathered, self._rows = [], 0
+            for lines in csv_lines(rows, self._dialect):
+                self._sink.write(lines)
 
     def close(self) -> None:
         """Write what is still to come."""
+        self.flush()
         if self._gzip:
             self._gzip.close()
 

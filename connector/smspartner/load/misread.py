@@ -34,18 +34,26 @@ _TRUE_OR_FALSE = (
     *("true", "false", "vrai", "faux", "wahr", "falsch", "verdadero", "falso", "vero", "verdadeiro", "waar", "onwaar"),
     *("prawda", "fałsz", "sann", "falskt", "sand", "falsk", "истина", "ложь"),
 )
-_BOOLEAN = f"^(?i:{'|'.join(_TRUE_OR_FALSE)})$"
 _ERROR = r"^(?i:#(?:n/[a-z]|nv|[\p{L}/0]+[!?]))$"
 
 _AT_ONCE = "|".join((_FORMULA, _NUMBER_OR_TIME, "^'"))
 """A second leading apostrophe keeps the first one removable."""
 
-_AS_WORD = "|".join((_NAMED_DATE, _OTHER_SCRIPT, _PRICE, _BOOLEAN, _ERROR))
+_WITH_NUMBER = "|".join((_NAMED_DATE, _OTHER_SCRIPT, _PRICE))
 
 
 def kept_as_text(values: pa.Array) -> pa.Array:
     """Return the texts with an apostrophe before each that a spreadsheet would take for something else."""
     misread = pc.match_substring_regex(values, _AT_ONCE)
-    if not pc.all(misread).as_py():  # phone numbers always are, which spares them the slow pattern
-        misread = pc.or_(misread, pc.match_substring_regex(values, _AS_WORD))
+    if not pc.all(misread).as_py():  # phone numbers always are, which spares them the rest
+        misread = pc.or_(misread, _misread_word(values))
     return pc.if_else(misread, pc.binary_join_element_wise("'", values, ""), values)
+
+
+def _misread_word(values: pa.Array) -> pa.Array:
+    """Tell which texts are misread as a whole. The slow patterns take 2 ms to compile: only where they may match."""
+    misread = pc.is_in(pc.utf8_lower(values), value_set=pa.array(_TRUE_OR_FALSE))
+    for sign, pattern in ((r"\p{N}", _WITH_NUMBER), ("^#", _ERROR)):
+        if pc.any(pc.match_substring_regex(values, sign)).as_py():
+            misread = pc.or_(misread, pc.match_substring_regex(values, pattern))
+    return misread
