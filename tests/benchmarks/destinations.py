@@ -141,7 +141,7 @@ class Benchmark:
 
     def __init__(self) -> None:
         self.lines: Lines = {}
-        self.judged: dict[Kind, list[float]] = {}
+        self.judged: dict[tuple[Kind, int], list[float]] = {}
         self.absent: dict[Kind, str] = {}
         self._known: dict[Any, Any] = {}
 
@@ -158,7 +158,7 @@ class Benchmark:
                 memory = took["megabytes"] - self._of_rows("base", workload, run)["megabytes"]
                 getattr(line, act).append((took["seconds"], memory))
             if act == "product" and kind.name != "csv" and workload.tags >= workload.rows:
-                self.judged.setdefault(kind, []).append(
+                self.judged.setdefault((kind, workload.tags), []).append(
                     child(environment, act="judge", uri=uri, run=3, **size)["seconds"]
                 )
 
@@ -181,8 +181,8 @@ class Benchmark:
                 rows.append(f"| {kind.name} | {workload.name}{', replaced' * (run > 1)} | {_medians(line)} |")
         told = [f"| {kind.name} | {why} | | | | | | |" for kind, why in self.absent.items()]
         judged = [
-            f"| {kind.name} | loaded tags judged, as many | {statistics.median(seconds):.2f} | | | | | |"
-            for kind, seconds in self.judged.items()
+            f"| {kind.name} | {tags:,} loaded tags judged | {statistics.median(seconds):.2f} | | | | | |"
+            for (kind, tags), seconds in self.judged.items()
         ]
         ways = ", ".join(f"{kind.name}: {kind.plain}" for kind in KINDS if kind not in self.absent)
         return "\n".join([*rows, *judged, *told, "", f"Plain ways: {ways}."])
