@@ -13,6 +13,8 @@ from smspartner_pipelines.outcomes import DestinationOutcome, RunOutcome
 from smspartner_pipelines.report import report_json
 from smspartner_pipelines.settings import PublicSettings
 
+_IN_VAIN = "read, but loaded nowhere: every destination that lacks it has failed"
+
 
 class Loading:
     """Loads snapshots as they come, and records what was loaded where."""
@@ -21,28 +23,35 @@ class Loading:
         self._outcome = outcome
         outcome.destinations = [DestinationOutcome(destination.uri) for destination in destinations]
         self._targets = list(zip(destinations, outcome.destinations, selection.wanted, strict=True))
+        self._unread = set(selection.to_read)
 
     def load(self, snapshots: Sequence[Snapshot]) -> None:
         """Load the complete ones of these snapshots, and note what became of their tags.
 
         Raises:
-            DestinationError: no destination is left.
+            DestinationError: no destination is left, or none that lacks a tag which is still to be read.
         """
-        complete = [snapshot for snapshot in snapshots if snapshot.complete]
+        self._unread.difference_update(snapshot.tag for snapshot in snapshots)
         loaded: set[str] = set()
+        noted = [snapshot for snapshot in snapshots if not snapshot.complete]
         try:
             for destination, outcome, wanted in self._targets:
-                wanting = [snapshot for snapshot in complete if snapshot.tag in wanted]
+                wanting = [snapshot for snapshot in snapshots if snapshot.complete and snapshot.tag in wanted]
                 for snapshot in self._replaced(destination, outcome, wanting):
                     loaded.add(snapshot.tag)
-            failures = [outcome.failure for outcome in self._outcome.destinations if outcome.failure]
-            if len(failures) == len(self._targets):
-                raise DestinationError("; ".join(failures))
-            loaded.update(snapshot.tag for snapshot in complete)  # also where a tag's destinations have failed
+            self._check_that_it_goes_on()
+            in_vain = [snapshot for snapshot in snapshots if snapshot.complete and snapshot.tag not in loaded]
+            noted += [snapshot.refused("failed", _IN_VAIN) for snapshot in in_vain]
         finally:
-            for snapshot in snapshots:
-                if not snapshot.complete or snapshot.tag in loaded:
-                    self._outcome.note(snapshot)
+            noted += [snapshot for snapshot in snapshots if snapshot.tag in loaded]
+            for snapshot in noted:
+                self._outcome.note(snapshot)
+
+    def _check_that_it_goes_on(self) -> None:
+        failures = [outcome.failure for outcome in self._outcome.destinations if outcome.failure]
+        left = [wanted for _, outcome, wanted in self._targets if outcome.failure is None]
+        if failures and (not left or (self._unread and all(self._unread.isdisjoint(wanted) for wanted in left))):
+            raise DestinationError("; ".join(failures))
 
     def _replaced(
         self, destination: Destination, outcome: DestinationOutcome, snapshots: Sequence[Snapshot]
@@ -63,8 +72,9 @@ class Loading:
         """Close the books: publish exports of a run that came to its end, keep `tag_runs` and the run report."""
         ended_early = self._outcome.ended_by is not None
         for destination, outcome, _ in self._targets:
-            if destination.keeps_tags or not ended_early:
-                self._publish(destination, outcome)
+            published = (destination.keeps_tags or not ended_early) and self._published(destination, outcome)
+            if not published and not destination.keeps_tags:
+                outcome.dropped, outcome.tags_loaded = True, 0
         self._outcome.close()
         for destination, outcome, _ in self._targets:
             try:  # where loading failed, too: the report says so, and is small enough for a disk that is all but full
@@ -72,10 +82,11 @@ class Loading:
             except DestinationError as exc:
                 outcome.failure = outcome.failure or str(exc)
 
-    def _publish(self, destination: Destination, outcome: DestinationOutcome) -> None:
+    def _published(self, destination: Destination, outcome: DestinationOutcome) -> bool:
         if outcome.failure is not None:
-            return
+            return False
         try:
             outcome.files.extend(destination.finish(self._outcome.tag_runs_table(), self._outcome.run_id))
         except DestinationError as exc:
             outcome.failure = str(exc)
+        return outcome.failure is None

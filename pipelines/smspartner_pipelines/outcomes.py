@@ -27,12 +27,16 @@ _ACCEPTED = frozenset({"complete", "unknown", "skipped"})
 
 @dataclass
 class DestinationOutcome:
-    """What became of one destination; `failure` says in words why nothing more was loaded there."""
+    """What became of one destination; `failure` says in words why nothing more was loaded there.
+
+    `dropped` is true of an export that was not finished, of which nothing is kept: its `tags_loaded` are 0.
+    """
 
     uri: str
     files: list[WrittenFile] = field(default_factory=list)
     tags_loaded: int = 0
     failure: str | None = None
+    dropped: bool = False
 
 
 @dataclass

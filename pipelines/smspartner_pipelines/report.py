@@ -17,7 +17,7 @@ from smspartner.redaction import REDACT
 
 from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
 from smspartner_pipelines.incremental import is_settled
-from smspartner_pipelines.outcomes import RunOutcome, TagRun
+from smspartner_pipelines.outcomes import DestinationOutcome, RunOutcome, TagRun
 from smspartner_pipelines.settings import PublicSettings
 
 _PACKAGES = ("smspartner-connector", "great-expectations", "pandas", "pyarrow", "requests", "tenacity")
@@ -120,16 +120,26 @@ def _closing_lines(outcome: RunOutcome) -> list[str]:
     if outcome.erased:
         lines.append(f"note: rows of erased numbers were left out ({_where(outcome.erased)})")
     lines += _failures(outcome)
+    lines += [
+        f"note: {destination.uri} is not finished, since the run ended early"
+        for destination in outcome.destinations
+        if destination.dropped and not destination.failure
+    ]
     if outcome.not_reached:
         lines.append(f"{len(outcome.not_reached)} of {len(outcome.asked)} tags were not reached")
     loaded, doubted = outcome.total("rows_loaded"), outcome.total("rows_quarantined")
-    places = ", ".join(destination.uri for destination in outcome.destinations if not destination.failure)
-    lines.append(
-        f"run {outcome.run_id}: {loaded:,} rows loaded into {places or 'no destination'}, {doubted:,} in quarantine"
-    )
+    places = ", ".join(filter(None, map(_as_place, outcome.destinations))) or "no destination"
+    lines.append(f"run {outcome.run_id}: {loaded:,} rows loaded into {places}, {doubted:,} in quarantine")
     if outcome.exit_code is not ExitCode.OK:
         lines.append(f"exit code {int(outcome.exit_code)}: {_why(outcome)}")
     return lines
+
+
+def _as_place(destination: DestinationOutcome) -> str | None:
+    """Name a destination that holds rows of the run, be it some of them."""
+    if destination.failure is None:
+        return None if destination.dropped else destination.uri
+    return f"{destination.uri} ({destination.tags_loaded:,} tags, then it failed)" if destination.tags_loaded else None
 
 
 def _drift_lines(outcome: RunOutcome) -> list[str]:

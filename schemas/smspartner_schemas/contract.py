@@ -67,7 +67,7 @@ VERDICT_MEANINGS = {
     "incomplete": "pages repeat, are missing, or hold fewer or more rows than they must; not loaded",
     "unstable": "the declared total changed on every reading; not loaded",
     "shrunk": "fewer rows than are loaded already; what is loaded stays",
-    "failed": "a request failed for good, or the tag failed validation; not loaded",
+    "failed": "a request failed for good, the tag failed validation, or its destinations failed; not loaded",
 }
 VERDICTS = tuple(VERDICT_MEANINGS)
 

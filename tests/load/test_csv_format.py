@@ -166,7 +166,33 @@ def test_slices(make_snapshot):
     [
         *("=1+1", "+33612345678", "-1", "@SUM(A1)", "\tx", "\rx", " =1", "\uff1d1", "+33*******78"),
         *("007", "1E5", "1-2", "12:30", "2026-11", ".5", "(3)", "50%", "€5", "mars-26", "nov26", "Sept1", "MAI 2026"),
-        *("true", "FALSE", "vrai", "'quoted"),
+        *(
+            "lun.3/4/26",
+            "sept.26",
+            "März-26",
+            "janvier-1,2026",
+            "Jan.1.2026",
+            "Mo.3.4.26",
+            "lun.oct.26",
+            "янв-26",
+            "月1-1",
+        ),
+        *(
+            "\xa05",
+            "\u200b=1",
+            "\u22125",
+            "\uff15",
+            "\u0663",
+            "½",
+            "янв-26",
+            "月1-1",
+            "R$5",
+            "CHF5",
+            "kr.-5",
+            "₹5",
+            "fr1",
+        ),
+        *("true", "FALSE", "vrai", "WAHR", "Falso", "#N/A", "#REF!", "#NOM?", "'quoted"),
     ],
 )
 def test_kept_as_text(text):
@@ -175,20 +201,30 @@ def test_kept_as_text(text):
     assert [row[0] for row in csv.reader(io.StringIO(written, newline=""), delimiter=";")][1:] == [f"'{text}"]
 
 
-@pytest.mark.parametrize("text", ["promo-nov", "relance", "marsouin", "été", "FR", "delivered", "a=b", "x1", "promo26"])
+@pytest.mark.parametrize(
+    "text", ["promo-nov", "relance", "marsouin", "été", "FR", "delivered", "a=b", "x1", "promo26", "solde-26", "#noel"]
+)
 def test_plain_words_stay(text):
     """A word that no spreadsheet misreads is written as it is."""
     assert write(pa.table({"x": [text]}), "excel").decode("utf-8-sig") == f"x\r\n{text}\r\n"
 
 
 def test_excel_bytes(make_snapshot):
-    """A byte order mark, semicolons, phone numbers as text; a semicolon within a cell is quoted, a comma is not."""
+    """A byte order mark, semicolons, phone numbers as text; what LibreOffice would also separate at is in quotes."""
     written = write(make_snapshot("a,b;c", 2).table, "excel")
     assert written.startswith(b"\xef\xbb\xbftag;phone_number;")
     assert written.decode("utf-8-sig").splitlines()[1] == (
         '"a,b;c";\'+33600000000;1;FR;delivered;true;2026-11-23T18:00:00.123400Z;2026-11-23T18:00:00.123456Z;'
         "'20261123T180000Z-ab12cd34"
     )
+    for tag in ("a,b", "a;b", "a\tb"):
+        assert csv_line(tag, "excel") == f'"{tag}"\r\n'
+    assert csv_line("a;b\t", "rfc4180") == "a;b\t\r\n"
+
+
+def csv_line(text, dialect):
+    """The line of one cell."""
+    return b"".join(csv_lines(pa.table({"x": [text]}), dialect)).decode()
 
 
 def test_excel_can_be_undone(table):

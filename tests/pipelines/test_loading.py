@@ -107,6 +107,33 @@ def test_what_was_loaded_before_a_failure_is_told(snapshot: Any) -> None:
     assert (list(run.tag_runs), run.destinations[0].tags_loaded, run.not_reached) == (["a"], 1, ["b"])
 
 
+def test_nothing_is_read_in_vain(tmp_path: Path, snapshot: Any) -> None:
+    """When only failed destinations lack what is still to be read, the run ends; what others got stays loaded."""
+    run = RunOutcome(RUN_ID, TAGS)
+    with open_destination(str(tmp_path / "x")) as sound:
+        loading = Loading([Full(), sound], chosen("ab", "a"), run)  # type: ignore[list-item]
+        with pytest.raises(DestinationError, match=r"^disk full$"):
+            loading.load([snapshot("a")])
+        assert {"a"} == set(sound.loaded_tags())
+    assert (list(run.tag_runs), run.not_reached) == (["a"], ["b"])
+
+
+def test_a_tag_that_nobody_took_is_not_told_as_loaded(tmp_path: Path, snapshot: Any) -> None:
+    """A tag that only a failed destination lacks is `failed`, with 0 rows loaded, while others go on."""
+    run = RunOutcome(RUN_ID, TAGS)
+    with open_destination(str(tmp_path / "x")) as sound:
+        loading = Loading([Full(), sound], chosen("a", "b"), run)  # type: ignore[list-item]
+        for tag in TAGS:
+            loading.load([snapshot(tag, 2)])
+        assert {"b"} == set(sound.loaded_tags())
+    assert [(row["verdict"], row["rows_loaded"]) for row in run.tag_runs.values()] == [("failed", 0), ("complete", 2)]
+    assert (run.tag_runs["a"]["reason"], run.total("rows_loaded"), run.exit_code) == (
+        "read, but loaded nowhere: every destination that lacks it has failed",
+        2,
+        1,
+    )
+
+
 def test_lost_rows_are_a_bug(tmp_path: Path, snapshot: Any) -> None:
     """A snapshot whose books do not balance is not loaded."""
     from dataclasses import replace
@@ -134,3 +161,5 @@ def test_exports_of_runs_that_ended_early(tmp_path: Path, snapshot: Any, setting
                 loading.load([snapshot("b")])
             loading.finish(settings(tags=TAGS))
         assert file.read_text("utf-8-sig").startswith(content)
+        told = run.destinations[0]
+        assert (told.tags_loaded, told.dropped) == ((0, True) if ends_early else (2, False))

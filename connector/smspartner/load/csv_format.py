@@ -4,10 +4,11 @@ Both dialects are UTF-8 with a header and CRLF line ends, as RFC 4180 has them (
 and spreadsheets read them alike). A cell is quoted only where it must be. Null is an empty cell; no string of the
 contract is empty. Times are UTC in one fixed form, `2026-11-23T18:00:00.000000Z`; booleans are `true` and `false`.
 
-`excel` adds what spreadsheets need: a byte order mark, `;` between cells, and an apostrophe before every text that a
-spreadsheet would take for something else: a formula, a number (`+33612345678`, `007`), a date (`mars-26`), a boolean.
-The apostrophe is the one mark that no spreadsheet evaluates: `="+336…"` is itself a formula, which LibreOffice shows as
-typed, and a leading tab is stripped by some. It stays visible; taking away one leading apostrophe restores the text.
+`excel` adds what spreadsheets need: a byte order mark, `;` between cells, quotes around `,` and tabs (LibreOffice's
+import separates at all three unless told otherwise), and an apostrophe before every text that a spreadsheet would take
+for something else: a formula, a number (`+33612345678`, `007`), a date (`mars-26`), a boolean. The apostrophe is the
+one mark that no spreadsheet evaluates: `="+336…"` is itself a formula, which LibreOffice shows as typed, and a leading
+tab is stripped by some. It stays visible; taking away one leading apostrophe restores the text.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from smspartner.load.misread import kept_as_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -28,27 +31,20 @@ _CHUNK_ROWS = 64 * 1024
 _LINE_END = "\r\n"
 _SPACE_IN_TIME = 10  # "2026-11-23 18:00:00.000000"
 
-_FORMULA = r"^[\s\x00]*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|^[\t\r\n\x00]"
-_NUMBER_OR_TIME = r"^\s*[0-9.,($%\x{20AC}\x{A3}\x{A5}]"
-_MONTH = r"^(?i:jan|f[eé]v|feb|mar|a[vp]r|ma[iy]|jui|jun|jul|ao[uû]|aug|sep|oct|nov|d[eé]c)\p{L}*\.?[-/ .]?[0-9]{1,4}$"
-_BOOLEAN = r"^(?i:true|false|vrai|faux)$"
-_MISREAD_AT_ONCE = "|".join((_FORMULA, _NUMBER_OR_TIME, "^'"))
-_MISREAD_AS_WORD = "|".join((_MONTH, _BOOLEAN))
-"""What a spreadsheet takes for something else than text; a second leading apostrophe keeps the first one removable."""
-
 
 @dataclass(frozen=True)
 class Dialect:
-    """How cells are put together."""
+    """How cells are put together; what a reader may take for `separators` stands in quotes."""
 
     delimiter: str
+    separators: str
     byte_order_mark: bool
     for_spreadsheets: bool
 
 
 DIALECTS: Mapping[CsvDialect, Dialect] = {
-    "rfc4180": Dialect(",", byte_order_mark=False, for_spreadsheets=False),
-    "excel": Dialect(";", byte_order_mark=True, for_spreadsheets=True),
+    "rfc4180": Dialect(",", ",", byte_order_mark=False, for_spreadsheets=False),
+    "excel": Dialect(";", ";,\t", byte_order_mark=True, for_spreadsheets=True),
 }
 
 
@@ -69,6 +65,7 @@ def csv_lines(rows: pa.Table, dialect: CsvDialect = "rfc4180") -> Iterator[memor
 class CsvRows:
     """Rows of many tags as one CSV into `sink`, with its header even if no row comes.
 
+    They are gathered into pieces of many rows, since a tag may be a handful and each call of Arrow costs the same.
     Compressed, the same rows give the same bytes: gzip's header holds no time and no name.
     """
 
@@ -79,15 +76,28 @@ class CsvRows:
         self._gzip = gzip.GzipFile("", "wb", 6, sink, mtime=0) if compressed else None
         self._sink = self._gzip or sink
         self._dialect = dialect
+        self._gathered: list[pa.Table] = []
+        self._rows = 0
         self._sink.write(csv_header(names, dialect))
 
     def write(self, rows: pa.Table) -> None:
-        """Write `rows`."""
-        for lines in csv_lines(rows, self._dialect):
-            self._sink.write(lines)
+        """Take `rows`; they are written when there are enough of them."""
+        self._gathered.append(rows)
+        self._rows += rows.num_rows
+        if self._rows >= _CHUNK_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is gathered."""
+        if self._rows:
+            rows = pa.concat_tables(self._gathered).unify_dictionaries().combine_chunks()
+            self._gathered, self._rows = [], 0
+            for lines in csv_lines(rows, self._dialect):
+                self._sink.write(lines)
 
     def close(self) -> None:
         """Write what is still to come."""
+        self.flush()
         if self._gzip:
             self._gzip.close()
 
@@ -105,7 +115,7 @@ def _cells(values: pa.Array, how: Dialect) -> pa.Array:
     if pa.types.is_dictionary(kind):
         return _cells(values.dictionary, how).take(values.indices)
     if pa.types.is_string(kind):
-        return _quoted(_kept_as_text(values) if how.for_spreadsheets else values, how.delimiter)
+        return _quoted(kept_as_text(values) if how.for_spreadsheets else values, how.separators)
     if pa.types.is_list(kind):
         return _cells(pc.binary_join(values, "; "), how)
     if pa.types.is_timestamp(kind):
@@ -117,15 +127,8 @@ def _cells(values: pa.Array, how: Dialect) -> pa.Array:
     return values.cast(pa.string())
 
 
-def _kept_as_text(values: pa.Array) -> pa.Array:
-    misread = pc.match_substring_regex(values, _MISREAD_AT_ONCE)
-    if not pc.all(misread).as_py():  # phone numbers always are, which spares them the slow pattern
-        misread = pc.or_(misread, pc.match_substring_regex(values, _MISREAD_AS_WORD))
-    return pc.if_else(misread, pc.binary_join_element_wise("'", values, ""), values)
-
-
-def _quoted(values: pa.Array, delimiter: str) -> pa.Array:
-    needed = pc.match_substring_regex(values, f'["\r\n{delimiter}]')
+def _quoted(values: pa.Array, separators: str) -> pa.Array:
+    needed = pc.match_substring_regex(values, f'["\r\n{separators}]')
     if not pc.any(needed).as_py():
         return values
     escaped = pc.replace_substring(values, '"', '""')

@@ -258,6 +258,7 @@ class CsvStdout:
         def act() -> None:
             self._rows = self._rows or CsvRows(_WholeWrites(output), STATUSES.column_names, self._dialect)
             self._rows.write(rows)
+            self._rows.flush()
             output.flush()
 
         try:
