@@ -84,9 +84,9 @@ def _documented(rows: pa.StructArray) -> Columns:
     doubts: list[tuple[str, np.ndarray]] = []
     as_e164 = pc.and_(
         pc.match_substring_regex(numbers, facts.E164),
-        pc.invert(pc.match_substring_regex(numbers, facts.HOME_TRUNK_ZERO)),
+        pc.invert(pc.starts_with(numbers, facts.HOME_TRUNK_ZERO)),
     )
-    epoch = pc.match_substring_regex(date, facts.EPOCH_DIGITS)
+    epoch = pc.and_(pc.ascii_is_decimal(date), pc.less_equal(pc.binary_length(date), facts.MOST_EPOCH_DIGITS))
     seconds = pc.if_else(epoch, date, None).cast(pa.int64())
     in_range = pc.and_(pc.greater_equal(seconds, facts.EARLIEST_SECOND), pc.less_equal(seconds, facts.LATEST_SECOND))
     status_at = pc.multiply(seconds, 1_000_000).cast(TIMESTAMP)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 
+import numpy as np
 import pyarrow as pa
 from smspartner_schemas.arrow import empty_table
 from smspartner_schemas.contract import QUARANTINE, STATUSES
@@ -90,6 +93,15 @@ class Snapshot:
             erased_places=(),
             typed=None,
         )
+
+    @cached_property
+    def statuses(self) -> dict[str, int]:
+        """How many rows of `table` have which status; words that none has may be left out."""
+        counts: Counter[str] = Counter()
+        for chunk in self.table["status"].chunks:
+            by_code = np.bincount(chunk.indices.to_numpy(), minlength=len(chunk.dictionary)).tolist()
+            counts.update(dict(zip(chunk.dictionary.to_pylist(), by_code, strict=True)))
+        return dict(counts)
 
     @property
     def complete(self) -> bool:
