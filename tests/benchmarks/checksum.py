@@ -46,7 +46,8 @@ def expected(tags: int, rows: int) -> Iterator[pd.DataFrame]:
 def _frame(tag: pa.Array, phone: pa.Array, status: pa.Array, seconds: pa.Array) -> pd.DataFrame:
     words = pc.replace_substring(pc.utf8_lower(status.cast(pa.string())), " ", "_")
     columns = {"tag": tag.cast(pa.string()), "phone": phone.cast(pa.string()), "status": words, "date": seconds}
-    return pa.table(columns).to_pandas()
+    frame: pd.DataFrame = pa.table(columns).to_pandas()
+    return frame
 
 
 def _seconds(date: pa.Array) -> pa.Array:

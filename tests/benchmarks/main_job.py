@@ -50,7 +50,7 @@ def table(repeat: int) -> str:
     for name, runs in measured.items():
         seconds = statistics.median(run.seconds for run in runs)
         lines.append(f"| {name} | {seconds:.1f} | {statistics.median(run.megabytes for run in runs):.0f} |")
-    starts = statistics.median(timed([COMMAND, "--help"]).seconds for _ in range(7))
+    starts = statistics.median(timed([str(COMMAND), "--help"]).seconds for _ in range(7))
     return "\n".join([*lines, f"| `smspartner --help` | {starts:.2f} | |"])
 
 

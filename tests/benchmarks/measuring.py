@@ -58,7 +58,8 @@ class Serving:
 @contextmanager
 def serving(workload: Workload, allowed: int = 0) -> Iterator[Serving]:
     """Start the server in a process of its own."""
-    arguments = [sys.executable, HERE / "loopback_server.py", str(workload.rows), str(workload.latency), str(allowed)]
+    numbers = (str(workload.rows), str(workload.latency), str(allowed))
+    arguments = [sys.executable, str(HERE / "loopback_server.py"), *numbers]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None
         assert server.stdout is not None
@@ -82,13 +83,13 @@ class Run:
     output: bytes = field(repr=False)
 
 
-def timed(command: Sequence[str | Path], base_url: str = "", log: Path | None = None) -> Run:
+def timed(command: Sequence[str], base_url: str = "", log: Path | None = None) -> Run:
     """Run a command and measure it; memory is that of the largest process among it and its children.
 
     A child's peak begins with what its starter occupies when it forks: who calls this must stay small itself.
     """
     environment = {**os.environ, "SMSPARTNER_API_KEY": "benchmark-key", "SMSPARTNER_BASE_URL": base_url}
-    errors = log.open("ab") if log else subprocess.DEVNULL
+    errors = log.open("wb") if log else subprocess.DEVNULL
     began = time.perf_counter()
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
@@ -96,10 +97,15 @@ def timed(command: Sequence[str | Path], base_url: str = "", log: Path | None = 
         timer = threading.Timer(LONGEST, os.killpg, (process.pid, signal.SIGKILL))
         timer.start()
         assert process.stdout is not None
-        output = process.stdout.read()
-        usage = _wait(process)
+        try:
+            output = process.stdout.read()
+            usage = _wait(process)
+        except BaseException:  # an interrupt, say: nothing goes on in the background
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        finally:
+            timer.cancel()
         seconds = time.perf_counter() - began
-        timer.cancel()
     megabytes = usage.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
     return Run(process.returncode, seconds, megabytes, output)
 
@@ -111,10 +117,10 @@ def _wait(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> resource.
     return usage
 
 
-def run_command(tags: Path, destination: Path, *options: str) -> list[str | Path]:
+def run_command(tags: Path, destination: Path, *options: str) -> list[str]:
     """Give the command that is measured: `smspartner run`."""
-    arguments = ["run", "--tags-file", tags, "--to", destination, "--concurrency", str(IN_FLIGHT), "--json"]
-    return [COMMAND, *arguments, *options]
+    arguments = ["run", "--tags-file", str(tags), "--to", str(destination), "--concurrency", str(IN_FLIGHT), "--json"]
+    return [str(COMMAND), *arguments, *options]
 
 
 def write_readme(name: str, measured: str) -> None:

@@ -37,7 +37,7 @@ def configuration(base_url: str, tags: list[str]) -> dict[str, object]:
             },
             "paginator": {"type": "page_number", "base_page": 1, "page_param": "page", "total_path": None},
         },
-        "resources": [dlt.resource([{"tag": tag} for tag in tags], name="tags", selected=False), statuses],
+        "resources": [dlt.resource([[{"tag": tag}] for tag in tags], name="tags", selected=False), statuses],
     }
 
 

@@ -1,10 +1,14 @@
 """Makes an environment for every peer, `build/peers/NAME`, outside of version control.
 
-python tests/benchmarks/peers/install.py [NAME]...
+    python tests/benchmarks/peers/install.py [NAME]...
+
+makes the environments of the peers named, or of all.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 import venv
@@ -31,8 +35,16 @@ def python_of(name: str) -> Path:
 def install(name: str) -> bool:
     """Make one peer's environment anew; returns whether everything it needs could be had."""
     venv.create(ENVIRONMENTS / name, clear=True, with_pip=True)
-    command = [python_of(name), "-m", "pip", "install", "--quiet", *REQUIREMENTS[name]]
+    command = [str(python_of(name)), "-m", "pip", "install", "--quiet", *REQUIREMENTS[name]]
     return subprocess.run(command, check=False).returncode == 0
+
+
+def versions(name: str) -> str:
+    """Say which versions of what it asks for a peer has."""
+    asked = [re.split(r"[\[<>=]", requirement)[0] for requirement in REQUIREMENTS[name]]
+    code = "import importlib.metadata as m, json, sys; print(json.dumps([m.version(name) for name in sys.argv[1:]]))"
+    found = subprocess.run([str(python_of(name)), "-c", code, *asked], check=True, stdout=subprocess.PIPE).stdout
+    return ", ".join(f"{package} {version}" for package, version in zip(asked, json.loads(found), strict=True))
 
 
 def main() -> None:
