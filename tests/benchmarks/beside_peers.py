@@ -127,14 +127,15 @@ def growth(measured: Measured, name: str) -> str:
 
 
 def table(measured: Measured, names: list[str], workloads: dict[str, Workload]) -> str:
-    """Give what was measured as a Markdown table, a row for each contestant."""
+    """Give what was measured as a Markdown table, a row for each contestant, and what the workloads are."""
     shorts = sorted(workloads)
-    heads = ["", *(workloads[short].name for short in shorts), "ten times the rows: W0 to W1"]
+    heads = ["", *shorts, "ten times the rows: W0 to W1"]
     rows = [
         [CONTESTANTS[name], *(cell(measured, name, short) for short in shorts), growth(measured, name)]
         for name in names
     ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [heads, ["---"] * len(heads), *rows])
+    lines = [f"| {' | '.join(line)} |" for line in [heads, ["---"] * len(heads), *rows]]
+    return "\n".join([*lines, "", *(f"- {workloads[short].name}" for short in shorts)])
 
 
 def fewer(workload: Workload, most_tags: int) -> Workload:
