@@ -8,8 +8,10 @@ from __future__ import annotations
 import io
 import os
 import sys
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
@@ -22,6 +24,8 @@ IN_FLIGHT = 32
 PAGE_ROWS = 1000
 _BODIES = 100
 """Read as one piece of JSON, and written as one row group."""
+_AHEAD = threading.BoundedSemaphore(3 * _BODIES)
+"""Holds back the threads that fetch where they are faster than what comes after."""
 _ROW = pa.struct(
     {"phoneNumber": pa.string(), "status": pa.string(), "stopSMS": pa.bool_(), "date": pa.string()},
 )
@@ -56,15 +60,32 @@ def to_rows(bodies: list[Body]) -> pa.Table:
 
 def fetch(get: Get, base_url: str, tags: list[str]) -> Iterator[Body]:
     """Read all pages of all tags: the first pages, then the further ones."""
+
+    def ahead(url: str) -> bytes:
+        _AHEAD.acquire()
+        return get(url)
+
     start = f"{base_url}/bulk-status-by-tag?apiKey={os.environ['SMSPARTNER_API_KEY']}&tag="
     with ThreadPoolExecutor(IN_FLIGHT) as threads:
         further: list[tuple[str, str]] = []
-        for tag, body in zip(tags, threads.map(get, (start + tag for tag in tags)), strict=True):
+        for tag, body in zip(tags, threads.map(ahead, (start + tag for tag in tags)), strict=True):
             total = int(body[: body.index(b'"StatutResponse_List"')].split(b'"total":')[1].strip(b" ,"))
             further += ((tag, f"{start}{tag}&page={page}") for page in range(2, -(-total // PAGE_ROWS) + 1))
             yield tag, body
-        for (tag, _), body in zip(further, threads.map(get, (url for _, url in further)), strict=True):
+        for (tag, _), body in zip(further, threads.map(ahead, (url for _, url in further)), strict=True):
             yield tag, body
+
+
+def in_threads(bodies: Iterator[Body]) -> Iterator[pa.Table]:
+    """Turn pages into tables, some at once, in two threads beside those that fetch."""
+    with ThreadPoolExecutor(2) as threads:
+        under_way: deque[Future[pa.Table]] = deque()
+        while some := list(islice(bodies, _BODIES)):
+            _AHEAD.release(len(some))
+            under_way.append(threads.submit(to_rows, some))
+            if len(under_way) > 2:
+                yield under_way.popleft().result()
+        yield from (future.result() for future in under_way)
 
 
 def main(get: Get) -> None:
@@ -72,8 +93,7 @@ def main(get: Get) -> None:
     base_url, tags, directory = sys.argv[1:]
     bodies = fetch(get, base_url, Path(tags).read_text(encoding="utf-8").split())
     writer = None
-    while some := list(islice(bodies, _BODIES)):
-        rows = to_rows(some)
+    for rows in in_threads(bodies):
         writer = writer or pq.ParquetWriter(Path(directory, "statuses.parquet"), rows.schema, compression="zstd")
         writer.write_table(rows)
     if writer:
