@@ -9,8 +9,10 @@ tags, not on the run.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from queue import SimpleQueue
 
 from smspartner.client import Client
@@ -30,6 +32,9 @@ from smspartner.workers import Answer, Task, Workers
 HELD_BYTES = 32 * 1024 * 1024
 """Bodies held before new tags wait; a single tag may be larger."""
 
+READY_ROWS = 32 * 1024
+"""Rows given at a time, about: what comes after waits until the caller asks for more."""
+
 _TAG_OVERHEAD = 8 * 1024
 """What a tag costs beside its bodies, so that millions of tiny tags are bounded too."""
 
@@ -48,8 +53,17 @@ class _Taken:
 def extract(
     tags: Sequence[str], client: Client, connection: Connection, stop: threading.Event, watch: Watch | None = None
 ) -> Iterator[Population]:
-    """Read the populations of tags side by side, and give them in the order of `tags`.
+    """Read the populations of tags side by side, and give them in the order of `tags`; see `extract_ready`."""
+    with closing(extract_ready(tags, client, connection, stop, watch)) as populations:
+        yield from chain.from_iterable(populations)
 
+
+def extract_ready(
+    tags: Sequence[str], client: Client, connection: Connection, stop: threading.Event, watch: Watch | None = None
+) -> Generator[list[Population]]:
+    """Read the populations of tags side by side, and give, in the order of `tags`, all that are ready at a time.
+
+    Populations that come while the caller is at work are given together, so that it can deal with small ones in one go.
     A tag that is not complete is given too, with its verdict and no pages. Leaving the iterator early, or setting
     `stop`, ends all requests.
 
@@ -59,17 +73,33 @@ def extract(
     """
     coordinator = _Coordinator(tags, client, connection, stop, watch)
     coordinator.start()
+    given = 0
     try:
-        for _ in tags:
-            got = coordinator.output.get()
-            if isinstance(got, BaseException):
-                raise got
-            population, held = got
-            coordinator.events.put(_Taken(held))
-            yield population
+        while given < len(tags):
+            ready, failure = _ready(coordinator)
+            if ready:
+                given += len(ready)
+                yield ready
+            if failure is not None:
+                raise failure
     finally:
         stop.set()
         coordinator.events.put(_Taken(0))
+
+
+def _ready(coordinator: _Coordinator) -> tuple[list[Population], BaseException | None]:
+    """Wait for a population, and take those along that are finished already; or what ended the run instead."""
+    ready: list[Population] = []
+    rows = 0
+    while not ready or (rows < READY_ROWS and not coordinator.output.empty()):
+        got = coordinator.output.get()
+        if isinstance(got, BaseException):
+            return ready, got
+        population, held = got
+        coordinator.events.put(_Taken(held))
+        ready.append(population)
+        rows += population.rows_received
+    return ready, None
 
 
 class _Coordinator:

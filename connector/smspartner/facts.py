@@ -44,10 +44,10 @@ REASONS = {
 }
 
 E164 = rf"^{PHONE_PATTERNS['plain']}$"
-HOME_TRUNK_ZERO = r"^\+330"
+HOME_TRUNK_ZERO = "+330"
 """E.164 in shape only: the 0 that French numbers have at home, kept behind the calling code."""
 
-EPOCH_DIGITS = r"^[0-9]{9,10}$"
+MOST_EPOCH_DIGITS = 10
 EARLIEST_SECOND = int(EARLIEST_DATE.timestamp())
 LATEST_SECOND = int(LATEST_DATE.timestamp())
 
@@ -88,7 +88,7 @@ def read_phone_number(value: object) -> Fact:
         value = str(value)
     if not isinstance(value, str) or len(value) > _LONGEST_VALUE:
         return None, NUMBER_UNREADABLE
-    if _E164.fullmatch(value) and not value.startswith("+330"):
+    if _E164.fullmatch(value) and not value.startswith(HOME_TRUNK_ZERO):
         return value, None
     number = _normalised(value.strip())
     if number is None and _E164.fullmatch(value):

@@ -40,14 +40,14 @@ def iter_snapshots(
 
 def _snapshots(tags: list[str], connection: Connection, privacy: PhonePrivacy) -> Iterator[Snapshot]:
     from smspartner.client import Client
-    from smspartner.extract import extract
-    from smspartner.snapshot import new_run_id, take_snapshot
+    from smspartner.extract import extract_ready
+    from smspartner.snapshot import new_run_id, take_snapshots
 
     run_id = new_run_id()
     client = Client(connection)
     try:
-        for population in extract(tags, client, connection, threading.Event()):
-            yield take_snapshot(population, run_id, privacy)
+        for populations in extract_ready(tags, client, connection, threading.Event()):
+            yield from take_snapshots(populations, run_id, privacy)
     finally:
         client.close()
 

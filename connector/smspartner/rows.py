@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -29,6 +28,9 @@ _PARSE = arrow_json.ParseOptions(
 _KNOWN_KEYS = vendor.ROW_KEYS | vendor.ERROR_ROW_KEYS
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _PHP_LIST = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+Drift = dict[str, list[int]]
+"""The places of rows that hold something the documentation does not show, by what it is."""
 
 
 def documented_rows(rows_json: bytes) -> pa.StructArray | None:
@@ -70,8 +72,8 @@ def split_rows(rows_json: bytes) -> list[bytes]:
 class RowFacts:
     """The facts of rows, one list each; None where there is none or it can't be believed.
 
-    `reasons` gives, by place in the lists, every reason not to believe a row; `drift` counts, by what it is, the rows
-    that hold something the documentation does not show.
+    `reasons` gives, by place in the lists, every reason not to believe a row; `drift`, by what it is, the places of the
+    rows that hold something the documentation does not show.
     """
 
     phone_number: list[str | None] = field(default_factory=list)
@@ -79,7 +81,7 @@ class RowFacts:
     stop_sms: list[bool | None] = field(default_factory=list)
     status_at: list[int | None] = field(default_factory=list)
     reasons: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    drift: Counter[str] = field(default_factory=Counter)
+    drift: Drift = field(default_factory=dict)
 
 
 def read_rows(raw_rows: list[bytes]) -> RowFacts:
@@ -113,7 +115,8 @@ def _read_row(row: dict[str, object], place: int, read: RowFacts) -> None:
     if vendor.ERROR_ROW_KEYS & row.keys() and _is_error(row):
         _append(read, place, _nothing_but(facts.ROW_ERROR))
         return
-    read.drift.update(_row_drift(row))
+    for name in _row_drift(row):
+        read.drift.setdefault(name, []).append(place)
     found = (
         facts.read_phone_number(row.get("phoneNumber")),
         _either(row, vendor.STATUS_KEYS, facts.read_status),

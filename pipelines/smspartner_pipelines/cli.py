@@ -14,6 +14,7 @@ from smspartner_pipelines.endings import exit_code_of
 from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
 from smspartner_pipelines.given import asked_tags, connection_from, phone_privacy, run_settings, start_logging
 from smspartner_pipelines.output import make_console, redacted_output
+from smspartner_pipelines.without_pandas import use_arrow_without_pandas
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -74,6 +75,8 @@ def run(tags: tuple[str, ...], *, plan: bool, as_json: bool, quiet: bool, **give
     settings = run_settings(asked, connection, given)
     if as_json and "-" in settings.to:
         raise SettingsError("--json and --to - both want standard output: choose one")
+    if settings.validate == "contract":
+        use_arrow_without_pandas()
     from smspartner_pipelines.progress import Bar, Silent
     from smspartner_pipelines.run import run as run_pipeline
 

@@ -142,7 +142,6 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 def tag_run(snapshot: Snapshot, run_id: str) -> TagRun:
     """Give the row of `tag_runs` for a tag that was read."""
     table = snapshot.table
-    statuses = {count["values"]: count["counts"] for count in pc.value_counts(table.column("status")).to_pylist()}
     return {
         "run_id": run_id,
         "tag": snapshot.tag,
@@ -152,7 +151,7 @@ def tag_run(snapshot: Snapshot, run_id: str) -> TagRun:
         "rows_received": snapshot.rows_received,
         "rows_loaded": table.num_rows,
         "rows_quarantined": snapshot.quarantine.num_rows,
-        **{word: statuses.get(word, 0) for word in STATUS_WORDS},
+        **{word: snapshot.statuses.get(word, 0) for word in STATUS_WORDS},
         "stop_sms": pc.sum(table.column("stop_sms")).as_py() or 0,
         "pages": snapshot.pages,
         "requests": snapshot.requests,

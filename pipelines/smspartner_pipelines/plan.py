@@ -8,8 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 from smspartner.client import Client
 from smspartner.connection import Connection
 from smspartner.errors import AccessRefused, RequestError, UnknownTag
@@ -17,6 +15,9 @@ from smspartner.pace import Pace
 from smspartner.retry import RetryPolicy
 
 from smspartner_pipelines.exit_codes import ExitCode
+from smspartner_pipelines.tables import Column, print_table
+
+_COLUMNS = (Column("tag"), Column("rows", right=True), Column("requests", right=True), Column("note", fold=True))
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,7 @@ _count_nothing: Callable[[], None] = lambda: None  # noqa: E731
 def print_plan(tags: tuple[str, ...], connection: Connection, console: Console) -> ExitCode:
     """Print what each tag would take, and all together; the exit code says whether that could be told of each."""
     plans = plan_tags(tags, connection)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("tag", no_wrap=True)
-    table.add_column("rows", justify="right")
-    table.add_column("requests", justify="right")
-    table.add_column("note", overflow="fold")
-    for plan in plans:
-        table.add_row(escape(plan.tag), f"{plan.rows:,}", f"{plan.pages:,}", escape(plan.trouble))
-    console.print(table)
+    print_table(console, _COLUMNS, [(plan.tag, f"{plan.rows:,}", f"{plan.pages:,}", plan.trouble) for plan in plans])
     requests = sum(plan.pages for plan in plans)
     pace = f"at {connection.rate:g} a second: at least {requests / connection.rate:,.0f} s" if connection.rate else ""
     console.print(

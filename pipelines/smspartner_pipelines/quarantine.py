@@ -9,11 +9,16 @@ from dataclasses import asdict, dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 from smspartner.facts import REASONS
 from smspartner.load.destinations import LoadedTag, TagStore
 from smspartner_schemas.rules import row_rules
+
+from smspartner_pipelines.tables import Column, print_table
+
+_COLUMNS = (
+    *(Column("tag"), Column("reason"), Column("rows", right=True)),
+    *(Column("first at"), Column("meaning", fold=True)),
+)
 
 
 @dataclass(frozen=True)
@@ -74,16 +79,12 @@ def print_doubts(doubts: list[Doubt], console: Console) -> None:
     if not doubts:
         console.print("nothing is in quarantine")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("tag", no_wrap=True)
-    table.add_column("reason", no_wrap=True)
-    table.add_column("rows", justify="right", no_wrap=True)
-    table.add_column("first at", no_wrap=True)
-    table.add_column("meaning", overflow="fold")
-    for doubt in doubts:
-        place = f"page {doubt.page}, row {doubt.position}"
-        table.add_row(escape(doubt.tag), escape(doubt.reason), f"{doubt.rows:,}", place, doubt.meaning)
-    console.print(table, soft_wrap=not console.is_terminal)
+    print_table(console, _COLUMNS, map(_row, doubts))
+
+
+def _row(doubt: Doubt) -> tuple[str, ...]:
+    place = f"page {doubt.page}, row {doubt.position}"
+    return doubt.tag, doubt.reason, f"{doubt.rows:,}", place, doubt.meaning
 
 
 def doubts_json(doubts: list[Doubt]) -> str:

@@ -11,7 +11,6 @@ from functools import cache
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from smspartner.load.destinations import LoadedTag
 from smspartner.redaction import REDACT
 
@@ -19,11 +18,21 @@ from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
 from smspartner_pipelines.incremental import is_settled
 from smspartner_pipelines.outcomes import DestinationOutcome, RunOutcome, TagRun
 from smspartner_pipelines.settings import PublicSettings
+from smspartner_pipelines.tables import Cell, Column, print_table
 
 _PACKAGES = ("smspartner-connector", "great-expectations", "pandas", "pyarrow", "requests", "tenacity")
 _TOTALS = ("rows_received", "rows_loaded", "rows_quarantined", "requests", "retries")
 _MOST_DRIFT_LINES = 10
 _MOST_DRIFT_TAGS = 3
+_COUNTS = (Column("waiting", right=True), Column("quarantined", right=True))
+_SUMMARY = (
+    *(Column("tag"), Column("verdict"), Column("rows", right=True), Column("delivered", right=True)),
+    *(*_COUNTS, Column("reason", fold=True)),
+)
+_LOADED = (
+    *(Column("tag"), Column("rows", right=True), *_COUNTS),
+    *(Column("newest status"), Column("extracted"), Column("settled"), Column("numbers")),
+)
 _STYLES = {"complete": "green", "skipped": "dim", "unknown": "yellow"}
 
 
@@ -79,39 +88,27 @@ def _as_text(value: object) -> str:
 
 def print_summary(outcome: RunOutcome, console: Console) -> None:
     """Print what became of each tag, and of the run."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("tag", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    for name in ("rows", "delivered", "waiting", "quarantined"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("reason", overflow="fold")
-    for tag in outcome.asked:
-        if tag in outcome.tag_runs:
-            table.add_row(*_summary_row(outcome.tag_runs[tag]))
-    if outcome.tag_runs:
-        console.print(table, soft_wrap=not console.is_terminal)
+    rows = [_summary_row(outcome.tag_runs[tag]) for tag in outcome.asked if tag in outcome.tag_runs]
+    if rows:
+        print_table(console, _SUMMARY, rows)
     for line in _closing_lines(outcome):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _summary_row(row: TagRun) -> tuple[str, ...]:
-    from rich.markup import escape
-
-    style = _STYLES.get(row["verdict"], "bold red")
-    verdict = f"[{style}]{row['verdict']}[/]"
+def _summary_row(row: TagRun) -> tuple[str | Cell, ...]:
+    verdict = Cell(row["verdict"], _STYLES.get(row["verdict"], "bold red"))
     if row["verdict"] != "complete":
-        return escape(row["tag"]), verdict, "", "", "", "", escape(row["reason"])
-    loaded = row["rows_loaded"]
+        return row["tag"], verdict, "", "", "", "", row["reason"]
+    loaded, doubted = row["rows_loaded"], row["rows_quarantined"]
     delivered = f"{100 * row['delivered'] / loaded:.1f} %" if loaded else ""
-    doubted = f"[bold red]{row['rows_quarantined']:,}[/]" if row["rows_quarantined"] else "0"
     return (
-        escape(row["tag"]),
+        row["tag"],
         verdict,
         f"{loaded:,}",
         delivered,
         f"{row['waiting']:,}",
-        doubted,
-        escape(row["reason"]),
+        Cell(f"{doubted:,}", "bold red" if doubted else ""),
+        row["reason"],
     )
 
 
@@ -180,19 +177,13 @@ def _why(outcome: RunOutcome) -> str:
 
 def print_loaded_tags(tags: list[LoadedTag], console: Console) -> None:
     """Print what a destination holds of each tag."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("tag", no_wrap=True)
-    for name in ("rows", "waiting", "quarantined"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in ("newest status", "extracted", "settled", "numbers"):
-        table.add_column(name, no_wrap=True)
-    from rich.markup import escape
+    print_table(console, _LOADED, map(_loaded_row, tags))
 
-    for tag in tags:
-        counts = (f"{count:,}" for count in (tag.rows_loaded, tag.waiting, tag.rows_quarantined))
-        times = (_minute(tag.newest_status_at), _minute(tag.extracted_at))
-        table.add_row(escape(tag.tag), *counts, *times, _settled(tag), tag.phone_numbers)
-    console.print(table, soft_wrap=not console.is_terminal)
+
+def _loaded_row(tag: LoadedTag) -> tuple[str, ...]:
+    counts = (f"{count:,}" for count in (tag.rows_loaded, tag.waiting, tag.rows_quarantined))
+    times = (_minute(tag.newest_status_at), _minute(tag.extracted_at))
+    return (tag.tag, *counts, *times, _settled(tag), tag.phone_numbers)
 
 
 def _minute(time: datetime | None) -> str:

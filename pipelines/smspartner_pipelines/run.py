@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from itertools import chain
@@ -12,10 +12,10 @@ from smspartner.client import Client
 from smspartner.connection import Connection
 from smspartner.erasure import ErasedNumbers
 from smspartner.errors import DestinationError, SettingsError
-from smspartner.extract import extract
+from smspartner.extract import extract_ready
 from smspartner.load import open_destination
 from smspartner.load.destinations import Destination
-from smspartner.snapshot import Snapshot, new_run_id, take_snapshot
+from smspartner.snapshot import Snapshot, new_run_id, take_snapshots
 from smspartner.walker import Population
 
 from smspartner_pipelines.acceptance import make_acceptance
@@ -49,7 +49,7 @@ def run(settings: RunSettings, progress: Progress | None = None) -> RunOutcome:
         outcome.note_skipped(selection.skipped)
         erased = ErasedNumbers(chain.from_iterable(one.erasures() for one in destinations), settings.privacy)
         loading = Loading(destinations, selection, outcome)
-        take = partial(take_snapshot, run_id=outcome.run_id, privacy=settings.privacy, erased=erased)
+        take = partial(take_snapshots, run_id=outcome.run_id, privacy=settings.privacy, erased=erased)
         snapshots = read_snapshots(
             settings.connection, selection.to_read, take, acceptance.expect_rows, progress or Silent()
         )
@@ -84,7 +84,7 @@ def checked_destinations(settings: RunSettings) -> list[Destination]:
 def read_snapshots(
     connection: Connection,
     tags: Sequence[str],
-    take: Callable[[Population], Snapshot],
+    take: Callable[[Iterable[Population]], Iterator[Snapshot]],
     expect_rows: Callable[[], None],
     progress: Progress,
 ) -> Generator[Snapshot]:
@@ -99,9 +99,10 @@ def read_snapshots(
     client = Client(connection)
     progress.start(len(tags))
     try:
-        for population in extract(tags, client, connection, threading.Event(), watch):
-            progress.tag(population.tag, population.verdict)
-            yield take(population)
+        for populations in extract_ready(tags, client, connection, threading.Event(), watch):
+            for population in populations:
+                progress.tag(population.tag, population.verdict)
+            yield from take(populations)
     finally:
         progress.stop()
         client.close()

@@ -195,8 +195,12 @@ def row_rules(table: Table = STATUSES, phone_form: PhoneForm = "plain") -> tuple
 
     `phone_form` is the form that `phone_number` is kept in.
     """
-    rules = [rule for column in table.columns for rule in _column_rules(column, phone_form)]
-    return (*rules, UniqueTogether(table.primary_key))
+    return (*column_rules(table, phone_form), UniqueTogether(table.primary_key))
+
+
+def column_rules(table: Table = STATUSES, phone_form: PhoneForm = "plain") -> tuple[Rule, ...]:
+    """Return the rules that look at one column each; see `row_rules`."""
+    return tuple(rule for column in table.columns for rule in _column_rules(column, phone_form))
 
 
 def broken_rules(table: pa.Table, rules: Sequence[Rule]) -> dict[str, npt.NDArray[np.int64]]:

@@ -1,73 +1,167 @@
 """A server of pre-rendered pages on loopback, so that the server is never what is measured.
 
-`python loopback_server.py ROWS LATENCY` prints its port; it ends when its standard input is closed.
+`python loopback_server.py ROWS LATENCY [ALLOWED]` prints its port, serves tags called `tag-N` of ROWS rows each, and
+ends when its standard input is closed; then it prints what it saw. Beyond ALLOWED requests a second it answers 429.
 """
 
 from __future__ import annotations
 
+import heapq
 import json
 import re
+import selectors
 import socket
 import sys
-import threading
 import time
-from functools import cache
+from collections import deque
+from dataclasses import dataclass, field
+from itertools import count
 
 PAGE_ROWS = 1000
+FIRST_DATE = 1717989111
+WORDS = ("Delivered", "Delivered", "Delivered", "Not delivered")
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+_REFUSAL = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 _PAGE = re.compile(rb"[?&]page=(\d+)")
-_WORDS = ("Delivered", "Delivered", "Delivered", "Not delivered")
+_TAG = re.compile(rb"[?&]tag=tag-(\d+)")
 
 
-@cache
-def answer(number: int, total: int) -> bytes:
-    """Render one page of every tag, HTTP head and all."""
-    first = (number - 1) * PAGE_ROWS
+def row_digits(total: int) -> int:
+    """How many of the eight digits that follow +336 count the rows of a tag; the others are the tag's."""
+    return len(str(total - 1))
+
+
+def cut_page(number: int, total: int) -> list[bytes]:
+    """Render one page, cut where each number has its tag's digits: `digits.join(pieces)` is the whole answer."""
+    first, width = (number - 1) * PAGE_ROWS, row_digits(total)
     rows = [
         {
-            "phoneNumber": f"+336{first + place:08d}",
-            "status": _WORDS[place % len(_WORDS)],
+            "phoneNumber": f"+336TAG{first + place:0{width}d}",
+            "status": WORDS[place % len(WORDS)],
             "stopSMS": place % 50 == 0,
-            "date": str(1717989111 + first + place),
+            "date": str(FIRST_DATE + first + place),
         }
         for place in range(min(PAGE_ROWS, total - first))
     ]
     envelope = {"success": True, "code": 200, "currentPage": number, "total": total, "StatutResponse_List": rows}
-    body = json.dumps(envelope).encode()
-    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    first_piece, *pieces = json.dumps(envelope).encode().split(b"TAG")
+    length = len(first_piece) + sum(map(len, pieces)) + (8 - width) * len(pieces)
+    return [_HEAD % length + first_piece, *pieces]
 
 
-def serve(connection: socket.socket, total: int, latency: float) -> None:
-    """Answer the requests of one connection."""
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    received = b""
-    while True:
-        while b"\r\n\r\n" not in received:
-            data = connection.recv(65536)
-            if not data:
-                return
-            received += data
-        head, received = received.split(b"\r\n\r\n", 1)
-        page = _PAGE.search(head.split(b"\r\n", 1)[0])
-        if latency:
-            time.sleep(latency)
-        connection.sendall(answer(int(page[1]) if page else 1, total))
+@dataclass(eq=False)
+class Connection:
+    """A client, what came of its request, and what it still has to be sent."""
+
+    socket: socket.socket
+    received: bytes = b""
+    unsent: memoryview = field(default_factory=lambda: memoryview(b""))
+
+
+class Server:
+    """One loop over all connections; answers that have to wait stand in a heap."""
+
+    def __init__(self, total: int, latency: float, allowed: int) -> None:
+        self.total = total
+        self.pages = [cut_page(number, total) for number in range(1, -(-total // PAGE_ROWS) + 1)]
+        self.tag_digits = 8 - row_digits(total)
+        self.latency = latency
+        self.allowed = allowed
+        self.answered: deque[float] = deque(maxlen=allowed or 1)
+        self.began = self.ended = 0.0
+        self.requests = self.refused = 0
+        self.due: list[tuple[float, int, Connection, bytes]] = []
+        self.order = count()
+        self.selector = selectors.DefaultSelector()
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.listener.setblocking(False)
+        self.selector.register(self.listener, selectors.EVENT_READ)
+        self.selector.register(sys.stdin.buffer, selectors.EVENT_READ)
+
+    def serve(self) -> None:
+        """Answer until standard input is closed."""
+        while True:
+            wait = max(0.0, self.due[0][0] - time.perf_counter()) if self.due else None
+            for key, events in self.selector.select(wait):
+                if key.fileobj is self.listener:
+                    self.accept()
+                elif key.fileobj is sys.stdin.buffer:
+                    return
+                elif events & selectors.EVENT_WRITE:
+                    self.send(key.data, key.data.unsent)
+                else:
+                    self.receive(key.data)
+            while self.due and self.due[0][0] <= time.perf_counter():
+                _, _, connection, answer = heapq.heappop(self.due)
+                self.send(connection, memoryview(answer))
+
+    def accept(self) -> None:
+        """Welcome a client."""
+        client, _ = self.listener.accept()
+        client.setblocking(False)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)  # a whole answer in one call
+        self.selector.register(client, selectors.EVENT_READ, Connection(client))
+
+    def receive(self, connection: Connection) -> None:
+        """Read what there is, and answer if it ends a request."""
+        try:
+            data = connection.socket.recv(65536)
+        except ConnectionError:
+            data = b""
+        if not data:
+            self.selector.unregister(connection.socket)
+            connection.socket.close()
+            return
+        connection.received += data
+        if not connection.received.endswith(b"\r\n\r\n"):
+            return
+        answer = self.answer(connection.received.split(b"\r\n", 1)[0])
+        connection.received = b""
+        if self.latency:
+            heapq.heappush(self.due, (time.perf_counter() + self.latency, next(self.order), connection, answer))
+        else:
+            self.send(connection, memoryview(answer))
+
+    def answer(self, line: bytes) -> bytes:
+        """Choose the answer to a request line."""
+        now = time.perf_counter()
+        self.began = self.began or now
+        self.ended = now
+        self.requests += 1
+        if self.allowed and len(self.answered) == self.allowed and now - self.answered[0] < 1:
+            self.refused += 1
+            return _REFUSAL
+        self.answered.append(now)
+        page, tag = _PAGE.search(line), _TAG.search(line)
+        digits = (tag[1] if tag else b"").zfill(self.tag_digits)[-self.tag_digits :]
+        number = int(page[1]) if page else 1
+        return digits.join(self.pages[number - 1] if number <= len(self.pages) else cut_page(number, self.total))
+
+    def send(self, connection: Connection, answer: memoryview) -> None:
+        """Send as much as the client takes; the loop comes back for the rest."""
+        try:
+            sent = connection.socket.send(answer)
+        except BlockingIOError:
+            sent = 0
+        except (ConnectionError, OSError):  # the client has gone; reading will tell
+            sent = len(answer)
+        writing = bool(connection.unsent)
+        connection.unsent = answer[sent:]
+        if writing != bool(connection.unsent):
+            events = selectors.EVENT_WRITE if connection.unsent else selectors.EVENT_READ
+            self.selector.modify(connection.socket, events, connection)
 
 
 def main() -> None:
-    """Serve until standard input is closed."""
-    total, latency = int(sys.argv[1]), float(sys.argv[2])
-    for number in range(1, -(-total // PAGE_ROWS) + 1):
-        answer(number, total)
-    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-    print(listener.getsockname()[1], flush=True)  # noqa: T201  # the port is what its starter waits for
-
-    def accept() -> None:
-        while True:
-            connection, _ = listener.accept()
-            threading.Thread(target=serve, args=(connection, total, latency), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    sys.stdin.read()
+    """Serve, then tell what was seen."""
+    total, latency, allowed = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0
+    server = Server(total, latency, allowed)
+    sys.stdout.write(f"{server.listener.getsockname()[1]}\n")
+    sys.stdout.flush()
+    server.serve()
+    seen = {"requests": server.requests, "refused": server.refused, "seconds": server.ended - server.began}
+    sys.stdout.write(json.dumps(seen) + "\n")
 
 
 if __name__ == "__main__":

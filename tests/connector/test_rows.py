@@ -28,7 +28,14 @@ def fact(  # noqa: PLR0917
     drift: tuple[str, ...] = (),
 ) -> RowFacts:
     """The facts of one row."""
-    return RowFacts([number], [status], [stop], [date], {0: reasons} if reasons else {}, Counter(drift))
+    return RowFacts(
+        [number],
+        [status],
+        [stop],
+        [date],
+        {0: reasons} if reasons else {},
+        {name: [0] * count for name, count in Counter(drift).items()},
+    )
 
 
 @pytest.mark.parametrize(
@@ -175,7 +182,7 @@ def test_rows_keep_their_places() -> None:
         stop_sms=[False, None, False],
         status_at=[MOMENT, None, MOMENT],
         reasons={1: ("entry_not_object",), 2: ("status_unknown",)},
-        drift=Counter(["row field extra", "status word '?'"]),
+        drift={"row field extra": [2], "status word '?'": [2]},
     )
     assert expected == read_rows(rows)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +16,7 @@ from smspartner.pages import Page
 from smspartner.phone_privacy import PhonePrivacy
 from smspartner.redaction import Secret
 from smspartner.rows import documented_rows, split_rows
-from smspartner.transform import occurrences, type_rows
+from smspartner.transform import Sent, occurrences, type_rows, type_tags
 from smspartner.typed_rows import Stamp, TypedRows
 from smspartner_schemas.arrow import arrow_schema, empty_table
 from smspartner_schemas.contract import QUARANTINE, STATUSES
@@ -278,6 +278,22 @@ def test_both_ways_give_the_same(first: list[Row], second: list[Row], privacy: P
 
     assert everything(natively) == everything(one_by_one) == everything(mixed)
     assert natively.table.num_rows + natively.quarantine().num_rows == len(first) + len(second)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.lists(st.lists(DOCUMENTED_ROWS, min_size=1, max_size=2), max_size=4), st.sampled_from(PRIVACIES), st.data())
+def test_tags_typed_together(tags: list[list[list[Row]]], privacy: PhonePrivacy, data: st.DataObject) -> None:
+    """Tags typed in one pass have exactly the rows, reasons, places and drift that each has when typed by itself."""
+    sent = []
+    for number, contents in enumerate(tags):
+        pages = tuple(page(rows, place) for place, rows in enumerate(contents, 1))
+        if data.draw(st.booleans()):
+            pages = tuple(replace(one, documented=None, drift=("envelope field x",)) for one in pages)
+        sent.append(Sent(pages, replace(STAMP, tag=f"tag-{number}", extracted_at=READ_AT + timedelta(number))))
+    together = type_tags(sent, privacy)
+    assert [everything(one) for one in together] == [everything(type_tags([one], privacy)[0]) for one in sent]
+    held = [one for one in together if len(one.places)]
+    assert [one.table["tag"].chunk(0).dictionary.to_pylist() for one in held] == [[one.stamp.tag] for one in held]
 
 
 ANY_VALUE = st.recursive(

@@ -26,7 +26,7 @@ def state_of(snapshot: Snapshot, run_id: str) -> LoadedTag:
         rows_received=snapshot.rows_received,
         rows_loaded=snapshot.table.num_rows,
         rows_quarantined=snapshot.quarantine.num_rows,
-        waiting=pc.sum(pc.equal(snapshot.table["status"], WAITING), min_count=0).as_py(),
+        waiting=snapshot.statuses.get(WAITING, 0),
         newest_status_at=None if newest is None else newest.astimezone(UTC),
         extracted_at=snapshot.extracted_at.astimezone(UTC),
         run_id=run_id,

@@ -1,0 +1,184 @@
+"""Measures the main job beside what others would do it with; each contestant in a process of its own, taking turns.
+
+    python tests/benchmarks/peers/install.py
+    python tests/benchmarks/beside_peers.py [--workloads W1,W3] [--only ours,limit_requests] [--repeat 3] [--write]
+
+prints tables of medians; --write puts them into README.md. The rows that everybody wrote are counted and compared with
+what the server sent. Whoever takes more than a minute is measured once, in W1 and W3 only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from measuring import HERE, Run, Workload, run_command, serving, timed, write_readme
+from peers.install import ENVIRONMENTS, REQUIREMENTS, python_of, versions
+from small_jobs import small_jobs
+
+WORKLOADS = {  # in the order of measuring: who is slow shows first
+    "W1": Workload("W1: 1,000,000 rows, 200 tags x 5,000", 200, 5_000),
+    "W3": Workload("W3: 40,000 rows, 2,000 tags x 20, 20 ms a response", 2_000, 20, 0.02),
+    "W0": Workload("W0: 100,000 rows, 20 tags x 5,000", 20, 5_000),
+    "W2": Workload("W2: as W1, 50 ms a response", 200, 5_000, 0.05),
+    "W4": Workload("W4: 5,000,000 rows, 200 tags x 25,000", 200, 25_000),
+}
+CONTESTANTS = {
+    "ours": "**`smspartner run`**",
+    "ours_contract": "**the same, `--validate contract`**",
+    "limit": "`limit`: urllib3 in threads, Arrow, nothing checked",
+    "limit_requests": "`limit_requests`: the same over requests",
+    "dlt_tuned": "`dlt_tuned`: dlt, Arrow tables, in threads",
+    "dlt_rest": "`dlt_rest`: dlt's declarative REST source",
+    "airbyte": "`airbyte`: declarative source, minimal reader",
+    "singer": "`singer`: SDK tap and target",
+    "pandas_script": "`pandas_script`: requests, pandas, Great Expectations",
+}
+OPTIONS = {"ours": (), "ours_contract": ("--validate", "contract")}
+YARDSTICK = "limit_requests"
+SLOW = 60.0
+FOR_SLOW = frozenset({"W1", "W3"})
+
+Measured = dict[tuple[str, str], list[Run]]
+"""The runs of a contestant in a workload, by their names; none where one went wrong."""
+
+
+def installed() -> list[str]:
+    """Name who can be measured: ours, and the peers that have an environment."""
+    return [name for name in CONTESTANTS if name in OPTIONS or python_of(name).exists()]
+
+
+@cache
+def checksum(*arguments: str) -> dict[str, int]:
+    """Count and hash rows in a process of its own, so that this one stays small: a child's peak includes it."""
+    command = [sys.executable, str(HERE / "checksum.py"), *arguments]
+    result: dict[str, int] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return result
+
+
+def measure(name: str, workload: Workload) -> Run | None:
+    """Let one contestant do one workload; None, and a word on standard error, if not every row came out right."""
+    with tempfile.TemporaryDirectory() as directory, serving(workload) as server:
+        tags, data = workload.write_tags(Path(directory)), Path(directory, "data")
+        if name in OPTIONS:
+            command = run_command(tags, data, *OPTIONS[name])
+        else:
+            data.mkdir()
+            script = HERE / "peers" / f"{name}.py"
+            command = [str(python_of(name)), str(script), server.base_url, str(tags), str(data)]
+        ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
+        run = timed(command, server.base_url, ENVIRONMENTS / f"{name}.log")
+        found = checksum.__wrapped__(str(data)) if run.exit_code == 0 else {"rows": 0, "checksum": 0}
+    if found == checksum(str(workload.tags), str(workload.rows)):
+        sys.stderr.write(f"{name}, {workload.name}: {run.seconds:.2f} s, {run.megabytes:.0f} MB\n")
+        return run
+    log = ENVIRONMENTS / f"{name}.log"
+    sys.stderr.write(f"{name}, {workload.name}: exit code {run.exit_code}, {found['rows']:,} rows; see {log}\n")
+    return None
+
+
+def measure_all(names: list[str], workloads: dict[str, Workload], repeat: int) -> Measured:
+    """Measure everybody in turn; whoever fails at a workload is not asked again."""
+    measured: Measured = {}
+    slow: set[str] = set()
+    for _ in range(repeat):
+        for short, workload in workloads.items():
+            for name in names:
+                runs = measured.get((name, short))
+                if runs == [] or (name in slow and (runs or short not in FOR_SLOW)):
+                    continue
+                run = measure(name, workload)
+                measured[name, short] = [*(runs or []), run] if run else []
+                if run is None or run.seconds > SLOW:
+                    slow.add(name)
+    return measured
+
+
+def medians(runs: list[Run]) -> tuple[float, float]:
+    """Give the median of seconds, and of megabytes."""
+    return statistics.median(run.seconds for run in runs), statistics.median(run.megabytes for run in runs)
+
+
+def cell(measured: Measured, name: str, short: str) -> str:
+    """Say how a contestant did at a workload, and how many times the yardstick's seconds that is."""
+    runs = measured.get((name, short))
+    if not runs:
+        return "" if runs is None else "failed"
+    seconds, megabytes = medians(runs)
+    yardstick = measured.get((YARDSTICK, short))
+    ratio = f" (x {seconds / medians(yardstick)[0]:.1f})" if yardstick else ""
+    return f"{seconds:.1f} s{ratio}, {megabytes:.0f} MB"
+
+
+def growth(measured: Measured, name: str) -> str:
+    """Say what ten times the rows cost: W1 against W0."""
+    small, large = measured.get((name, "W0")), measured.get((name, "W1"))
+    if not small or not large:
+        return ""
+    seconds, megabytes = (after / before for before, after in zip(medians(small), medians(large), strict=True))
+    return f"time x {seconds:.1f}, memory x {megabytes:.1f}"
+
+
+def table(measured: Measured, names: list[str], workloads: dict[str, Workload]) -> str:
+    """Give what was measured as a Markdown table, a row for each contestant, and what the workloads are."""
+    shorts = sorted(workloads)
+    heads = ["", *shorts, "ten times the rows: W0 to W1"]
+    rows = [
+        [CONTESTANTS[name], *(cell(measured, name, short) for short in shorts), growth(measured, name)]
+        for name in names
+    ]
+    lines = [f"| {' | '.join(line)} |" for line in [heads, ["---"] * len(heads), *rows]]
+    return "\n".join([*lines, "", *(f"- {workloads[short].name}" for short in shorts)])
+
+
+def fewer(workload: Workload, most_tags: int) -> Workload:
+    """Cut a workload down, and say so in its name."""
+    if workload.tags <= most_tags:
+        return workload
+    return replace(workload, name=f"{workload.name}; CUT DOWN to {most_tags} tags", tags=most_tags)
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workloads", default=",".join(sorted(WORKLOADS)), help="which, by their short names")
+    parser.add_argument("--only", default=",".join(installed()), help="contestants")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--tags", type=int, default=10**9, help="at most so many tags: to try this out")
+    parser.add_argument("--no-small-jobs", action="store_true", help="leave out the second table")
+    parser.add_argument("--write", action="store_true", help="put the tables into README.md")
+    arguments = parser.parse_args()
+    unknown = {*arguments.only.split(",")} - {*installed()} | {*arguments.workloads.split(",")} - {*WORKLOADS}
+    if unknown:
+        parser.error(f"not known, or not installed: {', '.join(sorted(unknown))}")
+    return arguments
+
+
+def main() -> None:
+    """Measure, print, and write if asked to."""
+    arguments = parse()
+    names = [name for name in CONTESTANTS if name in arguments.only.split(",")]
+    chosen = {short: WORKLOADS[short] for short in WORKLOADS if short in arguments.workloads.split(",")}
+    workloads = {short: fewer(workload, arguments.tags) for short, workload in chosen.items()}
+    measured = measure_all(names, workloads, arguments.repeat)
+    parts = [table(measured, names, workloads)]
+    if not arguments.no_small_jobs:
+        parts.append(small_jobs(arguments.repeat, arguments.tags))
+    if peers := [name for name in names if name in REQUIREMENTS]:
+        parts.append("Versions: " + "; ".join(f"`{name}` {versions(name)}" for name in peers) + ".")
+    text = "\n\n".join(parts)
+    sys.stdout.write(text + "\n")
+    if arguments.write:
+        write_readme("beside_peers", text)
+    sys.exit(1 if [] in measured.values() else 0)
+
+
+if __name__ == "__main__":
+    main()
