@@ -100,9 +100,9 @@ def read_snapshots(
     progress.start(len(tags))
     try:
         for populations in extract_ready(tags, client, connection, threading.Event(), watch):
-            for population in populations:
-                progress.tag(population.tag, population.verdict)
-            yield from take(populations)
+            for snapshot in take(populations):
+                progress.tag(snapshot.tag, snapshot.verdict)
+                yield snapshot
     finally:
         progress.stop()
         client.close()

@@ -8,7 +8,10 @@ import pytest
 from smspartner_pipelines.sandbox import Campaign, Sandbox
 
 RUN = ("run", "promo", "--to", "data")
-PLACES = "name a directory, a .parquet, .csv or .csv.gz file, duckdb:FILE, postgresql://…, or - for standard output"
+PLACES = (
+    "name a directory, a .parquet, .csv or .csv.gz file, duckdb:FILE, postgresql://…, delta:DIR, s3://BUCKET/PREFIX, "
+    "or - for standard output"
+)
 NO_KEY = "no API key: set SMSPARTNER_API_KEY, or SMSPARTNER_API_KEY_FILE to a file that holds it"
 SPACE = "holds white space, which no tag can: write it as it was given when sending"
 SHORT_PHONE_KEY = (
@@ -89,9 +92,9 @@ ARGUMENTS = {
         ("run", "promo", "--to", "sqlite:x.db"),
         f"this version does not load into sqlite:x.db yet; {PLACES}; a path with a colon begins with ./",
     ),
-    "s3, not yet": (
-        ("run", "promo", "--to", "s3://bucket/prefix"),
-        f"this version does not load into s3://bucket/prefix yet; {PLACES}",
+    "sftp, not yet": (
+        ("run", "promo", "--to", "sftp://host/prefix"),
+        f"this version does not load into sftp://host/prefix yet; {PLACES}",
     ),
     "mysql, not yet; its password is not shown": (
         ("run", "promo", "--to", "mysql://me:hunter2@db/sms"),

@@ -96,13 +96,13 @@ def test_check_without_an_answer(start_sandbox, command, case):
 def test_check_bad_destination(sandbox, command, here):
     """`check` says of each destination why it can't be written; the code is 2."""
     (here / "file").write_text("")
-    ended = command(sandbox, "check", "--to", "file/data", "--to", "duckdb:x")
+    ended = command(sandbox, "check", "--to", "file/data", "--to", "sqlite:x")
     told = ended.stdout.splitlines()
     assert (ended.returncode, told[0]) == (2, "ok    API key: accepted by the API")
     assert told[1] == (
         "FAIL  file/data: creating file/data failed: a part of the path is a file, not a directory; correct the path"
     )
-    assert told[2].startswith("FAIL  duckdb:x: this version does not load into duckdb:x yet; ")
+    assert told[2].startswith("FAIL  sqlite:x: this version does not load into sqlite:x yet; ")
 
 
 # tags
