@@ -157,6 +157,8 @@ class Benchmark:
                 line = self.lines.setdefault((kind, workload, run), Measured())
                 memory = took["megabytes"] - self._of_rows("base", workload, run)["megabytes"]
                 getattr(line, act).append((took["seconds"], memory))
+                said = f"{kind.name}, {workload.name}, run {run}, {act}: {took['seconds']:.2f} s, {memory:.0f} MB"
+                print(said, file=sys.stderr, flush=True)  # noqa: T201  # the whole takes half an hour
             if act == "product" and kind.name != "csv" and workload.tags >= workload.rows:
                 self.judged.setdefault((kind, workload.tags), []).append(
                     child(environment, act="judge", uri=uri, run=3, **size)["seconds"]

@@ -13,10 +13,10 @@ from pathlib import Path
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from smspartner.load import open_destination
+from smspartner.load import mask_secrets, open_destination
 from smspartner_pipelines.sandbox import Campaign, Fault
 
-KEEPING = ("data", "parquet:more.csv")
+KEEPING = ("data", "parquet:more.csv", "delta:lake", "duckdb:all.duckdb")
 """Destinations that keep tags, as URIs that work in an empty directory."""
 
 EXPORTS = ("all.parquet", "all.csv", "all.csv.gz")
@@ -119,6 +119,19 @@ def test_extracted_once(sandbox, report):
     assert {tag: len(rows) for tag, rows in first.items()} == COUNTS
     assert [first] * len(others) == others
     assert [COUNTS] * len(EXPORTS) == [exported(path) for path in EXPORTS]
+
+
+def test_everywhere_at_once(sandbox, report, postgresql, bucket):
+    """One extraction fills every kind of destination alike; a second run finds every tag settled in each of them."""
+    places = (*KEEPING, postgresql.uri, f"{bucket.uri}/data")
+    code, found = report(sandbox, *TAGS, *to(*places))
+    assert (code, once(*TAGS)) == (0, asked(sandbox))
+    assert told(found) == dict.fromkeys(map(mask_secrets, places), (len(TAGS), False))
+    first, *others = map(stored, places)
+    assert {tag: len(rows) for tag, rows in first.items()} == COUNTS
+    assert [first] * len(others) == others
+    code, found = report(sandbox, *TAGS, *to(*places))
+    assert (code, {row["verdict"] for row in found["tags"]}, Counter()) == (0, {"skipped"}, asked(sandbox))
 
 
 @pytest.mark.parametrize("keeping", KEEPING)

@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from urllib.parse import quote
 
 import pytest
 from adbc_driver_postgresql import dbapi
@@ -224,3 +225,36 @@ def test_signals_while_a_database_works(sandbox, command, start, postgresql, sig
         other.rollback()
     assert run.wait(30) == 130 if signals == 2 else run.wait(30) in {0, 130}
     assert (postgresql.sql("SELECT DISTINCT run_id FROM statuses") == before) == (signals == 2)
+
+
+def test_a_password_appears_nowhere(sandbox, smspartner, postgresql, here):
+    """The password in a destination's URI stands in no output, log, error, report or table, whatever is done there."""
+    password = 'pa55 "w@rd"/of%the+clerk'
+    role = f"keeper_{postgresql.sql('SELECT pg_backend_pid() AS pid')[0]['pid']}"
+    schema = postgresql.sql("SELECT quote_ident(current_schema()) AS name")[0]["name"]
+    postgresql.sql(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'")
+    postgresql.sql(f"GRANT ALL ON SCHEMA {schema} TO {role}")
+    scheme, rest = postgresql.uri.split("://")
+    uri = f"{scheme}://{role}:{quote(password, safe='')}@{rest.partition('@')[2]}"
+    (here / "settings.toml").write_text(f"to = ['{uri}']")
+    debug = ("-vv", "--log-level", "debug")
+    ended = [
+        smspartner(sandbox, "run", "sound", "promo", "--to", uri, "--json", *debug),
+        smspartner(sandbox, "run", "sound", "--config", "settings.toml", *debug),
+        smspartner(sandbox, "run", "sound", *debug, SMSPARTNER_TO=uri),
+        smspartner(sandbox, "tags", uri),
+        smspartner(sandbox, "quarantine", uri, "--json"),
+        smspartner(sandbox, "check", "--to", uri),
+        smspartner(sandbox, "compact", uri),
+        smspartner(sandbox, "run", "sound", "--to", uri.replace("/postgres?", "/nowhere?"), *debug),
+        smspartner(sandbox, "run", "sound", "--to", uri.replace("%40", "%41"), *debug),
+        smspartner(sandbox, "run", "sound", "--to", uri, "--to", uri, "--nosuch"),
+        smspartner(sandbox, "run", "sound", f"--to={uri}", "--base-url", f"http://{uri}"),
+    ]
+    assert [one.returncode for one in ended] == [4, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2]
+    kept = postgresql.sql("SELECT report FROM runs")
+    told = [*(one.stdout + one.stderr for one in ended), *(row["report"] for row in kept)]
+    for spelled in (password, quote(password), quote(password, safe=""), json.dumps(password)[1:-1], "w@rd", "w%40rd"):
+        assert [text for text in told if spelled in text] == []
+    assert len(kept) == 3
+    assert f"{role}:***@" in ended[3].stderr + ended[0].stdout
