@@ -186,7 +186,8 @@ class Benchmark:
             f"| {kind.name} | {tags:,} loaded tags judged | {statistics.median(seconds):.2f} | | | | | |"
             for (kind, tags), seconds in self.judged.items()
         ]
-        ways = ", ".join(f"{kind.name}: {kind.plain}" for kind in KINDS if kind not in self.absent)
+        measured = dict.fromkeys(kind for kind, _, _ in self.lines)
+        ways = ", ".join(f"{kind.name}: {kind.plain}" for kind in measured)
         return "\n".join([*rows, *judged, *told, "", f"Plain ways: {ways}."])
 
 
