@@ -1,6 +1,6 @@
 """Measures loading into each destination, beside the fastest plain way to write the same rows in the same run.
 
-    python tests/benchmarks/destinations.py [--rows 1000000] [--repeat 3] [--only dataset --only csv] [--write]
+    python tests/benchmarks/destinations.py [--rows 1000000] [--of 5000] [--repeat 3] [--only dataset] [--write]
 
 prints a table of medians; --write puts it into README.md. The rows are ready snapshots, so that no API is measured.
 Each load is a process of its own, the product's and the plain one by turns. Memory is what the peak exceeds that of a
@@ -222,10 +222,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--only", action="append", choices=[kind.name for kind in KINDS])
+    parser.add_argument("--of", action="append", type=int, help="rows of a tag; 5,000 and 50 if not given")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     kinds = [kind for kind in KINDS if not arguments.only or kind.name in arguments.only]
-    workloads = [Workload(arguments.rows // rows, rows) for rows in (5_000, 50)]
+    workloads = [Workload(arguments.rows // rows, rows) for rows in arguments.of or (5_000, 50)]
     measured = run(kinds, workloads, arguments.repeat).table()
     sys.stdout.write(measured + "\n")
     if arguments.write:

@@ -55,11 +55,12 @@ def test_every_option_the_readme_names_exists() -> None:
     assert sorted(option for option in named if option not in help_text) == []
 
 
-def test_the_benchmark_table_was_filled() -> None:
-    """The table of measurements holds figures, and names the command that measures them."""
-    match = re.search(r"<!-- benchmark: main_job -->\n(.+?)\n<!-- /benchmark -->", README, re.DOTALL)
+@pytest.mark.parametrize("name", ["main_job", "destinations", "beside_peers"])
+def test_the_benchmark_table_was_filled(name: str) -> None:
+    """Each table of measurements holds figures, and names the command that measures them."""
+    match = re.search(rf"<!-- benchmark: {name} -->\n(.+?)\n<!-- /benchmark -->", README, re.DOTALL)
     assert match is not None
-    assert "tests/benchmarks/main_job.py" in README
+    assert f"tests/benchmarks/{name}.py" in README
     assert len(re.findall(r"\| [0-9]", match[1])) >= 4
 
 
