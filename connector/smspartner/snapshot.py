@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from operator import attrgetter
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from smspartner_schemas.contract import QUARANTINE, STATUSES
 from smspartner.drift import bounded
 from smspartner.erasure import NOBODY, ErasedNumbers
 from smspartner.errors import CountMismatch
+from smspartner.grouping import gathered
 from smspartner.phone_privacy import PhonePrivacy
 from smspartner.transform import Sent, type_tags
 from smspartner.typed_rows import Stamp, TypedRows
@@ -145,7 +147,7 @@ def take_snapshots(
     Raises:
         CountMismatch: rows are lost or made up, which would be a bug.
     """
-    for group in _by_rows(populations):
+    for group in gathered(populations, attrgetter("rows_received"), ROWS_AT_ONCE):
         complete = [one for one in group if one.verdict == "complete"]
         sent = [Sent(one.pages, Stamp(one.tag, run_id, one.extracted_at)) for one in complete]
         typed = iter(type_tags(sent, privacy, erased))
@@ -156,19 +158,6 @@ def take_snapshots(
                 yield sized.holding(next(typed))
             else:
                 yield facts
-
-
-def _by_rows(populations: Iterable[Population]) -> Iterator[list[Population]]:
-    group: list[Population] = []
-    rows = 0
-    for population in populations:
-        group.append(population)
-        rows += population.rows_received
-        if rows >= ROWS_AT_ONCE:
-            yield group
-            group, rows = [], 0
-    if group:
-        yield group
 
 
 def _facts_of(population: Population) -> Snapshot:

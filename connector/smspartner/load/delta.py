@@ -15,11 +15,12 @@ import pyarrow.compute as pc
 from smspartner_schemas.contract import LOADED_TAGS, QUARANTINE, STATUSES, TAG_RUNS
 
 from smspartner.errors import DestinationError
+from smspartner.grouping import gathered
 from smspartner.load.atomic import guarded, make_directory, remove_file, sync_directory, try_writing
 from smspartner.load.delta_compact import compact_lake
 from smspartner.load.delta_files import new_file
 from smspartner.load.delta_moves import LakeTables
-from smspartner.load.delta_tags import Change, batches, is_held, planned
+from smspartner.load.delta_tags import Change, is_held, planned
 from smspartner.load.destinations import StoredTag
 from smspartner.load.erasures import read_erasures, write_erasure
 from smspartner.load.files import STAGING
@@ -163,7 +164,9 @@ class DeltaLake:
         erasure = person.erasure(at)
         write_erasure(self._files, erasure)
         removed = Counter({"tags": 0, "rows": 0, "quarantined": 0})
-        for changes in batches(self._without(person, removed), self.batch_rows):
+        for changes in gathered(
+            self._without(person, removed), lambda change: change[0].rows_received, self.batch_rows
+        ):
             self._replace(changes)
         for table in (STATUSES, QUARANTINE):
             self._tables[table.name].remove_old_files()
@@ -253,7 +256,7 @@ class DeltaLake:
             )
 
     def _make_folders(self) -> None:
-        for name in (STATUSES.name, _RUNS, ".staging"):
+        for name in (STATUSES.name, _RUNS, STAGING):
             (self._path / name).mkdir(exist_ok=True)
         sync_directory(self._path)
 

@@ -11,7 +11,7 @@ from smspartner.load.destinations import LoadedTag
 from smspartner.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
@@ -40,15 +40,3 @@ def is_held(state: LoadedTag, loaded: FilesByTag, doubted: FilesByTag) -> bool:
         if not all(file.path.rpartition("/")[2].startswith(f"{state.run_id}-") for file in found):
             return False
     return True
-
-
-def batches(changes: Iterable[Change], rows: int) -> Iterator[list[Change]]:
-    """Gather changes until they have about so many rows."""
-    batch: list[Change] = []
-    for change in changes:
-        batch.append(change)
-        if sum(snapshot.rows_received for snapshot, _ in batch) >= rows:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smspartner.errors import DestinationError
+from smspartner.load.files import STAGING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-FOLDERS = ("statuses", "quarantine", "tag_runs", "runs", ".staging")
+FOLDERS = ("statuses", "quarantine", "tag_runs", "runs", STAGING)
 """The folders of a dataset. `statuses` comes first: a directory that has it is one; `.staging` is made before it."""
 
-NOT_FOREIGN = {".lock", ".staging", ".gitignore", ".gitkeep", ".DS_Store", "lost+found"}
+NOT_FOREIGN = {".lock", STAGING, ".gitignore", ".gitkeep", ".DS_Store", "lost+found"}
 """What a directory may hold and still count as empty: our own first traces, and what systems put into new folders."""
 
 
