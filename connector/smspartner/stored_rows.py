@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -74,3 +76,20 @@ def without(stored: StoredTag, person: Person) -> Snapshot | None:
         quarantine=stored.quarantine.filter(pa.array(~named)),
         erased_places=tuple(sorted(erased)),
     )
+
+
+def tags_without(
+    states: Iterable[LoadedTag], stored_tag: Callable[[LoadedTag], StoredTag], person: Person, removed: Counter[str]
+) -> Iterator[tuple[Snapshot, LoadedTag]]:
+    """Give each of these tags that holds a person, without them, and the state it had; count in `removed` what goes.
+
+    Raises:
+        CountMismatch: as `places_of`.
+    """
+    for state in states:
+        stored = stored_tag(state)
+        kept = without(stored, person)
+        if kept is not None:
+            rows = stored.rows.num_rows - kept.table.num_rows
+            removed.update(tags=1, rows=rows, quarantined=stored.quarantine.num_rows - kept.quarantine.num_rows)
+            yield kept, state

@@ -29,7 +29,7 @@ from smspartner.load.parquet_format import write_parquet
 from smspartner.load.side_by_side import in_order
 from smspartner.load.state import state_of
 from smspartner.load.together import finish_replacements, replace_together
-from smspartner.stored_rows import without
+from smspartner.stored_rows import tags_without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -184,13 +184,9 @@ class ParquetDataset:
         erasure = person.erasure(at)
         write_erasure(self._files, erasure)
         removed = Counter({"tags": 0, "rows": 0, "quarantined": 0})
-        for state in filter(attrgetter("consistent"), self.loaded_tags().values()):
-            stored = self.stored_tag(state)
-            kept = without(stored, person)
-            if kept is not None:
-                self.replace_tag(kept, state.run_id)
-                rows = stored.rows.num_rows - kept.table.num_rows
-                removed.update(tags=1, rows=rows, quarantined=stored.quarantine.num_rows - kept.quarantine.num_rows)
+        consistent = filter(attrgetter("consistent"), self.loaded_tags().values())
+        for kept, state in tags_without(consistent, self.stored_tag, person, removed):
+            self.replace_tag(kept, state.run_id)
         done = replace(erasure, removed=dict(removed))
         write_erasure(self._files, done)
         return done

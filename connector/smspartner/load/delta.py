@@ -28,7 +28,7 @@ from smspartner.load.local_files import LocalFiles
 from smspartner.load.lock import HeldLock, exclusive
 from smspartner.load.nesting import NOT_FOREIGN, refuse_inside_dataset
 from smspartner.load.state import state_of, states_of, states_table
-from smspartner.stored_rows import without
+from smspartner.stored_rows import tags_without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -234,13 +234,9 @@ class DeltaLake:
 
     def _without(self, person: Person, removed: Counter[str]) -> Iterator[Change]:
         """Give the tags that hold a person, without them, and count what is removed."""
-        for state in filter(attrgetter("consistent"), self.loaded_tags().values()):
-            stored = self.stored_tag(state)
-            kept = without(stored, person)
-            if kept is not None:
-                rows = stored.rows.num_rows - kept.table.num_rows
-                removed.update(tags=1, rows=rows, quarantined=stored.quarantine.num_rows - kept.quarantine.num_rows)
-                yield kept, state_of(kept, state.run_id)
+        consistent = filter(attrgetter("consistent"), self.loaded_tags().values())
+        for kept, state in tags_without(consistent, self.stored_tag, person, removed):
+            yield kept, state_of(kept, state.run_id)
 
     def _make_directory(self) -> None:
         if "%" in str(self._path.absolute()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
@@ -17,7 +18,7 @@ from smspartner.load.erasure_rows import erasures_of, erasures_table
 from smspartner.load.row_order import in_api_order, order_table
 from smspartner.load.state import state_of, states_of, states_table
 from smspartner.load.warehouse_tables import check_tables, find_tables, prepare_tables, try_loading
-from smspartner.stored_rows import without
+from smspartner.stored_rows import tags_without
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -152,16 +153,11 @@ class Warehouse:
             _record(session, erasure)
             held_in = session.query(_MAY_HOLD, list(person.spellings))["tag"].to_pylist()
             loaded = self.loaded_tags()
-            removed = dict.fromkeys(("tags", "rows", "quarantined"), 0)
-            for state in (loaded[tag] for tag in sorted(held_in) if tag in loaded):
-                stored = self.stored_tag(state)
-                kept = without(stored, person)
-                if kept is not None:
-                    _replace(session, [kept], [state_of(kept, state.run_id)])
-                    removed["tags"] += 1
-                    removed["rows"] += stored.rows.num_rows - kept.table.num_rows
-                    removed["quarantined"] += stored.quarantine.num_rows - kept.quarantine.num_rows
-            done = replace(erasure, removed=removed)
+            removed = Counter({"tags": 0, "rows": 0, "quarantined": 0})
+            states = (loaded[tag] for tag in sorted(held_in) if tag in loaded)
+            for kept, state in tags_without(states, self.stored_tag, person, removed):
+                _replace(session, [kept], [state_of(kept, state.run_id)])
+            done = replace(erasure, removed=dict(removed))
             _record(session, done)
         return done
 
