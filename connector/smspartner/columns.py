@@ -6,9 +6,8 @@ Pages of another shape are read row by row with the same `facts`, so that both w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +16,11 @@ import pyarrow.compute as pc
 from smspartner import facts
 from smspartner.drift import STOP_MISSING, unknown_word
 from smspartner.pages import Page
-from smspartner.rows import Drift, read_rows
+from smspartner.rows import Drift, documented_rows, read_rows
 from smspartner.typed_rows import TIMESTAMP, Reasons
+
+_READ_AT_ONCE = 4 * 1024 * 1024
+"""Bytes of JSON: beyond a few megabytes nothing is gained, and memory is taken twice."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +39,34 @@ class Columns:
 
 
 def read_columns(pages: Sequence[Page]) -> Columns:
-    """Read pages, neighbours of the documented shape together; rows keep their order."""
-    parts = []
-    for documented, group in groupby(pages, key=lambda page: page.documented is not None):
-        neighbours = list(group)
-        if documented:
-            parts.append(_documented(pa.concat_arrays([page.documented for page in neighbours])))
-        else:
-            parts.append(_tolerant([raw for page in neighbours for raw in page.raw_rows]))
+    """Read the rows of pages, in order."""
+    parts = [part for together in _groups(pages) for part in _read(together)]
     return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def _groups(pages: Sequence[Page]) -> Iterator[list[Page]]:
+    group: list[Page] = []
+    size = 0
+    for page in pages:
+        if group and size + len(page.rows_json) > _READ_AT_ONCE:
+            yield group
+            group, size = [], 0
+        group.append(page)
+        size += len(page.rows_json)
+    yield group
+
+
+def _read(pages: Sequence[Page]) -> Iterator[Columns]:
+    """Read pages natively together; where one of them has another shape, find it by halves."""
+    rows = documented_rows([page.rows_json for page in pages])
+    if rows is not None:
+        yield read_documented(rows)
+    elif len(pages) == 1:
+        yield read_tolerantly(pages[0].raw_rows)
+    else:
+        half = len(pages) // 2
+        yield from _read(pages[:half])
+        yield from _read(pages[half:])
 
 
 def _joined(parts: list[Columns]) -> Columns:
@@ -67,7 +88,8 @@ def _joined(parts: list[Columns]) -> Columns:
     )
 
 
-def _tolerant(raw_rows: list[bytes]) -> Columns:
+def read_tolerantly(raw_rows: list[bytes]) -> Columns:
+    """Read rows of any shape, one by one."""
     read = read_rows(raw_rows)
     return Columns(
         phone_number=pa.array(read.phone_number, pa.string()),
@@ -79,7 +101,8 @@ def _tolerant(raw_rows: list[bytes]) -> Columns:
     )
 
 
-def _documented(rows: pa.StructArray) -> Columns:
+def read_documented(rows: pa.StructArray) -> Columns:
+    """Read rows of the documented shape (`documented_rows`) column by column."""
     numbers, status, stop, date = (rows.field(name) for name in ("phoneNumber", "status", "stopSMS", "date"))
     doubts: list[tuple[str, np.ndarray]] = []
     as_e164 = pc.and_(

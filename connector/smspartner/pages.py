@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,10 +22,7 @@ from smspartner.errors import (
 )
 from smspartner.fields import read_fields
 from smspartner.redaction import REDACT, hide_numbers
-from smspartner.rows import documented_rows, split_rows
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from smspartner.rows import count_rows, split_rows
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _REDIRECTS = range(300, 400)
@@ -40,26 +36,19 @@ _MOST_DIGITS = 15
 class Page:
     """One page as the API sent it.
 
-    `rows_json` is the JSON of its row list; `documented` holds the rows as an Arrow struct array of the documented
-    shape, or None where any of them has another shape, which is then read row by row. `drift` names what the
-    documentation does not show of the envelope.
+    `rows_json` is the JSON of its row list; `drift` names what the documentation does not show of the envelope.
     """
 
     number: int
     total: int
     row_count: int
     rows_json: bytes = field(repr=False)
-    documented: pa.StructArray | None = field(repr=False)
     drift: tuple[str, ...] = ()
 
     @property
     def page_count(self) -> int:
         """How many pages of this one's size the declared total takes; one where there are no rows."""
         return -(-self.total // self.row_count) if self.row_count else 1
-
-    def without_columns(self) -> Page:
-        """Return the page with its raw rows only, which take half the memory."""
-        return replace(self, documented=None)
 
     @cached_property
     def raw_rows(self) -> list[bytes]:
@@ -81,13 +70,11 @@ def read_page(body: bytes, http_status: int = 200, retry_after: float | None = N
         raise UnreadableBody(f"the body has {len(list_keys)} row lists instead of one ({vendor.LIST_KEYS[0]})")
     number, total = _count(envelope, "currentPage"), _count(envelope, "total")
     rows_json = bytes(envelope[list_keys[0]])
-    documented = documented_rows(rows_json)
     return Page(
         number=number,
         total=total,
-        row_count=len(split_rows(rows_json)) if documented is None else len(documented),
+        row_count=count_rows(rows_json),
         rows_json=rows_json,
-        documented=documented,
         drift=tuple(sorted(_envelope_drift(envelope))),
     )
 

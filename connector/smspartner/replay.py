@@ -13,7 +13,7 @@ import pyarrow as pa
 from smspartner.load.destinations import StoredTag
 from smspartner.pages import Page
 from smspartner.phone_privacy import PhonePrivacy
-from smspartner.rows import documented_rows, read_rows
+from smspartner.rows import read_rows
 from smspartner.snapshot import Snapshot
 from smspartner.stored_rows import facts_of, places_of
 from smspartner.transform import occurrences, type_rows
@@ -47,7 +47,7 @@ def _read_again(stored: StoredTag, run_id: str) -> TypedRows:
     """Type the quarantined rows by themselves; places are their order in the quarantine."""
     raw = [text.encode() for text in stored.quarantine["raw"].to_pylist()]
     rows_json = b"[" + b",".join(raw) + b"]"
-    page = Page(1, len(raw), len(raw), rows_json, documented_rows(rows_json))
+    page = Page(1, len(raw), len(raw), rows_json)
     return type_rows((page,), Stamp(stored.state.tag, run_id, stored.state.extracted_at), PhonePrivacy())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -33,21 +33,23 @@ Drift = dict[str, list[int]]
 """The places of rows that hold something the documentation does not show, by what it is."""
 
 
-def documented_rows(rows_json: bytes) -> pa.StructArray | None:
-    """Read a row list in the documented shape without a Python object per row; None if any row has another shape.
+def documented_rows(lists: Sequence[bytes]) -> pa.StructArray | None:
+    """Read row lists in the documented shape, one after the other, without a Python object per row.
 
-    The reader refuses other types, other fields and a field given twice, so that what it accepts needs no second look.
+    None if any row has another shape: the reader refuses other types, other fields and a field given twice, so that
+    what it accepts needs no second look. Many lists are read in one go, which costs half as much as one by one, and a
+    tenth where they are short.
     """
     # The reader takes one document a line; a raw line break in valid JSON can only be white space.
-    line = b'{"rows":' + rows_json.replace(b"\n", b" ").replace(b"\r", b" ") + b"}"
-    whole = arrow_json.ReadOptions(use_threads=False, block_size=len(line) + 1)
+    lines = b"".join(b'{"rows":%b}\n' % rows.replace(b"\n", b" ").replace(b"\r", b" ") for rows in lists)
+    whole = arrow_json.ReadOptions(use_threads=False, block_size=len(lines) + 1)
     try:
-        table = arrow_json.read_json(pa.BufferReader(line), read_options=whole, parse_options=_PARSE)
+        table = arrow_json.read_json(pa.BufferReader(lines), read_options=whole, parse_options=_PARSE)
     except pa.ArrowInvalid:
         return None
     column = table.column("rows").chunk(0)
     rows = column.flatten()
-    return None if column.null_count or rows.null_count else rows
+    return None if column.null_count or rows.null_count or len(column) != len(lists) else rows
 
 
 def split_rows(rows_json: bytes) -> list[bytes]:
@@ -82,6 +84,14 @@ class RowFacts:
     status_at: list[int | None] = field(default_factory=list)
     reasons: dict[int, tuple[str, ...]] = field(default_factory=dict)
     drift: Drift = field(default_factory=dict)
+
+
+def count_rows(rows_json: bytes) -> int:
+    """Count the rows of a list; raises as `split_rows` does."""
+    try:
+        return len(_LIST.decode(rows_json))
+    except (msgspec.DecodeError, RecursionError):
+        return len(split_rows(rows_json))
 
 
 def read_rows(raw_rows: list[bytes]) -> RowFacts:

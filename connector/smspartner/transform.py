@@ -156,7 +156,7 @@ def _apart(tags: Sequence[Sent], owner: _Ints, typed: _Typed, privacy: PhonePriv
         begin, end = bounds[number], bounds[number + 1]
         yield TypedRows(
             stamp=tag.stamp,
-            raw=PageRows(tuple(page.without_columns() for page in tag.pages), privacy),  # for what may yet be doubted
+            raw=PageRows(tag.pages, privacy),  # for what may yet be doubted
             table=typed.table if len(tags) == 1 else _rows_of_tag(typed.table.slice(begin, end - begin), tag.stamp),
             places=typed.places[begin:end] - starts[number],
             reasons=reasons[number],

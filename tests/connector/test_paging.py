@@ -19,7 +19,6 @@ from smspartner.errors import (
 )
 from smspartner.pages import Page
 from smspartner.paging import Walk, walk_pages
-from smspartner.rows import documented_rows
 
 Fetch = Callable[[int], Page | RequestError]
 GONE = UnknownTag("the API answered code 4 (message not found)", code=4, http_status=200)
@@ -29,7 +28,7 @@ def page(number: int, total: int, rows: Sequence[object]) -> Page:
     """A page of these rows: an `int` is a row of that number, anything else is the row's JSON value."""
     values = [{"phoneNumber": f"+336{row:08}", "status": "Waiting"} if isinstance(row, int) else row for row in rows]
     rows_json = json.dumps(values).encode()
-    return Page(number, total, len(rows), rows_json, documented_rows(rows_json))
+    return Page(number, total, len(rows), rows_json)
 
 
 def drive(walk: Walk, fetch: Fetch) -> tuple[tuple[Page, ...] | PopulationError | RequestError, list[int]]:

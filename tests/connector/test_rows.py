@@ -54,7 +54,7 @@ def fact(  # noqa: PLR0917
 )
 def test_documented_shape(rows_json: str, rows: list[object]) -> None:
     """Rows of the documented shape are read natively, whatever their layout and with fields left out."""
-    found = documented_rows(rows_json.encode())
+    found = documented_rows([rows_json.encode()])
     assert found is not None
     assert rows == found.to_pylist()
 
@@ -69,13 +69,13 @@ def test_documented_shape(rows_json: str, rows: list[object]) -> None:
 )
 def test_other_shapes_are_left_to_the_tolerant_reader(row: str) -> None:
     """One value of another type, one unknown or doubled field, or an entry that is no object is not read natively."""
-    assert documented_rows(f"[{json.dumps(ROW)},{row}]".encode()) is None
+    assert documented_rows([f"[{json.dumps(ROW)},{row}]".encode()]) is None
 
 
 @pytest.mark.parametrize("rows_json", ["null", "1", '"text"', "true", "{}", '{"0": {}}'])
 def test_no_list_is_not_read_natively(rows_json: str) -> None:
     """Only a JSON list is read natively."""
-    assert documented_rows(rows_json.encode()) is None
+    assert documented_rows([rows_json.encode()]) is None
 
 
 @pytest.mark.parametrize(
