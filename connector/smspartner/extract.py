@@ -1,6 +1,7 @@
-"""Many walks side by side: tags in, populations out, in the order of the tags.
+"""Many walks side by side: tags in, what is made of their populations out, in the order of the tags.
 
-One coordinating thread drives all walks and owns their state; a pool of threads sends requests and does nothing else.
+One coordinating thread drives all walks and owns their state; a pool of threads sends requests and does nothing else;
+one more makes what the caller wants of the populations, typed rows say, while the caller is busy with those before.
 They talk through queues, so nothing here needs a lock. Pages of tags already begun go before new tags, and a new tag is
 only begun while the bodies held (being read, or read and not yet taken) are within a budget: memory depends on a few
 tags, not on the run.
@@ -9,19 +10,14 @@ tags, not on the run.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from queue import SimpleQueue
+from typing import Generic, TypeVar
 
 from smspartner.client import Client
 from smspartner.connection import Connection
-from smspartner.errors import (
-    AccessRefused,
-    Interrupted,
-    RequestError,
-)
+from smspartner.errors import AccessRefused, Interrupted, RequestError
 from smspartner.pace import Pace
 from smspartner.pages import Page
 from smspartner.paging import walk_pages
@@ -33,7 +29,7 @@ HELD_BYTES = 32 * 1024 * 1024
 """Bodies held before new tags wait; a single tag may be larger."""
 
 READY_ROWS = 32 * 1024
-"""Rows given at a time, about: what comes after waits until the caller asks for more."""
+"""Rows made and given at a time, about."""
 
 _TAG_OVERHEAD = 8 * 1024
 """What a tag costs beside its bodies, so that millions of tiny tags are bounded too."""
@@ -43,62 +39,107 @@ Watch = Callable[[str, int, int], None]
 """Told of each page that arrived: its tag, how many pages of the pass arrived, how many it has as far as known."""
 
 
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A population that was read, and the bytes that count as held for it."""
+
+    population: Population
+    held: int
+
+
+@dataclass(frozen=True)
+class _Made(Generic[Made]):
+    """What was made of some populations, whose bodies still count as held."""
+
+    things: list[Made]
+    held: int
+
+
 @dataclass(frozen=True)
 class _Taken:
-    """The consumer took a population: its bodies no longer count."""
+    """The consumer took what was made: so many bytes no longer count."""
 
     held: int
 
 
-def extract(
-    tags: Sequence[str], client: Client, connection: Connection, stop: threading.Event, watch: Watch | None = None
-) -> Iterator[Population]:
-    """Read the populations of tags side by side, and give them in the order of `tags`; see `extract_ready`."""
-    with closing(extract_ready(tags, client, connection, stop, watch)) as populations:
-        yield from chain.from_iterable(populations)
+@dataclass(frozen=True)
+class _End:
+    """Nothing more comes: all is read, or something ended it."""
+
+    failure: BaseException | None = None
 
 
-def extract_ready(
-    tags: Sequence[str], client: Client, connection: Connection, stop: threading.Event, watch: Watch | None = None
-) -> Generator[list[Population]]:
-    """Read the populations of tags side by side, and give, in the order of `tags`, all that are ready at a time.
+def extract(  # noqa: PLR0917 - what is read, by whom, and what becomes of it
+    tags: Sequence[str],
+    client: Client,
+    connection: Connection,
+    stop: threading.Event,
+    make: Callable[[list[Population]], Iterable[Made]],
+    watch: Watch | None = None,
+) -> Generator[list[Made]]:
+    """Read the populations of tags side by side, and give what `make` makes of them, in the order of `tags`.
 
-    Populations that come while the caller is at work are given together, so that it can deal with small ones in one go.
-    A tag that is not complete is given too, with its verdict and no pages. Leaving the iterator early, or setting
-    `stop`, ends all requests.
+    `make` runs in a thread of its own, so that rows are typed while the caller loads those before them. It is called
+    with all populations that are ready at a time, which lets it deal with small ones in one go. A tag that is not
+    complete is among them, with its verdict and no pages. Leaving the iterator early, or setting `stop`, ends all
+    requests.
 
     Raises:
         AccessRefused: the API refuses the key or the account; nothing more is asked.
         Interrupted: `stop` was set.
+        Exception: whatever `make` raises.
     """
     coordinator = _Coordinator(tags, client, connection, stop, watch)
+    made: SimpleQueue[_Made[Made] | _End] = SimpleQueue()
+    making = threading.Thread(
+        target=_make_all, args=(coordinator.output, make, made), name="smspartner-make", daemon=True
+    )
     coordinator.start()
-    given = 0
+    making.start()
     try:
-        while given < len(tags):
-            ready, failure = _ready(coordinator)
-            if ready:
-                given += len(ready)
-                yield ready
-            if failure is not None:
-                raise failure
+        while isinstance(got := made.get(), _Made):
+            coordinator.events.put(_Taken(got.held))
+            yield got.things
+        if got.failure is not None:
+            raise got.failure
     finally:
         stop.set()
         coordinator.events.put(_Taken(0))
+        making.join()
 
 
-def _ready(coordinator: _Coordinator) -> tuple[list[Population], BaseException | None]:
-    """Wait for a population, and take those along that are finished already; or what ended the run instead."""
-    ready: list[Population] = []
+def _make_all(
+    output: SimpleQueue[_Read | _End],
+    make: Callable[[list[Population]], Iterable[Made]],
+    made: SimpleQueue[_Made[Made] | _End],
+) -> None:
+    """Take populations as they are ready, and hand on what is made of them."""
+    end = None
+    while end is None:
+        ready, end = _ready(output)
+        if ready:
+            try:
+                things = list(make([one.population for one in ready]))
+            except BaseException as exc:  # noqa: BLE001  # whatever ends this thread must reach the consumer
+                end = _End(exc)
+            else:
+                made.put(_Made(things, sum(one.held for one in ready)))
+    made.put(end)
+
+
+def _ready(output: SimpleQueue[_Read | _End]) -> tuple[list[_Read], _End | None]:
+    """Wait for a population, and take those along that are finished already; and the end, once it has come."""
+    ready: list[_Read] = []
     rows = 0
-    while not ready or (rows < READY_ROWS and not coordinator.output.empty()):
-        got = coordinator.output.get()
-        if isinstance(got, BaseException):
+    while not ready or (rows < READY_ROWS and not output.empty()):
+        got = output.get()
+        if isinstance(got, _End):
             return ready, got
-        population, held = got
-        coordinator.events.put(_Taken(held))
-        ready.append(population)
-        rows += population.rows_received
+        ready.append(got)
+        rows += got.population.rows_received
     return ready, None
 
 
@@ -109,7 +150,7 @@ class _Coordinator:
         self, tags: Sequence[str], client: Client, connection: Connection, stop: threading.Event, watch: Watch | None
     ) -> None:
         self.events: SimpleQueue[Answer | _Taken] = SimpleQueue()
-        self.output: SimpleQueue[tuple[Population, int] | BaseException] = SimpleQueue()
+        self.output: SimpleQueue[_Read | _End] = SimpleQueue()
         policy = RetryPolicy(connection, Pace(connection.rate, stop), stop)
         self._workers = Workers(client.fetch_page, policy, connection.concurrency, self.events)
         self._connection = connection
@@ -117,7 +158,7 @@ class _Coordinator:
         self._watch = watch
         self._new_tags = iter(enumerate(tags))
         self._open: dict[int, Walker] = {}
-        self._finished: dict[int, tuple[Population, int]] = {}
+        self._finished: dict[int, _Read] = {}
         self._to_deliver = len(tags)
         self._delivered = 0
         self._flying = 0
@@ -137,7 +178,9 @@ class _Coordinator:
                 self._handle(self.events.get())
         except BaseException as exc:  # noqa: BLE001  # whatever ends this thread must reach the consumer
             self._stop_event.set()  # tasks that still wait for a worker are not sent any more
-            self.output.put(exc)
+            self.output.put(_End(exc))
+        else:
+            self.output.put(_End())
         finally:
             self._workers.dismiss()
 
@@ -202,7 +245,7 @@ class _Coordinator:
 
     def _finish(self, walker: Walker) -> None:
         del self._open[walker.place]
-        self._finished[walker.place] = (walker.population(), walker.held)
+        self._finished[walker.place] = _Read(walker.population(), walker.held)
         while self._delivered in self._finished:
             self.output.put(self._finished.pop(self._delivered))
             self._delivered += 1

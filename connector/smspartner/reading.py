@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import closing
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from smspartner.connection import Connection, connection_from_environment
@@ -40,14 +43,14 @@ def iter_snapshots(
 
 def _snapshots(tags: list[str], connection: Connection, privacy: PhonePrivacy) -> Iterator[Snapshot]:
     from smspartner.client import Client
-    from smspartner.extract import extract_ready
+    from smspartner.extract import extract
     from smspartner.snapshot import new_run_id, take_snapshots
 
-    run_id = new_run_id()
+    take = partial(take_snapshots, run_id=new_run_id(), privacy=privacy)
     client = Client(connection)
     try:
-        for populations in extract_ready(tags, client, connection, threading.Event()):
-            yield from take_snapshots(populations, run_id, privacy)
+        with closing(extract(tags, client, connection, threading.Event(), take)) as groups:
+            yield from chain.from_iterable(groups)
     finally:
         client.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
+import ssl
 import time
 from contextlib import suppress
 from http import HTTPStatus
@@ -15,6 +16,7 @@ import requests.adapters
 import urllib3
 import urllib3.connection
 import urllib3.connectionpool
+from urllib3.util.wait import wait_for_read
 
 from smspartner.errors import ConnectionFailed, RequestError, ResponseTimeout, UnreadableBody
 
@@ -85,6 +87,20 @@ def _what_failed(exc: Exception) -> str:
     return f"the connection failed ({type(exc).__name__})"
 
 
+_NEARLY = 0.99
+"""Of the time that an answer has: once less is left, the socket is told."""
+
+
+def _has_arrived(sock: socket.socket) -> bool:
+    """Whether there may be something to read; what TLS has unpacked already is no longer in the socket."""
+    if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        return True
+    try:
+        return wait_for_read(sock, timeout=0.0)
+    except (OSError, ValueError):  # there is no connection any more
+        return False
+
+
 class _DeadlineReader(io.RawIOBase):
     """Reads from a socket until a deadline for the whole response.
 
@@ -94,8 +110,8 @@ class _DeadlineReader(io.RawIOBase):
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
-        limit = sock.gettimeout()
-        self._deadline = None if limit is None else time.monotonic() + limit
+        self._limit = sock.gettimeout()
+        self._deadline = None if self._limit is None else time.monotonic() + self._limit
         self._waits = True
 
     def readable(self) -> bool:
@@ -106,11 +122,12 @@ class _DeadlineReader(io.RawIOBase):
         """Read what has arrived, or wait for it until the deadline."""
         if not self._waits:
             return self._read_at_once(buffer)
-        if self._deadline is not None:
+        if self._deadline is not None and self._limit is not None:
             left = self._deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError("timed out")
-            self._sock.settimeout(left)
+            if left < self._limit * _NEARLY:  # before, the socket's own timeout is as good, and costs no system call
+                self._sock.settimeout(left)
         return self._raw.readinto(buffer)
 
     def stop_waiting(self) -> None:
@@ -118,6 +135,8 @@ class _DeadlineReader(io.RawIOBase):
         self._waits = False
 
     def _read_at_once(self, buffer: Any) -> int | None:
+        if not _has_arrived(self._sock):
+            return None
         limit = self._sock.gettimeout()
         with suppress(OSError, ValueError):  # nothing has arrived, or there is no connection any more
             self._sock.settimeout(0)

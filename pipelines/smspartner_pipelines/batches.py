@@ -13,20 +13,21 @@ BATCH_SECONDS = 30.0
 
 
 def gather(
-    snapshots: Iterable[Snapshot], rows: int = BATCH_ROWS, seconds: float = BATCH_SECONDS
+    groups: Iterable[Iterable[Snapshot]], rows: int = BATCH_ROWS, seconds: float = BATCH_SECONDS
 ) -> Iterator[list[Snapshot]]:
-    """Give the snapshots in lists of about `rows` rows; none is empty.
+    """Give the snapshots in lists of whole groups with about `rows` rows; none is empty.
 
     When the run is interrupted, what was gathered is given first: those tags are read, and only wait to be loaded.
     """
     batch: list[Snapshot] = []
     held, began = 0, 0.0
     try:
-        for snapshot in snapshots:
+        for group in groups:
             if not batch:
                 held, began = 0, time.monotonic()
-            batch.append(snapshot)
-            held += snapshot.table.num_rows
+            for snapshot in group:
+                batch.append(snapshot)
+                held += snapshot.table.num_rows
             if held >= rows or time.monotonic() - began >= seconds:
                 yield batch
                 batch = []

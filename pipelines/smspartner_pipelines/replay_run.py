@@ -75,12 +75,12 @@ def replay_quarantine(settings: ReplaySettings) -> RunOutcome:
 
 def _replayed(
     store: TagStore, doubted: dict[str, LoadedTag], run_id: str, acceptance: Acceptance
-) -> Iterator[Snapshot]:
+) -> Iterator[list[Snapshot]]:
     for state in doubted.values():
         snapshot = replay(store.stored_tag(state), run_id)
         if snapshot.complete:
             acceptance.expect_rows()
-        yield snapshot
+        yield [snapshot]
 
 
 def _with_reason(snapshot: Snapshot, state: LoadedTag) -> Snapshot:

@@ -12,7 +12,7 @@ from smspartner.client import Client
 from smspartner.connection import Connection
 from smspartner.erasure import ErasedNumbers
 from smspartner.errors import DestinationError, SettingsError
-from smspartner.extract import extract_ready
+from smspartner.extract import extract
 from smspartner.load import open_destination
 from smspartner.load.destinations import Destination
 from smspartner.snapshot import Snapshot, new_run_id, take_snapshots
@@ -53,7 +53,7 @@ def run(settings: RunSettings, progress: Progress | None = None) -> RunOutcome:
         snapshots = read_snapshots(
             settings.connection, selection.to_read, take, acceptance.expect_rows, progress or Silent()
         )
-        guarded = guard_against_shrinking(snapshots, loaded, allow=settings.allow_shrink)
+        guarded = (guard_against_shrinking(some, loaded, allow=settings.allow_shrink) for some in snapshots)
         batch_rows = max(acceptance.batch_rows, *(destination.batch_rows for destination in destinations))
         with outcome.ending_early(), interrupt.work(), closing(snapshots):
             for batch in gather(interrupt.between(guarded), batch_rows):
@@ -87,8 +87,8 @@ def read_snapshots(
     take: Callable[[Iterable[Population]], Iterator[Snapshot]],
     expect_rows: Callable[[], None],
     progress: Progress,
-) -> Generator[Snapshot]:
-    """Read tags, one snapshot after the other, as `take` makes them; `expect_rows` is told when there will be rows."""
+) -> Generator[list[Snapshot]]:
+    """Read tags, some snapshots at a time, as `take` makes them; `expect_rows` is told when there will be rows."""
     if not tags:
         return
 
@@ -99,10 +99,11 @@ def read_snapshots(
     client = Client(connection)
     progress.start(len(tags))
     try:
-        for populations in extract_ready(tags, client, connection, threading.Event(), watch):
-            for snapshot in take(populations):
-                progress.tag(snapshot.tag, snapshot.verdict)
-                yield snapshot
+        with closing(extract(tags, client, connection, threading.Event(), take, watch)) as groups:
+            for snapshots in groups:
+                yield snapshots
+                for snapshot in snapshots:  # told once they are taken: what is told is not dropped by an interrupt
+                    progress.tag(snapshot.tag, snapshot.verdict)
     finally:
         progress.stop()
         client.close()

@@ -39,9 +39,9 @@ class Column:
     maximum: int | datetime | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
-    """A table: its columns in order, and the columns that identify a row."""
+    """A table: its columns in order, and the columns that identify a row. Each is one object, equal to no other."""
 
     name: str
     meaning: str

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from smspartner.client import Client
-from smspartner.errors import AccessRefused, Interrupted
+from smspartner.errors import AccessRefused, CountMismatch, Interrupted
 from smspartner.extract import HELD_BYTES, extract
 from smspartner.walker import Population
 from smspartner_pipelines.sandbox import Campaign, Fault
@@ -28,11 +30,20 @@ def read(connect: Any) -> Any:
         connection = connect(sandbox, **options)
         client = Client(connection)
         try:
-            return list(extract(tags, client, connection, threading.Event(), watch))
+            return list(one_by_one(tags, client, connection, threading.Event(), watch))
         finally:
             client.close()
 
     return read_all
+
+
+def one_by_one(
+    tags: Any, client: Client, connection: Any, stop: threading.Event, watch: Any = None
+) -> Generator[Population]:
+    """Populations as they are, one by one."""
+    with closing(extract(tags, client, connection, stop, list, watch)) as groups:
+        for group in groups:
+            yield from group
 
 
 def facts(population: Population) -> tuple[object, ...]:
@@ -189,7 +200,7 @@ def test_stop_ends_the_run(start_sandbox: Any, connect: Any) -> None:
     sandbox = start_sandbox(campaigns(*[5] * 50))
     connection, stop = connect(sandbox, concurrency=2), threading.Event()
     client = Client(connection)
-    populations = extract([f"t{place}" for place in range(50)], client, connection, stop)
+    populations = one_by_one([f"t{place}" for place in range(50)], client, connection, stop)
     assert next(populations).tag == "t0"
     stop.set()
     got = []
@@ -212,7 +223,7 @@ def test_stop_during_a_backoff(start_sandbox: Any, connect: Any) -> None:
 
     def consume() -> None:
         try:
-            list(extract(["t0"], client, connection, stop))
+            list(one_by_one(["t0"], client, connection, stop))
         except Interrupted as exc:
             ended.append(exc)
 
@@ -233,7 +244,7 @@ def test_leaving_early_ends_requests(start_sandbox: Any, connect: Any) -> None:
     sandbox = start_sandbox(campaigns(*[5] * 200), latency=0.002)
     connection = connect(sandbox, concurrency=2)
     client = Client(connection)
-    populations = extract([f"t{place}" for place in range(200)], client, connection, threading.Event())
+    populations = one_by_one([f"t{place}" for place in range(200)], client, connection, threading.Event())
     assert next(populations).tag == "t0"
     populations.close()
     settle()
@@ -260,18 +271,56 @@ def test_memory_is_bounded(start_sandbox: Any, connect: Any) -> None:
 
     connection = connect(sandbox, concurrency=concurrency)
     client = Client(connection)
-    populations = extract(tags, client, connection, threading.Event(), watch)
-    next(populations)
-    taken["tags"] = 1
+    groups = extract(tags, client, connection, threading.Event(), list, watch)
+    taken["tags"] = len(next(groups))
     while len(sandbox.requests) < 8:
         threading.Event().wait(0.001)
     assert not beyond.wait(0.2)
-    assert len(sandbox.requests) <= 1 + most
-    for population in populations:
-        taken["tags"] += 1
-        assert population.verdict == "complete"
+    assert len(sandbox.requests) <= taken["tags"] + most
+    for populations in groups:
+        taken["tags"] += len(populations)
+        assert {"complete"} == {population.verdict for population in populations}
     client.close()
     assert (taken["tags"], len(sandbox.requests), beyond.is_set()) == (40, 40, False)
+
+
+def test_made_in_order_beside_the_reading(start_sandbox: Any, connect: Any) -> None:
+    """What is made of populations comes in the order of the tags, made by one thread that is not the caller's."""
+    sandbox = start_sandbox(campaigns(*[5] * 60), latency=0.002)
+    connection = connect(sandbox, concurrency=8)
+    client = Client(connection)
+    makers = set()
+
+    def make(populations: list[Population]) -> Iterator[str]:
+        makers.add(threading.current_thread().name)
+        return (population.tag.upper() for population in populations)
+
+    tags = [f"t{place}" for place in range(60)]
+    groups = list(extract(tags, client, connection, threading.Event(), make))
+    client.close()
+    assert [tag.upper() for tag in tags] == [tag for group in groups for tag in group]
+    assert (makers, all(groups)) == ({"smspartner-make"}, True)
+
+
+def test_what_making_raises_reaches_the_caller(start_sandbox: Any, connect: Any) -> None:
+    """A failure to make something of populations ends the run; what was made before is given."""
+    sandbox = start_sandbox(campaigns(*[5] * 30))
+    connection = connect(sandbox, concurrency=1)
+    client = Client(connection)
+
+    def make(populations: list[Population]) -> list[str]:
+        if "t7" in {population.tag for population in populations}:
+            raise CountMismatch("a row is lost")
+        return [population.tag for population in populations]
+
+    given: list[str] = []
+    with pytest.raises(CountMismatch, match=r"^a row is lost$"):  # noqa: PT012
+        for group in extract([f"t{place}" for place in range(30)], client, connection, threading.Event(), make):
+            given += group
+    settle()
+    client.close()
+    assert given == [f"t{place}" for place in range(len(given))]
+    assert len(given) <= 7
 
 
 def test_watch(start_sandbox: Any, read: Any) -> None:

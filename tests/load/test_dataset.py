@@ -36,7 +36,7 @@ def here(tmp_path):
 def load(here, *snapshots, run_id=RUN_ID):
     """Load snapshots in one run."""
     with ParquetDataset(str(here)) as dataset:
-        return [file for snapshot in snapshots for file in dataset.replace_tag(snapshot, run_id)]
+        return [file for files in dataset.replace_tags(snapshots, run_id) for file in files]
 
 
 def loaded(here):
@@ -61,8 +61,8 @@ def files(here):
 def test_layout(here, make_snapshot, make_tag_runs):
     """A tag has one file in `statuses`, and one in `quarantine`; a run has one in `tag_runs` and one in `runs`."""
     with ParquetDataset(str(here)) as dataset:
-        written = dataset.replace_tag(make_snapshot("Promo.Nov!", quarantined=1), RUN_ID)
-        written += dataset.replace_tag(make_snapshot("relance"), RUN_ID)
+        snapshots = [make_snapshot("Promo.Nov!", quarantined=1), make_snapshot("relance")]
+        written = [file for files in dataset.replace_tags(snapshots, RUN_ID) for file in files]
         written += dataset.finish(make_tag_runs("gone"), RUN_ID)
         dataset.save_report(b"{}", RUN_ID)
     expected = [
@@ -272,7 +272,7 @@ def strike(name, arguments):
 snapshot = conftest.build_snapshot("a", rows, quarantined=quarantined, run_id="LATER")
 with ParquetDataset(here) as dataset:
     sys.addaudithook(strike)
-    dataset.replace_tag(snapshot, "LATER")
+    list(dataset.replace_tags([snapshot], "LATER"))
 print("survived")
 """
 STEPS = [("open", 2), ("os.rename", 1), ("open", 4), ("os.rename", 2), ("os.remove", 1)]
@@ -353,7 +353,7 @@ def test_writing_fails_when_rows_and_quarantine_were_to_be_moved(here, make_snap
         (here / "statuses").rename(here / "away")
         (here / "statuses").touch()
         with pytest.raises(DestinationError, match="a part of the path is a file"):
-            dataset.replace_tag(make_snapshot("a", quarantined=1, run_id=LATER), LATER)
+            list(dataset.replace_tags([make_snapshot("a", quarantined=1, run_id=LATER)], LATER))
         (here / "statuses").unlink()
         (here / "away").rename(here / "statuses")
         assert (here / "statuses" / file_name("a")).read_bytes() == kept
@@ -490,14 +490,14 @@ def test_folder_vanishes(here, make_snapshot):
     with ParquetDataset(str(here)) as dataset:
         (here / "statuses").rmdir()
         with pytest.raises(DestinationError, match="a directory of the path does not exist; create it and run again"):
-            dataset.replace_tag(make_snapshot(), RUN_ID)
+            list(dataset.replace_tags([make_snapshot()], RUN_ID))
     assert files(here / ".staging") == []
 
 
 RUN = """
 from smspartner.load.dataset import ParquetDataset
 with ParquetDataset(sys.argv[1]) as dataset:
-    dataset.replace_tag(conftest.build_snapshot("first"), "FIRST")
+    list(dataset.replace_tags([conftest.build_snapshot("first")], "FIRST"))
     print("in", flush=True)
     sys.stdin.readline()
 """

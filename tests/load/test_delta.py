@@ -330,7 +330,7 @@ def test_directory_with_other_files(here, make_snapshot):
     with pytest.raises(DestinationError, match="holds other files and is no lake of this product"):
         DeltaLake(str(here)).check()
     with ParquetDataset(str(here.with_name("data"))) as dataset:
-        dataset.replace_tag(make_snapshot(), RUN_ID)
+        list(dataset.replace_tags([make_snapshot()], RUN_ID))
     with pytest.raises(DestinationError, match="holds other files and is no lake of this product"):
         DeltaLake(str(here.with_name("data"))).check()
     load(here.with_name("other"))

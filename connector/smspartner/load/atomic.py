@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import secrets
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -15,13 +15,14 @@ from smspartner.errors import DestinationError
 from smspartner.load.destinations import WrittenFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from _typeshed import ReadableBuffer
 
-    from smspartner.load.files import Sink
+    from smspartner.load.files import Content
 
 T = TypeVar("T")
+Given = TypeVar("Given", "StagedFile", "tuple[Path, Content]")
 
 _CAUSES: dict[int, tuple[str, str]] = {
     errno.ENOSPC: ("the disk is full", "free some space and run again"),
@@ -71,10 +72,10 @@ class StagedFile:
     """
 
     def __init__(self, target: Path, staging: Path) -> None:
-        self._target = target
+        self.target = target
         self._staged = staging / f".{target.name}.{secrets.token_hex(8)}.partial"
         self._size = 0
-        self._discarded = False
+        self._discarded = self._moved = False
         self._sha256 = hashlib.sha256()
         self._file = self._staged.open("xb")
         with suppress(OSError):
@@ -103,26 +104,43 @@ class StagedFile:
         if not self._discarded:
             self._file.flush()
 
+    def begin_sync(self) -> None:
+        """Let the system begin to write it to the disk, beside whatever else is done before `sync`."""
+        self._file.flush()
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def sync(self) -> None:
+        """Make what was written durable."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def move(self) -> WrittenFile:
+        """Move it onto the target; whoever calls this syncs the directory."""
+        self._staged.replace(self.target)
+        self._moved = True
+        return WrittenFile(str(self.target), self._size, self._sha256.hexdigest())
+
     def commit(self) -> WrittenFile:
         """Make it durable, move it onto the target, and make the move durable."""
         try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._staged.replace(self._target)
-            sync_directory(self._target.parent)
+            self.sync()
+            written = self.move()
+            sync_directory(self.target.parent)
         except BaseException:
             self.discard()
             raise
-        return WrittenFile(str(self._target), self._size, self._sha256.hexdigest())
+        return written
 
     def discard(self) -> None:
         """Remove it, unless it was moved into place; never raises OSError."""
         self._discarded = True
         with suppress(OSError):
             self._file.close()
-        with suppress(OSError):
-            self._staged.unlink(missing_ok=True)
+        if not self._moved:
+            with suppress(OSError):
+                self._staged.unlink(missing_ok=True)
 
 
 def is_staged(path: Path, target: Path) -> bool:
@@ -130,22 +148,66 @@ def is_staged(path: Path, target: Path) -> bool:
     return re.fullmatch(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.partial", path.name) is not None
 
 
-def replace_file(target: Path, content: bytes | Callable[[Sink], object], *, staging: Path) -> WrittenFile:
+def replace_file(target: Path, content: Content, *, staging: Path) -> WrittenFile:
     """Put `content`, or what the callback writes, in the place of `target`, by way of a file in `staging`.
 
     Raises:
         DestinationError: it can't be written; the old target is untouched and nothing is left in `staging`.
     """
+    (written,) = replace_files([(target, content)], staging=staging)
+    return written
 
-    def act() -> WrittenFile:
-        with StagedFile(target, staging) as staged:
-            if isinstance(content, bytes):
-                staged.write(content)
-            else:
-                content(staged)
-            return staged.commit()
 
-    return guarded(f"writing {target}", act)
+def replace_files(contents: Iterable[tuple[Path, Content]], *, staging: Path) -> Iterator[WrittenFile]:
+    """Put contents in the places of their targets, each in one step for readers; yield them once all are durable.
+
+    Many take half the time of one by one: the disk is busy with one while the next is made, and each directory is
+    synced once.
+
+    Raises:
+        DestinationError: one can't be written, after those before it were yielded; the other old targets are untouched.
+            Nothing is left in `staging`.
+    """
+    with ExitStack() as held:
+
+        def stage(content: tuple[Path, Content]) -> StagedFile:
+            return held.enter_context(_staged(*content, staging))
+
+        staged, unmade = _until_failure(stage, contents)
+        synced, unsynced = _until_failure(StagedFile.sync, staged)
+        moved, unmoved = _until_failure(StagedFile.move, staged[: len(synced)])
+        for directory in {file.target.parent for file in staged[: len(moved)]}:
+            guarded(f"writing into {directory}", lambda: sync_directory(directory))  # noqa: B023 - called at once
+    yield from moved
+    failure = unmoved or unsynced or unmade
+    if failure is not None:
+        raise failure
+
+
+def _until_failure(act: Callable[[Given], T], given: Iterable[Given]) -> tuple[list[T], DestinationError | None]:
+    """Act on what is given; return what came of it, and what ended it early."""
+    done = []
+    for one in given:
+        target = one.target if isinstance(one, StagedFile) else one[0]
+        try:
+            done.append(guarded(f"writing {target}", lambda: act(one)))  # noqa: B023 - called at once
+        except DestinationError as failure:
+            return done, failure
+    return done, None
+
+
+def _staged(target: Path, content: Content, staging: Path) -> StagedFile:
+    file = StagedFile(target, staging)
+    try:
+        if isinstance(content, bytes):
+            file.write(content)
+        else:
+            content(file)
+        file.begin_sync()
+    except BaseException:
+        file.discard()
+        raise
+    return file
 
 
 def remove_file(target: Path) -> None:

@@ -21,14 +21,13 @@ from smspartner.errors import DestinationError
 from smspartner.load.atomic import guarded
 from smspartner.load.destinations import StoredTag
 from smspartner.load.erasures import read_erasures, write_erasure
-from smspartner.load.files import STAGING
+from smspartner.load.files import STAGING, TagFiles
 from smspartner.load.footer_index import MANY, FooterIndex
 from smspartner.load.footers import TagFile, footer_of, read_tag_files
 from smspartner.load.local_files import LocalFiles
 from smspartner.load.parquet_format import write_parquet
-from smspartner.load.side_by_side import in_order
 from smspartner.load.state import state_of
-from smspartner.load.together import finish_replacements, replace_together
+from smspartner.load.together import finish_replacements
 from smspartner.stored_rows import tags_without
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
     from smspartner.erasure import Erasure, Person
     from smspartner.load.destinations import LoadedTag, WrittenFile
-    from smspartner.load.files import FileStore
+    from smspartner.load.files import Content, FileStore
     from smspartner.snapshot import Snapshot
 
 ENDING = ".parquet"
@@ -122,38 +121,34 @@ class ParquetDataset:
         }
 
     def replace_tags(self, snapshots: Sequence[Snapshot], run_id: str) -> Iterator[list[WrittenFile]]:
-        """Replace tags, some of them side by side where that is faster; see `replace_tag`."""
-        yield from in_order(partial(self.replace_tag, run_id=run_id), snapshots, at_once=self._files.at_once)
+        """Put complete snapshots in the places of what is loaded for their tags; yield the files of each, in order.
+
+        Raises:
+            CountMismatch: the counts of one do not add up.
+            DestinationError: one can't be written; the rows that were loaded stay.
+        """
+        states = [state_of(snapshot, run_id) for snapshot in snapshots]
+        tags = map(self._files_of, snapshots, states)
+        for state, written in zip(states, self._files.replace_tags(tags), strict=True):
+            for name in (f"{table.name}/{file_name(state.tag)}" for table in (STATUSES, QUARANTINE)):
+                self._index.note(name, self._files.stamp(name), state)
+            yield written
         with suppress(DestinationError):  # without it, the next run reads more footers
             self._index.save(if_more_than=MANY)
 
-    def replace_tag(self, snapshot: Snapshot, run_id: str) -> list[WrittenFile]:
-        """Put a complete snapshot in the place of what is loaded for its tag; return the files written.
-
-        Raises:
-            CountMismatch: its counts do not add up.
-            DestinationError: it can't be written; the rows that were loaded stay.
-        """
+    def _files_of(self, snapshot: Snapshot, state: LoadedTag) -> TagFiles:
+        """Say what the files of a tag will hold, once its counts add up."""
         snapshot.check_books()
-        state = state_of(snapshot, run_id)
-        footer = footer_of(state)
-        name = file_name(snapshot.tag)
+        self._files.check_lock()
+        name, footer = file_name(snapshot.tag), footer_of(state)
         rows = {STATUSES: snapshot.table, QUARANTINE: snapshot.quarantine}
-        if not snapshot.quarantine.num_rows and not self._files.has(f"{QUARANTINE.name}/{name}"):
-            written = [self._write(STATUSES, name, snapshot.table, footer)]
-            del rows[QUARANTINE]
-        else:
-            self._files.check_lock()
-            contents = {
-                table.name: partial(write_parquet, rows=rows[table], table=table, footer=footer)
-                if table is STATUSES or rows[table].num_rows
-                else None
-                for table in rows
-            }
-            written = replace_together(self._files, name, contents)
-        for table in rows:
-            self._index.note(f"{table.name}/{name}", self._files.stamp(f"{table.name}/{name}"), state)
-        return written
+        write = {table: partial(write_parquet, rows=rows[table], table=table, footer=footer) for table in rows}
+        contents: dict[str, Content | None] = {STATUSES.name: write[STATUSES]}
+        if snapshot.quarantine.num_rows:
+            contents[QUARANTINE.name] = write[QUARANTINE]
+        elif self._files.has(f"{QUARANTINE.name}/{name}"):
+            contents[QUARANTINE.name] = None
+        return TagFiles(name, contents)
 
     def stored_tag(self, state: LoadedTag) -> StoredTag:
         """Read the rows and the quarantine of a loaded tag.
@@ -186,7 +181,7 @@ class ParquetDataset:
         removed = Counter({"tags": 0, "rows": 0, "quarantined": 0})
         consistent = filter(attrgetter("consistent"), self.loaded_tags().values())
         for kept, state in tags_without(consistent, self.stored_tag, person, removed):
-            self.replace_tag(kept, state.run_id)
+            list(self.replace_tags([kept], state.run_id))
         done = replace(erasure, removed=dict(removed))
         write_erasure(self._files, done)
         return done

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from _typeshed import ReadableBuffer
@@ -31,14 +33,23 @@ STAGING = ".staging"
 """The folder for what a dead process must not leave among what readers see."""
 
 
+Content = bytes | Callable[[Sink], object]
+"""What a file will hold, or what writes it."""
+
+
+@dataclass(frozen=True)
+class TagFiles:
+    """The files of one tag: called `name` in each of the folders of `contents`; None where there is to be none."""
+
+    name: str
+    contents: Mapping[str, Content | None]
+
+
 class FileStore(Protocol):
     """The files of one dataset, each called by its path below it, with `/`: `statuses/promo-nov-1234.parquet`.
 
     A reader finds a file old or new, whole. All methods raise DestinationError, outside the `except` block.
     """
-
-    at_once: int
-    """How many tags are best written side by side."""
 
     batch_rows: int
     """About how many rows are best loaded at once."""
@@ -95,8 +106,11 @@ class FileStore(Protocol):
     def make_folder(self, folder: str) -> None:
         """Make a folder that only some datasets have."""
 
-    def replace(self, name: str, content: bytes | Callable[[Sink], object]) -> WrittenFile:
+    def replace(self, name: str, content: Content) -> WrittenFile:
         """Put a file in place, in one step for readers; if anything goes wrong, the old one stays."""
+
+    def replace_tags(self, tags: Iterable[TagFiles]) -> Iterator[list[WrittenFile]]:
+        """Replace the files of many tags, those of one tag together; yields for each, in order, when it is durable."""
 
     def move(self, name: str, target: str) -> None:
         """Put a file in the place of another, in one step for readers; that it is gone means it was moved before."""

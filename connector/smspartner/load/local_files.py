@@ -5,31 +5,42 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smspartner.errors import DestinationError
-from smspartner.load.atomic import guarded, make_directory, remove_file, replace_file, sync_directory, try_writing
+from smspartner.load.atomic import (
+    guarded,
+    make_directory,
+    remove_file,
+    replace_file,
+    replace_files,
+    sync_directory,
+    try_writing,
+)
 from smspartner.load.files import STAGING
 from smspartner.load.lock import HeldLock, exclusive
 from smspartner.load.nesting import FOLDERS, NOT_FOREIGN, refuse_inside_dataset
 from smspartner.load.parquet_format import footer_size
+from smspartner.load.together import replace_together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from smspartner.load.destinations import WrittenFile
-    from smspartner.load.files import Sink
+    from smspartner.load.files import Content, TagFiles
 
 
 _FILES_AT_ONCE = 256
+_WRITTEN_AT_ONCE = 64
+"""Open files; more gain nothing."""
 _READERS = 8
 
 
 class LocalFiles:
     """A directory of a file system; see `FileStore`."""
 
-    at_once = 1
     batch_rows = 0
     keeps_index = False
 
@@ -125,9 +136,24 @@ class LocalFiles:
         """Make a folder of the dataset."""
         make_directory(self._path / folder)
 
-    def replace(self, name: str, content: bytes | Callable[[Sink], object]) -> WrittenFile:
+    def replace(self, name: str, content: Content) -> WrittenFile:
         """Put a file in place, by way of a staged one."""
         return replace_file(self._path / name, content, staging=self._staging)
+
+    def replace_tags(self, tags: Iterable[TagFiles]) -> Iterator[list[WrittenFile]]:
+        """Put the files of tags that have a single one in place some at a time."""
+        for single, some in groupby(tags, key=lambda tag: len(tag.contents) == 1):
+            if not single:
+                yield from (replace_together(self, tag.name, tag.contents) for tag in some)
+                continue
+            while together := list(islice(some, _WRITTEN_AT_ONCE)):
+                files = [
+                    (self._path / folder / tag.name, content)
+                    for tag in together
+                    for folder, content in tag.contents.items()
+                    if content is not None
+                ]
+                yield from ([file] for file in replace_files(files, staging=self._staging))
 
     def move(self, name: str, target: str) -> None:
         """Rename a file, durably."""

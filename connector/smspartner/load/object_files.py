@@ -19,20 +19,22 @@ from smspartner.load.nesting import FOLDERS, NOT_FOREIGN
 from smspartner.load.object_errors import code_of, guarded_store, is_missing
 from smspartner.load.object_store import open_file_system
 from smspartner.load.parquet_format import footer_size
+from smspartner.load.side_by_side import in_order
+from smspartner.load.together import replace_together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from smspartner.load.files import Sink
+    from smspartner.load.files import Content, TagFiles
 
 _FILES_AT_ONCE = 256
+_TAGS_AT_ONCE = 8
 _OURS = {*FOLDERS, LOCK}
 
 
 class ObjectFiles:
     """A prefix of a bucket; see `FileStore`. There are no folders: an object's key begins with its folder's name."""
 
-    at_once = 8
     batch_rows = 100_000
     keeps_index = True
 
@@ -150,7 +152,7 @@ class ObjectFiles:
     def make_folder(self, folder: str) -> None:
         """Make nothing: there are no folders."""
 
-    def replace(self, name: str, content: bytes | Callable[[Sink], object]) -> WrittenFile:
+    def replace(self, name: str, content: Content) -> WrittenFile:
         """Put an object in place; what breaks while its content is made, or on the way, puts nothing there."""
         if not isinstance(content, bytes):
             sink = io.BytesIO()
@@ -161,6 +163,10 @@ class ObjectFiles:
         etag = answer.get("ETag") if isinstance(answer, dict) else None
         self._note(name, _stamp(etag, len(content)))
         return WrittenFile(self.place(name), len(content), hashlib.sha256(content).hexdigest())
+
+    def replace_tags(self, tags: Iterable[TagFiles]) -> Iterator[list[WrittenFile]]:
+        """Put the files of a few tags in place side by side."""
+        yield from in_order(lambda tag: replace_together(self, tag.name, tag.contents), tags, at_once=_TAGS_AT_ONCE)
 
     def move(self, name: str, target: str) -> None:
         """Copy an object within the store, then remove it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -14,31 +15,54 @@ if TYPE_CHECKING:
 ROW_GROUP_ROWS = 128 * 1024
 
 _MAGIC_AND_LENGTH = 8
+_SMALL = 4 * 1024 * 1024
+"""Bytes of rows in memory."""
 
 PERSONAL = ("phone_number", "raw")
 """Columns without statistics: their least and greatest value would stand in the footer, which holds no phone number."""
 
 
-def open_writer(sink: Any, table: Table) -> Any:
+_ONE_BLOCK = 8 * 1024
+"""Bytes of rows in memory, whose file takes a block of the disk or two, packed or not."""
+
+
+def open_writer(sink: Any, table: Table, *, pack: bool = True) -> Any:
     """Return a `pyarrow.parquet.ParquetWriter` for rows of `table` into `sink`.
 
     zstd level 1 takes half of snappy's space at the same speed. Categorical columns are dictionary-encoded; the others
     gain nothing by it. The meanings of columns stay out: they would double the time to read thousands of footers.
     """
-    schema = pa.schema([field.remove_metadata() for field in arrow_schema(table)])
     return pq.ParquetWriter(
         sink,
-        schema,
-        compression="zstd",
-        compression_level=1,
+        _plain_schema(table),
+        compression="zstd" if pack else "none",
+        compression_level=1 if pack else None,
         use_dictionary=[column.name for column in table.columns if column.categorical],
         write_statistics=[column.name for column in table.columns if column.name not in PERSONAL],
     )
 
 
+@cache
+def _plain_schema(table: Table) -> pa.Schema:
+    return pa.schema([field.remove_metadata() for field in arrow_schema(table)])
+
+
 def write_parquet(sink: Any, rows: pa.Table, table: Table, footer: dict[str, str]) -> None:
-    """Write `rows` of `table` as one whole Parquet file into `sink`, with `footer` as its key-value metadata."""
-    writer = open_writer(sink, table)
+    """Write `rows` of `table` as one whole Parquet file into `sink`, with `footer` as its key-value metadata.
+
+    A small file is made in memory first: it comes in thirty pieces, and for each of them Python would have to wait for
+    its turn among the threads that fetch. Setting up zstd takes half the time of a few rows, which stay unpacked.
+    """
+    if rows.nbytes > _SMALL:
+        _write(sink, rows, table, footer)
+        return
+    memory = pa.BufferOutputStream()
+    _write(memory, rows, table, footer)
+    sink.write(memory.getvalue())
+
+
+def _write(sink: Any, rows: pa.Table, table: Table, footer: dict[str, str]) -> None:
+    writer = open_writer(sink, table, pack=rows.nbytes > _ONE_BLOCK)
     try:
         writer.write_table(rows.unify_dictionaries(), row_group_size=ROW_GROUP_ROWS)
         writer.add_key_value_metadata(footer)

@@ -16,11 +16,8 @@ Made = TypeVar("Made")
 def in_order(act: Callable[[Given], Made], given: Iterable[Given], *, at_once: int) -> Iterator[Made]:
     """Yield `act` of each thing given, in order, up to `at_once` of them under way.
 
-    After one has failed no other is begun; those under way come to their end. With 1, all happens in this thread.
+    After one has failed no other is begun; those under way come to their end.
     """
-    if at_once == 1:
-        yield from map(act, given)
-        return
     under_way: deque[Future[Made]] = deque()
     workers = ThreadPoolExecutor(at_once, thread_name_prefix="load")
     try:

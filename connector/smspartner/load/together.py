@@ -13,25 +13,25 @@ from typing import TYPE_CHECKING
 from smspartner.load.files import STAGING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from smspartner.load.destinations import WrittenFile
-    from smspartner.load.files import FileStore, Sink
+    from smspartner.load.files import Content, FileStore
 
 _NOTE = ".note.json"
 
 
-def replace_together(
-    files: FileStore, name: str, contents: Mapping[str, Callable[[Sink], object] | None]
-) -> list[WrittenFile]:
+def replace_together(files: FileStore, name: str, contents: Mapping[str, Content | None]) -> list[WrittenFile]:
     """Put contents into files called `name`, one in each of the folders they are keyed by.
 
-    None removes the file there. The moves are made in the order given.
+    None removes the file there. The moves are made in the order given; a single one needs no note.
 
     Raises:
         DestinationError: nothing has begun; or it has, and is finished by `finish_replacements`.
     """
     written = []
+    if len(contents) == 1:
+        return [files.replace(f"{folder}/{name}", content) for folder, content in contents.items() if content]
     for folder, write in contents.items():
         if write is not None:
             file = files.replace(_ready(name, folder), write)
