@@ -1,0 +1,53 @@
+"""Engines run in environments of their own (`install.py`), and are told what to do by scripts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ENGINES = Path(os.environ.get("SMSPARTNER_TEST_ENGINES", HERE.parents[1] / "build" / "engines"))
+LONGEST = 300
+"""Seconds after which a script is ended, and its test has failed."""
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a script of `scripts/` in an engine's environment: `engine("spark", "rows.py", *arguments, **settings)`.
+
+    Settings are environment variables of its own; none of the test's that name secrets reach it. The test is skipped
+    where the engine is not installed.
+    """
+
+    def run(name: str, script: str, *arguments: object, **settings: str) -> subprocess.CompletedProcess[str]:
+        python = ENGINES / name / "bin" / "python"
+        if not python.exists():
+            pytest.skip(f"needs the environment that `python tests/engines/install.py {name}` makes")
+        command = [python, HERE / "scripts" / script, *arguments]
+        environment = {**os.environ, "HOME": str(tmp_path), "PATH": f"{python.parent}:{os.environ['PATH']}", **settings}
+        return subprocess.run(
+            list(map(str, command)),
+            check=False,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=LONGEST,
+        )
+
+    return run
+
+
+@pytest.fixture
+def settings() -> Callable[[Any], dict[str, str]]:
+    """The environment variables that lead to a sandbox."""
+
+    def of(sandbox: Any) -> dict[str, str]:
+        return {"SMSPARTNER_API_KEY": "sandbox-key", "SMSPARTNER_BASE_URL": sandbox.url}
+
+    return of
