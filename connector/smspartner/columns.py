@@ -1,7 +1,7 @@
 """Pages become columns of facts: natively where rows have the documented shape, row by row where they have another.
 
 What looks as documented is cast as a whole, and `facts` is asked only about the distinct values that look otherwise.
-Pages of another shape are read row by row with the same `facts`, so that both ways give the same.
+Rows of another shape are read one by one with the same `facts`, so that both ways give the same.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from smspartner import facts
 from smspartner.drift import STOP_MISSING, unknown_word
 from smspartner.pages import Page
-from smspartner.rows import Drift, documented_rows, read_rows
+from smspartner.rows import Drift, documented_rows, looks_documented, read_rows
 from smspartner.typed_rows import TIMESTAMP, Reasons
 
 _READ_AT_ONCE = 4 * 1024 * 1024
@@ -40,8 +41,7 @@ class Columns:
 
 def read_columns(pages: Sequence[Page]) -> Columns:
     """Read the rows of pages, in order."""
-    parts = [part for together in _groups(pages) for part in _read(together)]
-    return parts[0] if len(parts) == 1 else _joined(parts)
+    return _joined([_read(group) for group in _groups(pages)])
 
 
 def _groups(pages: Sequence[Page]) -> Iterator[list[Page]]:
@@ -56,20 +56,39 @@ def _groups(pages: Sequence[Page]) -> Iterator[list[Page]]:
     yield group
 
 
-def _read(pages: Sequence[Page]) -> Iterator[Columns]:
-    """Read pages natively together; where one of them has another shape, find it by halves."""
+def _read(pages: Sequence[Page]) -> Columns:
+    """Read pages natively together; where any row has another shape, those that have it are read one by one."""
     rows = documented_rows([page.rows_json for page in pages])
-    if rows is not None:
-        yield read_documented(rows)
-    elif len(pages) == 1:
-        yield read_tolerantly(pages[0].raw_rows)
-    else:
-        half = len(pages) // 2
-        yield from _read(pages[:half])
-        yield from _read(pages[half:])
+    return read_mixed([raw for page in pages for raw in page.raw_rows]) if rows is None else read_documented(rows)
+
+
+def read_mixed(raw_rows: Sequence[bytes]) -> Columns:
+    """Read rows of which some have another shape: the others natively, and each row in its place."""
+    documented = np.fromiter(map(looks_documented, raw_rows), dtype=bool, count=len(raw_rows))
+    alike, odd = np.flatnonzero(documented), np.flatnonzero(~documented)
+    rows = documented_rows([b"[%b]" % b",".join([raw_rows[place] for place in alike.tolist()])]) if alike.size else None
+    if rows is None:  # none, or a field given twice, at which only the native reader takes offence
+        return read_tolerantly(raw_rows)
+    parts = [read_documented(rows), read_tolerantly([raw_rows[place] for place in odd.tolist()])]
+    return _reordered(_joined(parts), np.concatenate([alike, odd]))
+
+
+def _reordered(columns: Columns, places: npt.NDArray[np.int64]) -> Columns:
+    """Move each row to the place that is given for it."""
+    order = pa.array(np.argsort(places))
+    return Columns(
+        phone_number=columns.phone_number.take(order),
+        status=columns.status.take(order),
+        stop_sms=columns.stop_sms.take(order),
+        status_at=columns.status_at.take(order),
+        reasons={int(places[row]): why for row, why in columns.reasons.items()},
+        drift={name: sorted(places[rows].tolist()) for name, rows in columns.drift.items()},
+    )
 
 
 def _joined(parts: list[Columns]) -> Columns:
+    if len(parts) == 1:
+        return parts[0]
     reasons: Reasons = {}
     drift: Drift = {}
     start = 0
@@ -88,7 +107,7 @@ def _joined(parts: list[Columns]) -> Columns:
     )
 
 
-def read_tolerantly(raw_rows: list[bytes]) -> Columns:
+def read_tolerantly(raw_rows: Sequence[bytes]) -> Columns:
     """Read rows of any shape, one by one."""
     read = read_rows(raw_rows)
     return Columns(

@@ -52,6 +52,25 @@ def documented_rows(lists: Sequence[bytes]) -> pa.StructArray | None:
     return None if column.null_count or rows.null_count or len(column) != len(lists) else rows
 
 
+class _DocumentedRow(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    phoneNumber: str | None = None  # noqa: N815 - the vendor's names
+    status: str | None = None
+    stopSMS: bool | None = None  # noqa: N815
+    date: str | None = None
+
+
+_ONE_DOCUMENTED = msgspec.json.Decoder(_DocumentedRow)
+
+
+def looks_documented(raw: bytes) -> bool:
+    """Whether one row has the documented shape, as far as can be told without looking for fields given twice."""
+    try:
+        _ONE_DOCUMENTED.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
 def split_rows(rows_json: bytes) -> list[bytes]:
     """Split a row list into the JSON of each row; a PHP list that became an object with number keys is a list too.
 
@@ -94,7 +113,7 @@ def count_rows(rows_json: bytes) -> int:
         return len(split_rows(rows_json))
 
 
-def read_rows(raw_rows: list[bytes]) -> RowFacts:
+def read_rows(raw_rows: Sequence[bytes]) -> RowFacts:
     """Read rows of any shape, one by one."""
     read = RowFacts()
     for place, raw in enumerate(raw_rows):

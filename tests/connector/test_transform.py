@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from smspartner.columns import Columns, read_columns, read_documented, read_tolerantly
+from smspartner import facts
+from smspartner.columns import Columns, read_columns, read_documented, read_mixed, read_tolerantly
 from smspartner.pages import Page
 from smspartner.phone_privacy import PhonePrivacy
 from smspartner.redaction import Secret
@@ -290,6 +291,31 @@ def test_both_ways_give_the_same(first: list[Row], second: list[Row]) -> None:
     one_by_one = plainly(read_tolerantly([raw for one in pages for raw in one.raw_rows]))
     assert plainly(read_documented(rows)) == one_by_one
     assert plainly(read_columns(pages)) == one_by_one
+
+
+ODD_ROWS = st.sampled_from(
+    [
+        *(None, 7, [], {}, {"success": False, "code": 10}),
+        *({**ROW, **more} for more in ({"operator": "SFR"}, {"stopSms": "1"}, {"date": 1517989111}, {"statut": "ko"})),
+    ]
+)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.lists(st.tuples(DOCUMENTED_ROWS, st.lists(ODD_ROWS, max_size=3))))
+def test_mixed_rows_give_the_same(parts: list[tuple[list[Row], list[Any]]]) -> None:
+    """Rows of other shapes, anywhere among those of the documented one, change nothing of how these are read."""
+    raw = [json.dumps(row).encode() for documented, odd in parts for row in (*documented, *odd)]
+    assert plainly(read_mixed(raw)) == plainly(read_tolerantly(raw))
+
+
+def test_a_field_given_twice_among_documented_rows() -> None:
+    """A row that contradicts itself is found wherever it stands."""
+    twice = json.dumps(ROW)[:-1].encode() + b', "status": "Ko"}'
+    raw = [json.dumps(ROW).encode(), twice, b"{}"]
+    found = read_mixed(raw)
+    assert plainly(found) == plainly(read_tolerantly(raw))
+    assert found.reasons[1] == (facts.CONTRADICTION,)
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
