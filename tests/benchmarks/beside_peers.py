@@ -19,7 +19,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from measuring import HERE, Run, Workload, run_command, serving, timed, write_readme
+from measuring import HERE, Run, Workload, run_command, serving, timed, write_table
 from peers.install import ENVIRONMENTS, REQUIREMENTS, python_of, versions
 from small_jobs import small_jobs
 
@@ -176,7 +176,7 @@ def main() -> None:
     text = "\n\n".join(parts)
     sys.stdout.write(text + "\n")
     if arguments.write:
-        write_readme("beside_peers", text)
+        write_table("beside_peers", text)
     sys.exit(1 if [] in measured.values() else 0)
 
 

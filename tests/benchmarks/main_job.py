@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measuring import COMMAND, Run, Workload, run_command, serving, timed, write_readme
+from measuring import COMMAND, Run, Workload, run_command, serving, timed, write_table
 
 WORKLOADS = (
     Workload("1,000,000 rows: 200 tags x 5,000", 200, 5_000),
@@ -63,7 +63,7 @@ def main() -> None:
     measured = table(arguments.repeat)
     sys.stdout.write(measured + "\n")
     if arguments.write:
-        write_readme("main_job", measured)
+        write_table("main_job", measured)
 
 
 if __name__ == "__main__":

@@ -123,15 +123,15 @@ def run_command(tags: Path, destination: Path, *options: str) -> list[str]:
     return [str(COMMAND), *arguments, *options]
 
 
-def write_readme(name: str, measured: str) -> None:
-    """Put what was measured between the README's markers of that name.
+def write_table(name: str, measured: str, page: Path = README) -> None:
+    """Put what was measured between a page's markers of that name.
 
     Raises:
         SystemExit: it has no such markers.
     """
     mark = rf"(<!-- benchmark: {name} -->\n).*?(<!-- /benchmark -->)"
-    text = README.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
     changed, places = re.subn(mark, lambda found: f"{found[1]}{measured}\n{found[2]}", text, flags=re.DOTALL)
     if places != 1:
-        raise SystemExit(f"README.md has no place for the benchmark {name}")
-    README.write_text(changed, encoding="utf-8")
+        raise SystemExit(f"{page.name} has no place for the benchmark {name}")
+    page.write_text(changed, encoding="utf-8")
