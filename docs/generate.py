@@ -93,6 +93,37 @@ def _behaviour(behaviour: dict[str, Any], places: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
+def scale() -> str:
+    """Give what very many rows take, from the inputs in `scale.toml`."""
+    given = tomllib.loads((ROOT / "docs" / "scale.toml").read_text(encoding="utf-8"))
+    measured, rows, tags = given["measured"], given["rows"], given["tags"]
+    requests = tags * -(-rows // tags // given["page_rows"])
+    machine = rows / 1e6 * measured["seconds_per_million_rows"] + tags * measured["milliseconds_per_tag"] / 1e3
+    at_once = requests * given["latency"] / given["in_flight"]
+    speed = f"{_duration(machine)} ({rows / machine:,.0f} rows a second)"
+    disk = f"{rows / 1e6 * measured['megabytes_per_million_rows'] / 1e3:.1f} GB on the disk, in a file for each tag"
+    memory = f"{measured['memory_megabytes']} MB of memory, and {measured['memory_kilobytes_per_tag']} KB for each tag"
+    lines = [
+        f"- {rows:,} rows under {tags:,} tags, {given['page_rows']:,} rows a page: {requests:,} requests.",
+        f"- The machine takes {speed}, {disk}. A run takes {memory}: a million tags go in several runs.",
+        f"- One machine keeps up with an API that allows {requests / machine * 60:,.0f} requests a minute.",
+        *("", "| requests a minute | the API's pace takes | what decides |", "|---|---|---|"),
+    ]
+    for name, pace in given["paces"].items():
+        taken = requests / pace * 60 if pace else at_once
+        decides = "the API's pace" if taken > machine else "the machine"
+        lines.append(f"| {name} | {_duration(taken)} | {decides} |")
+    note = f"As fast as it answers: {given['latency']:g} s a response, {given['in_flight']} in flight."
+    return "\n".join([*lines, "", note])
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
 PAGES = {
     "README.md": {
         "columns": columns,
@@ -102,6 +133,7 @@ PAGES = {
         "verdicts": verdicts,
     },
     "docs/faults.md": {"matrix": fault_matrix},
+    "docs/scale.md": {"scale": scale},
 }
 """The parts of each page, by name."""
 

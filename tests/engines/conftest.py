@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 ENGINES = Path(os.environ.get("SMSPARTNER_TEST_ENGINES", HERE.parents[1] / "build" / "engines"))
+EXTRAS = runpy.run_path(str(HERE / "install.py"))["EXTRAS"]
 LONGEST = 300
 """Seconds after which a script is ended, and its test has failed."""
 
@@ -20,12 +23,12 @@ LONGEST = 300
 def engine(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a script of `scripts/` in an engine's environment: `engine("spark", "rows.py", *arguments, **settings)`.
 
-    Settings are environment variables of its own; none of the test's that name secrets reach it. The test is skipped
-    where the engine is not installed.
+    Settings are environment variables of its own; none of the test's that name secrets reach it. What is no engine
+    ("pandas") runs here. The test is skipped where the engine is not installed.
     """
 
     def run(name: str, script: str, *arguments: object, **settings: str) -> subprocess.CompletedProcess[str]:
-        python = ENGINES / name / "bin" / "python"
+        python = ENGINES / name / "bin" / "python" if name in EXTRAS else Path(sys.executable)
         if not python.exists():
             pytest.skip(f"needs the environment that `python tests/engines/install.py {name}` makes")
         command = [python, HERE / "scripts" / script, *arguments]
