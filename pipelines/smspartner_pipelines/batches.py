@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from smspartner.snapshot import Snapshot
 
-BATCH_ROWS = 150_000
-"""Twice as many would save 0.2 s in a million, and take 50 MB more."""
+BATCH_ROWS = 250_000
+"""Half as many would take 50 MB less, and 0.2 s more for a million."""
 BATCH_SECONDS = 30.0
 """A slow run loads what it has after this long, so that little is lost if it dies."""
 

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from smspartner.errors import ValidationBroken
 
+from smspartner_pipelines.late_imports import loaded_late
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -178,7 +180,8 @@ def _import() -> Any:
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)  # what it logs is in the verdicts
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"great_expectations\.")
     show = warnings.showwarning
-    library = import_module("great_expectations")
+    with loaded_late("scipy.stats", "altair"):
+        library = import_module("great_expectations")
     if warnings.showwarning is not show:
         logging.captureWarnings(capture=False)  # it sent every warning of the process to the logs
     return library
