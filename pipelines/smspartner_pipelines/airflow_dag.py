@@ -1,4 +1,4 @@
-"""Airflow 3: a DAG that asks which tags there are, and loads them by the command; how that ends is how the task ends."""
+"""Airflow 3: a DAG that asks which tags there are, and loads them by the command."""
 
 from __future__ import annotations
 

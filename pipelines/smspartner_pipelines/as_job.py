@@ -26,7 +26,7 @@ from smspartner.tags import check_tags, read_tags_file
 
 from smspartner_pipelines.job_end import JobEnd
 
-Option: TypeAlias = str | int | float | bool | None | Sequence[str]
+Option: TypeAlias = str | int | float | bool | Sequence[str] | None
 Tags: TypeAlias = Sequence[str] | Path | Callable[[], Iterable[str]]
 """A list, a file with one tag a line, or a function that gives tags; the latter two are read when the job begins."""
 Say: TypeAlias = Callable[[int, str], object]
@@ -93,9 +93,10 @@ class Job:
             return JobEnd(process.returncode, _read(report), tuple(errors))
 
     def stop(self) -> None:
-        """Ask a command that runs to end: it drops or finishes the tag in hand."""
-        if self._process is not None:
-            self._process.terminate()
+        """Ask a command that runs to end: it drops or finishes the tag in hand. Once: asked twice, it hurries."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
 
     def _resuming(self, since: datetime | None) -> dict[str, Option]:
         if since is None or os.environ.get("SMSPARTNER_FRESH_FOR"):
@@ -104,7 +105,7 @@ class Job:
 
     def _start(self, arguments: list[str], tags: IO[bytes], report: IO[bytes]) -> subprocess.Popen[str]:
         try:
-            self._process = subprocess.Popen(  # noqa: S603  # the command, as whoever wrote the job names it
+            process = self._process = subprocess.Popen(  # noqa: S603  # the command, as whoever wrote the job names it
                 [*self._command, "run", *arguments],
                 stdin=tags,
                 stdout=report,
@@ -115,7 +116,7 @@ class Job:
         except OSError as exc:
             trouble = exc.strerror
         else:
-            return self._process
+            return process
         raise SettingsError(f"the command {self._command[0]} can't be started: {trouble}")
 
     def _listen(self, process: subprocess.Popen[str], say: Say) -> list[str]:
@@ -145,7 +146,9 @@ def _check_no_secret(to: Sequence[str], options: Mapping[str, Option]) -> None:
         )
     for name in options:
         if name in {"api_key", "phone_key"}:
-            raise SettingsError(f"{name} would be kept by the orchestrator: set SMSPARTNER_{name.upper()} where the job runs")
+            raise SettingsError(
+                f"{name} would be kept by the orchestrator: set SMSPARTNER_{name.upper()} where the job runs"
+            )
         if name in _OURS:
             raise SettingsError(f"the option {name} is one that a job sets itself")
 
@@ -157,7 +160,7 @@ def _arguments(to: Sequence[str], options: Mapping[str, Option]) -> list[str]:
         if value is True:
             arguments.append(long_name)
         elif value is not None and value is not False:
-            values = [value] if isinstance(value, (str, int, float)) else value
+            values = [value] if isinstance(value, str | int | float) else value
             arguments += [f"{long_name}={one}" for one in values]
     return [*arguments, "--tags-file=-"]
 

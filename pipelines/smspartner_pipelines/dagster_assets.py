@@ -31,7 +31,7 @@ _CHECKS = {
 class AdHoc(dg.Config):
     """What one run may say for itself: `tags` to load instead of those of the definition."""
 
-    tags: list[str] = []
+    tags: list[str] | None = None
 
 
 def smspartner_asset(
