@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Timer
@@ -76,14 +75,14 @@ class Job:
         """Run the command for these tags, to its end.
 
         Tags that were read after `since` are not read again, whether they are settled or not: so a job that is tried
-        again resumes. The option `fresh_for`, or SMSPARTNER_FRESH_FOR, says otherwise. An exception that ends the
-        waiting (a timeout, an interrupt) asks the command to end, and goes on when it has.
+        again resumes. An exception that ends the waiting (a timeout, an interrupt) asks the command to end, and goes on
+        when it has.
 
         Raises:
             SettingsError: the command can't be started.
         """
         asked = list(tags)
-        options = self._resuming(since) | self._options
+        options = {"fresh_since": since.isoformat() if since else None, **self._options}
         with TemporaryFile() as by_line, TemporaryFile() as report:
             by_line.write("\n".join(asked).encode())
             by_line.seek(0)
@@ -97,11 +96,6 @@ class Job:
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
-
-    def _resuming(self, since: datetime | None) -> dict[str, Option]:
-        if since is None or os.environ.get("SMSPARTNER_FRESH_FOR"):
-            return {}
-        return {"fresh_for": f"{max(0.0, (datetime.now(UTC) - since).total_seconds()):.3f}s"}
 
     def _start(self, arguments: list[str], tags: IO[bytes], report: IO[bytes]) -> subprocess.Popen[str]:
         try:

@@ -1,4 +1,7 @@
-"""Run DAGs of AIRFLOW_HOME one after the other in this process: airflow_runs.py [DAG_ID[=TAGS]]...; TAGS go into tags.txt."""
+"""Run DAGs of AIRFLOW_HOME one after the other in this process: airflow_runs.py [DAG_ID[=TAGS]]...
+
+TAGS go into `tags.txt`.
+"""
 
 from __future__ import annotations
 
