@@ -221,6 +221,38 @@ def test_documented_definitions_run_from_the_command_line(dagster: Dagster, sand
     assert (asked(sandbox, "promo-nov"), asked(sandbox, "relance")) == (1, 0)
 
 
+def test_tags_come_from_a_table_of_campaigns(dagster: Dagster, postgresql: Any) -> None:
+    """The documented query of a PostgreSQL table gives the tags that are loaded."""
+    old = "select 'old', timestamptz '2020-01-01'"
+    postgresql.sql(f"create table campaigns as select 'from-sql' tag, now() sent_at union all {old}")
+    code = blocks("python")[1].replace("/var/lib/smspartner/data", str(dagster.home / "from-sql" / "data"))
+    (dagster.home / "from_sql.py").write_text(code, encoding="utf-8")
+    run = "import dagster, runpy; dagster.materialize([runpy.run_path('from_sql.py')['statuses']])"
+    dagster.environment["CAMPAIGNS_DATABASE"] = postgresql.uri
+    ended = dagster.run(dagster.python, "-c", run)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    assert [path.name[:8] for path in (dagster.home / "from-sql" / "data" / "statuses").iterdir()] == ["from-sql"]
+
+
+def test_a_run_that_is_terminated_ends_in_order(dagster: Dagster) -> None:
+    """SIGTERM to Dagster ends the command in order: its last words are in the log, and no process is left."""
+    code = "from smspartner_pipelines.dagster_assets import smspartner_asset\n"
+    code += f"statuses = smspartner_asset('statuses', tags=['late'], to=['{dagster.home}/held/data'])"
+    (dagster.home / "held.py").write_text(code, encoding="utf-8")
+    with Sandbox(CAMPAIGNS, latency=30.0, api_key=KEY) as slow:
+        command = [dagster.python, "-m", "dagster", "asset", "materialize", "-f", "held.py", "--select", "statuses"]
+        environment = {**dagster.environment, "SMSPARTNER_BASE_URL": slow.url}
+        with subprocess.Popen(
+            command, env=environment, cwd=dagster.home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            assert process.stdout is not None
+            assert any("reading 1 tags" in line for line in process.stdout)
+            process.terminate()
+            said = process.stdout.read()
+    assert "exit code 130: interrupted; tags that were loaded stay loaded" in said
+    assert process.returncode != 0
+
+
 def test_neither_keys_nor_numbers_are_kept(dagster: Dagster) -> None:
     """No log, no metadata, nothing in Dagster's databases holds a key or a phone number, whatever has failed."""
     written = dagster.written()
