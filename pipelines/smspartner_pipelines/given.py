@@ -66,7 +66,7 @@ def connection_from(given: dict[str, Any]) -> Connection:
 
 def run_settings(tags: tuple[str, ...], connection: Connection, given: dict[str, Any]) -> RunSettings:
     """Give the settings of a run."""
-    from smspartner_pipelines.settings import RunSettings, parse_duration
+    from smspartner_pipelines.settings import RunSettings, parse_duration, parse_time
 
     return RunSettings(
         tags=tags,
@@ -74,6 +74,7 @@ def run_settings(tags: tuple[str, ...], connection: Connection, given: dict[str,
         to=tuple(given["to"]),
         refresh=given["refresh"],
         fresh_for=parse_duration(given["fresh_for"]),
+        fresh_since=parse_time(given["fresh_since"]) if given["fresh_since"] else None,
         validate=given["validate"],
         expectations=given["expectations"],
         allow_quarantined=given["allow_quarantined"],

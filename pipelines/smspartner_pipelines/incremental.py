@@ -51,9 +51,16 @@ def _skip_reason(loaded: LoadedTag | None, settings: RunSettings, now: datetime)
         return None  # in another form or under another key than asked for: what is settled must still be rewritten
     if is_settled(loaded):
         return "settled: nothing waiting, and read more than 48 h after its last delivery"
-    if timedelta(0) <= now - loaded.extracted_at < settings.fresh_for:
+    if _is_fresh(loaded.extracted_at, settings, now):
         return f"fresh: read at {loaded.extracted_at:%Y-%m-%dT%H:%M:%SZ}"
     return None
+
+
+def _is_fresh(extracted_at: datetime, settings: RunSettings, now: datetime) -> bool:
+    if extracted_at > now:
+        return False  # a clock was wrong
+    since = settings.fresh_since
+    return now - extracted_at < settings.fresh_for or (since is not None and extracted_at >= since)
 
 
 def is_settled(loaded: LoadedTag) -> bool:

@@ -217,6 +217,11 @@ load_options = _together(
         metavar="DURATION",
         help="Also skip tags read less than this ago: 90s, 30m, 6h, 2d.",
     ),
+    option(
+        "--fresh-since",
+        metavar="TIME",
+        help="Also skip tags read since then, such as 2026-11-23T18:00:00Z: a job that is tried again resumes.",
+    ),
     option("--allow-shrink", is_flag=True, help="Replace what is loaded by a smaller population."),
     option(
         "--csv-dialect",

@@ -34,3 +34,7 @@ def _leave(code: int) -> NoReturn:
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()
     os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

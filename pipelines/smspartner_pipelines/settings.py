@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from smspartner.connection import Connection
@@ -54,7 +54,8 @@ class RunSettings:
     """What one run does.
 
     `tags` are checked and asked once each; `to` names the destinations; `fresh_for` is the age below which a loaded tag
-    is not read again; `expectations` names a file with a suite in Great Expectations' own format.
+    is not read again, `fresh_since` the time since when; `expectations` names a file with a suite in Great
+    Expectations' own format.
     """
 
     tags: tuple[str, ...]
@@ -62,6 +63,7 @@ class RunSettings:
     to: tuple[str, ...]
     refresh: Refresh = "auto"
     fresh_for: timedelta = timedelta(0)
+    fresh_since: datetime | None = None
     validate: Validate = "gx"
     expectations: str | None = None
     allow_quarantined: int = 0
@@ -100,6 +102,7 @@ class RunSettings:
             "to": list(map(mask_secrets, self.to)),
             "refresh": self.refresh,
             "fresh_for_seconds": self.fresh_for.total_seconds(),
+            "fresh_since": self.fresh_since.isoformat() if self.fresh_since else None,
             "validate": self.validate,
             "expectations": self.expectations,
             "allow_quarantined": self.allow_quarantined,
@@ -133,3 +136,18 @@ def parse_duration(text: str) -> timedelta:
     except OverflowError:
         pass
     raise SettingsError(f"duration {text!r} is longer than any data: give a shorter one")
+
+
+def parse_time(text: str) -> datetime:
+    """Read an ISO 8601 time with its offset from UTC, such as `2026-11-23T18:00:00Z`.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    try:
+        time: datetime | None = datetime.fromisoformat(text.strip())
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise SettingsError(f"time {text!r}: give date, time and offset, such as 2026-11-23T18:00:00Z")
+    return time

@@ -19,8 +19,21 @@ LONGEST = 300
 """Seconds after which a script is ended, and its test has failed."""
 
 
+@pytest.fixture(scope="session")
+def python_of() -> Callable[[str], Path]:
+    """Give the Python of an engine's environment; the test is skipped where the engine is not installed."""
+
+    def find(name: str) -> Path:
+        python = ENGINES / name / "bin" / "python" if name in EXTRAS else Path(sys.executable)
+        if not python.exists():
+            pytest.skip(f"needs the environment that `python tests/engines/install.py {name}` makes")
+        return python
+
+    return find
+
+
 @pytest.fixture
-def engine(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def engine(tmp_path: Path, python_of: Callable[[str], Path]) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a script of `scripts/` in an engine's environment: `engine("spark", "rows.py", *arguments, **settings)`.
 
     Settings are environment variables of its own; none of the test's that name secrets reach it. What is no engine
@@ -28,9 +41,7 @@ def engine(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """
 
     def run(name: str, script: str, *arguments: object, **settings: str) -> subprocess.CompletedProcess[str]:
-        python = ENGINES / name / "bin" / "python" if name in EXTRAS else Path(sys.executable)
-        if not python.exists():
-            pytest.skip(f"needs the environment that `python tests/engines/install.py {name}` makes")
+        python = python_of(name)
         command = [python, HERE / "scripts" / script, *arguments]
         environment = {**os.environ, "HOME": str(tmp_path), "PATH": f"{python.parent}:{os.environ['PATH']}", **settings}
         return subprocess.run(

@@ -17,8 +17,8 @@ ENVIRONMENTS = PROJECT / "build" / "engines"
 EXTRAS = {
     "spark": "spark,delta",
     "dlt": "dlt,duckdb,postgres",
-    "airflow": "airflow",
-    "dagster": "dagster",
+    "airflow": "airflow,duckdb",
+    "dagster": "dagster,postgres",
 }
 """The extras of this product that an engine's environment has."""
 

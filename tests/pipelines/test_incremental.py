@@ -102,3 +102,13 @@ def test_each_destination_gets_what_it_lacks(settings: Any, loaded: Any) -> None
     )
     with_export = select_tags(settings(tags=tags, to=("x", "y.csv")), [first, None])
     assert Selection((frozenset("c"), frozenset(tags)), tags, {}) == with_export
+
+
+@pytest.mark.parametrize(
+    ("read_at", "skipped"), [(READ_AT - MICROSECOND, False), (READ_AT, True), (READ_AT + MICROSECOND, True)]
+)
+def test_fresh_since(settings: Any, loaded: Any, read_at: datetime, skipped: bool) -> None:  # noqa: FBT001
+    """A tag read since `--fresh-since` is skipped, however long ago that is: a job that is tried again resumes."""
+    held = {"t": loaded(waiting=3, newest_status_at=read_at, extracted_at=read_at)}
+    chosen = select_tags(settings(fresh_since=READ_AT), [held])
+    assert (() if skipped else ("t",)) == chosen.to_read

@@ -43,6 +43,7 @@ DEFAULTS = {
     "to": [],
     "refresh": "auto",
     "fresh_for": "0",
+    "fresh_since": None,
     "validate": "gx",
     "expectations": None,
     "allow_quarantined": 0,

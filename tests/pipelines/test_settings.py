@@ -10,7 +10,7 @@ import pytest
 from smspartner.errors import SettingsError
 from smspartner.phone_privacy import PhonePrivacy
 from smspartner.redaction import REDACT, Secret
-from smspartner_pipelines.settings import parse_duration
+from smspartner_pipelines.settings import parse_duration, parse_time
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,7 @@ def test_public(settings: Any) -> None:
         "to": ["out"],
         "refresh": "auto",
         "fresh_for_seconds": 3600.0,
+        "fresh_since": None,
         "validate": "gx",
         "expectations": None,
         "allow_quarantined": 0,
@@ -96,3 +97,11 @@ def test_durations_beyond_time(text: str) -> None:
     """A duration longer than time is refused."""
     with pytest.raises(SettingsError, match=r"is longer than any data: give a shorter one$"):
         parse_duration(text)
+
+
+def test_times() -> None:
+    """`--fresh-since` takes a time with its offset; one without might be meant anywhere, and is refused."""
+    assert parse_time("2026-11-23T19:00:00+01:00") == parse_time("2026-11-23T18:00:00Z")
+    for wrong in ("yesterday", "2026-11-23T18:00:00", "2026-11-23", ""):
+        with pytest.raises(SettingsError, match="give date, time and offset, such as 2026-11-23T18:00:00Z"):
+            parse_time(wrong)

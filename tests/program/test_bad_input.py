@@ -403,6 +403,7 @@ def test_every_option_has_its_variable(tags, report):
         "to": ["data", "rows.csv"],
         "refresh": "all",
         "fresh_for_seconds": 21600.0,
+        "fresh_since": None,
         "validate": "contract",
         "expectations": None,
         "allow_quarantined": 3,
