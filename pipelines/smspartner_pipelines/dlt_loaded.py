@@ -15,7 +15,7 @@ from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from smspartner.errors import SettingsError
 from smspartner.load.destinations import LoadedTag
-from smspartner_schemas.contract import PHONE_PATTERNS, QUARANTINE, STATUSES, TAG_RUNS, WAITING
+from smspartner_schemas.contract import PHONE_PATTERNS, QUARANTINE, STATUSES, TAG_RUNS
 
 from smspartner_pipelines.dlt_tables import check_merging
 
@@ -24,7 +24,7 @@ Counts = dict[str, dict[str, int]]
 """By tag, how many rows are held of which run."""
 
 _ROWS = (
-    "SELECT {tag}, {run_id}, count(*), sum(CASE WHEN {status} = '" + WAITING + "' THEN 1 ELSE 0 END), "
+    "SELECT {tag}, {run_id}, count(*), sum(CASE WHEN {status} = 'waiting' THEN 1 ELSE 0 END), "
     "max({status_at}), max({extracted_at}), min({phone_number}) FROM {statuses} GROUP BY {tag}, {run_id}"
 )
 _DOUBTED = "SELECT {tag}, {run_id}, count(*), max({extracted_at}) FROM {quarantine} GROUP BY {tag}, {run_id}"
@@ -116,7 +116,9 @@ def _label(number: str) -> str:
 def select(pipeline: Any, statement: str, **places: str) -> list[Row]:
     """Run a statement, whose names of tables and columns stand in braces; a table that is not there has no rows."""
     with pipeline.sql_client() as client:
-        tables = {table.name: client.make_qualified_table_name(table.name) for table in (STATUSES, QUARANTINE, TAG_RUNS)}
+        tables = {
+            table.name: client.make_qualified_table_name(table.name) for table in (STATUSES, QUARANTINE, TAG_RUNS)
+        }
         columns = {
             name: client.escape_column_name(name)
             for table in (STATUSES, QUARANTINE, TAG_RUNS)

@@ -21,6 +21,7 @@ from typing import Any
 import pyarrow as pa
 from smspartner.connection import KEY_VARIABLE, Connection, connection_from_environment
 from smspartner.errors import SettingsError
+from smspartner.extract import READY_ROWS
 from smspartner.phone_privacy import PhonePrivacy
 from smspartner.snapshot import Snapshot, new_run_id, take_snapshots
 from smspartner.tags import check_no_secret, check_tags
@@ -84,7 +85,7 @@ class _Batch:
 
 
 @dlt.source(name="smspartner", section="smspartner", max_table_nesting=0)
-def smspartner_source(  # noqa: PLR0913  # one for each setting of dlt's config, section [sources.smspartner]
+def smspartner_source(
     tags: Iterable[str],
     connection: Any = None,
     *,
@@ -140,12 +141,16 @@ def _resources(settings: _Settings) -> list[Any]:
         yield from _read(settings)
 
     @dlt.transformer(data_from=batches, name=STATUSES.name, **replaced_by_tag(STATUSES))
-    def statuses(batch: _Batch) -> pa.Table:
+    def statuses(batch: _Batch) -> pa.Table | None:
+        if not batch.complete:
+            return None  # an empty table would be a file, a job and a merge of nothing
         return rows_to_merge(STATUSES, {one.tag: one.table for one in batch.complete}, batch.run_id)
 
     @dlt.transformer(data_from=batches, name=QUARANTINE.name, **replaced_by_tag(QUARANTINE))
-    def quarantine(batch: _Batch) -> pa.Table:
-        return rows_to_merge(QUARANTINE, {one.tag: one.quarantine for one in batch.complete}, batch.run_id)
+    def quarantine(batch: _Batch) -> list[dict[str, Any]]:
+        rows = rows_to_merge(QUARANTINE, {one.tag: one.quarantine for one in batch.complete}, batch.run_id)
+        as_objects: list[dict[str, Any]] = rows.to_pylist()  # no CSV holds Arrow's lists, and PostgreSQL is sent CSV
+        return as_objects
 
     @dlt.transformer(data_from=batches, name=TAG_RUNS.name, **appended(TAG_RUNS))
     def tag_runs(batch: _Batch) -> list[TagRun]:
@@ -164,7 +169,7 @@ def _read(settings: _Settings) -> Iterator[_Batch]:
     snapshots = read_snapshots(settings.connection, selection.to_read, take, acceptance.expect_rows, Silent())
     guarded = (guard_against_shrinking(some, loaded, allow=settings.allow_shrink) for some in snapshots)
     with closing(snapshots):
-        for batch in gather(guarded):
+        for batch in gather(guarded, acceptance.batch_rows or READY_ROWS):
             judged = list(acceptance.judge(batch))
             _tell(judged)
             yield _Batch(run_id, judged, [tag_run(snapshot, run_id) for snapshot in judged])

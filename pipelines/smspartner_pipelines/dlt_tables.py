@@ -1,8 +1,8 @@
 """The contract's tables as dlt sees them: hints derived from the contract, and rows that replace whole tags.
 
-dlt's `delete-insert` merge deletes the rows of every `merge_key` that is staged, then inserts what is staged. A tag that
-has no rows any more stages nothing, and its old rows would stay: it is staged as one row marked by dlt's `hard_delete`,
-which deletes like any other and is not inserted.
+dlt's `delete-insert` merge deletes the rows of every `merge_key` that is staged, then inserts what is staged. A tag
+that has no rows any more stages nothing, and its old rows would stay: it is staged as one row marked by dlt's
+`hard_delete`, which deletes like any other and is not inserted.
 
 The contract's primary keys are no hint: with one beside the merge key, dlt deletes by an OR of both, which took DuckDB
 six minutes for 500,000 rows instead of half a second. Whole tags are replaced, which keeps keys unique.
@@ -17,7 +17,7 @@ import pyarrow as pa
 from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
 from smspartner.errors import SettingsError
 from smspartner_schemas.arrow import arrow_schema
-from smspartner_schemas.contract import EARLIEST_DATE, STATUSES, QUARANTINE, Table
+from smspartner_schemas.contract import EARLIEST_DATE, QUARANTINE, STATUSES, Table
 
 STRATEGY = "delete-insert"
 EMPTIED = "tag_emptied"
@@ -45,6 +45,7 @@ def _columns(schema: pa.Schema) -> dict[str, dict[str, Any]]:
     columns: dict[str, dict[str, Any]] = py_arrow_to_table_schema_columns(schema)
     for field in schema:
         columns[field.name]["description"] = field.metadata[b"meaning"].decode()
+        columns[field.name].pop("x-nested-type", None)  # lists are JSON, whatever a destination could make of them
     return columns
 
 
