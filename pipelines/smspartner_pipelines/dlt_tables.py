@@ -14,39 +14,60 @@ from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
-from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
 from smspartner.errors import SettingsError
 from smspartner_schemas.arrow import arrow_schema
-from smspartner_schemas.contract import EARLIEST_DATE, QUARANTINE, STATUSES, Table
+from smspartner_schemas.contract import EARLIEST_DATE, QUARANTINE, STATUSES, ColumnType, Table
 
 STRATEGY = "delete-insert"
 EMPTIED = "tag_emptied"
 """The column that marks a row which only removes its tag's rows; null in every row that is loaded."""
 
-_MARKER = pa.field(EMPTIED, pa.bool_(), metadata={"meaning": "always null: marks rows that are not loaded"})
+_MARKER = pa.field(EMPTIED, pa.bool_())
 _MERGE = {"disposition": "merge", "strategy": STRATEGY}
+
+
+_TYPES: dict[ColumnType, str] = {
+    "string": "text",
+    "int32": "bigint",
+    "int64": "bigint",
+    "float64": "double",
+    "bool": "bool",
+    "timestamp": "timestamp",
+    "strings": "json",  # whatever a destination could make of lists
+    "integers": "json",
+}
 
 
 def appended(table: Table) -> dict[str, Any]:
     """Give the hints of a table that rows are added to."""
-    return {"write_disposition": "append", "columns": _columns(arrow_schema(table))}
+    return {"write_disposition": "append", "columns": _columns(table)}
 
 
 def replaced_by_tag(table: Table) -> dict[str, Any]:
     """Give the hints of a table where whole tags are replaced."""
-    columns = _columns(_merged_schema(table))
+    columns = _columns(table)
     columns["tag"]["merge_key"] = True
-    columns[EMPTIED]["hard_delete"] = True
+    columns[EMPTIED] = {
+        "name": EMPTIED,
+        "data_type": "bool",
+        "nullable": True,
+        "hard_delete": True,
+        "description": "always null: marks rows that are not loaded",
+    }
     return {"write_disposition": _MERGE, "columns": columns}
 
 
-def _columns(schema: pa.Schema) -> dict[str, dict[str, Any]]:
-    """Give dlt's columns: types and nullability as dlt itself reads them from Arrow, and the contract's meanings."""
-    columns: dict[str, dict[str, Any]] = py_arrow_to_table_schema_columns(schema)
-    for field in schema:
-        columns[field.name]["description"] = field.metadata[b"meaning"].decode()
-        columns[field.name].pop("x-nested-type", None)  # lists are JSON, whatever a destination could make of them
-    return columns
+def _columns(table: Table) -> dict[str, dict[str, Any]]:
+    """Give dlt's columns; where rows are Arrow, dlt adds the width of numbers from there."""
+    return {
+        column.name: {
+            "name": column.name,
+            "data_type": _TYPES[column.type],
+            "nullable": column.nullable,
+            "description": column.meaning,
+        }
+        for column in table.columns
+    }
 
 
 def _merged_schema(table: Table) -> pa.Schema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import secrets
@@ -19,6 +20,7 @@ from smspartner_pipelines.sandbox import Campaign, Fault, Sandbox
 from smspartner_pipelines.settings import RunSettings
 from smspartner_schemas.contract import QUARANTINE, STATUSES
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "dlt.md"
 NOW = 1_790_000_000
 KEY = "k3y+of/the tests"
 PER_RUN = {"extracted_at", "run_id"}
@@ -273,3 +275,48 @@ def test_neither_key_nor_number_is_written_down(
     spelled = (KEY, quote(KEY), quote(KEY, safe=""), KEY.replace(" ", "+"), KEY.replace("/", "\\/"))
     assert [name for name in names for one in spelled if one in texts[name]] == []
     assert [name for name in names if re.search(r"6\W?3\W?9\W?9\W?8", texts[name])] == []
+
+
+def blocks(language: str) -> list[str]:
+    """Give the code blocks of the page in one language."""
+    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_page_runs_as_it_stands(
+    engine: Callable[..., subprocess.CompletedProcess[str]], start_sandbox: Callable[..., Sandbox], tmp_path: Path
+) -> None:
+    """The code and the configuration of docs/dlt.md work, with the key from dlt's secrets, and leave no rows behind."""
+    sandbox = start_sandbox()
+    folder = tmp_path / ".dlt"
+    folder.mkdir()
+    for block in blocks("toml"):
+        name = re.match(r"# \.dlt/(\w+\.toml)\n", block)
+        assert name is not None
+        (folder / name[1]).write_text(block.replace("…", "sandbox-key"), encoding="utf-8")
+    first, second = blocks("python")
+    (tmp_path / "pipeline.py").write_text(first, encoding="utf-8")
+    data = str(tmp_path / "data")
+    ended = engine("dlt", str(tmp_path / "pipeline.py"), SMSPARTNER_BASE_URL=sandbox.url, DLT_DATA_DIR=data)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    loaded = Place(f"duckdb:{tmp_path / 'smspartner.duckdb'}", "sms")
+    assert loaded.sql(
+        "SELECT tag, count(*) AS held FROM {sms}.statuses WHERE phone_number LIKE '%**%' GROUP BY ALL"
+    ) == [
+        {"tag": "promo-nov", "held": 4812},
+        {"tag": "soldes-été", "held": 2000},
+    ]
+    assert [path.name for path in Path(data).rglob("statuses.*.parquet")] == []
+    texts = {str(path): path.read_bytes() for path in Path(data).rglob("*") if path.is_file()}
+    assert [name for name, text in texts.items() if b"sandbox-key" in text] == []
+    (tmp_path / "pipeline.py").write_text(first + second, encoding="utf-8")
+    options = {"SMSPARTNER_API_KEY": "sandbox-key", "SMSPARTNER_BASE_URL": sandbox.url, "DLT_DATA_DIR": data}
+    ended = engine("dlt", str(tmp_path / "pipeline.py"), **options)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_without_dlt_it_says_what_to_install() -> None:
+    """Whoever has not installed dlt is told which extra brings it."""
+    if importlib.util.find_spec("dlt"):
+        pytest.skip("dlt is installed beside the tests")
+    with pytest.raises(ModuleNotFoundError, match=re.escape("pip install 'smspartner-connector[dlt]'")):
+        importlib.import_module("smspartner_pipelines.dlt_source")
