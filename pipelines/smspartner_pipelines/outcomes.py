@@ -22,7 +22,8 @@ from smspartner_pipelines.exit_codes import ExitCode
 TagRun = dict[str, Any]
 """One row of `tag_runs`: a value for each of its columns."""
 
-_ACCEPTED = frozenset({"complete", "unknown", "skipped"})
+ACCEPTED = frozenset({"complete", "unknown", "skipped"})
+"""Verdicts that a run may end with in success."""
 
 
 @dataclass
@@ -72,9 +73,8 @@ class RunOutcome:
 
     def note_skipped(self, reasons: Mapping[str, str]) -> None:
         """Record the tags that are not read, since what is loaded can't have changed, each with the reason."""
-        nothing = {column.name: None if column.nullable else 0 for column in TAG_RUNS.columns}
         for tag, reason in reasons.items():
-            self._record({**nothing, "run_id": self.run_id, "tag": tag, "verdict": "skipped", "reason": reason})
+            self._record(skipped_tag_run(tag, reason, self.run_id))
 
     @contextmanager
     def ending_early(self) -> Iterator[None]:
@@ -119,7 +119,7 @@ class RunOutcome:
             return self.ended_by
         if any(destination.failure for destination in self.destinations):
             return ExitCode.NOT_DONE
-        if any(row["verdict"] not in _ACCEPTED for row in self.tag_runs.values()):
+        if any(row["verdict"] not in ACCEPTED for row in self.tag_runs.values()):
             return ExitCode.TAGS_NOT_COMPLETE
         if self.total("rows_quarantined") > self.allow_quarantined:
             return ExitCode.ROWS_IN_QUARANTINE
@@ -137,6 +137,12 @@ class RunOutcome:
 
 def _plain(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def skipped_tag_run(tag: str, reason: str, run_id: str) -> TagRun:
+    """Give the row of `tag_runs` for a tag that was not read."""
+    nothing = {column.name: None if column.nullable else 0 for column in TAG_RUNS.columns}
+    return {**nothing, "run_id": run_id, "tag": tag, "verdict": "skipped", "reason": reason}
 
 
 def tag_run(snapshot: Snapshot, run_id: str) -> TagRun:

@@ -49,6 +49,30 @@ class Judging(Protocol):
         ...
 
 
+class Choosing(Protocol):
+    """What decides which tags are read again."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags asked for."""
+        ...
+
+    @property
+    def refresh(self) -> Refresh:
+        """Skip what is settled or fresh, or read all."""
+        ...
+
+    @property
+    def fresh_for(self) -> timedelta:
+        """The age below which a loaded tag is not read again."""
+        ...
+
+    @property
+    def privacy(self) -> PhonePrivacy:
+        """The form of the phone numbers."""
+        ...
+
+
 @dataclass(frozen=True)
 class RunSettings:
     """What one run does.

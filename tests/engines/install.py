@@ -21,14 +21,16 @@ EXTRAS = {
     "dagster": "dagster,postgres",
 }
 """The extras of this product that an engine's environment has."""
+BESIDES = {"dlt": ["dlt[duckdb,postgres]"]}
+"""What an engine needs for the destinations that tests load into."""
 
 
 def install(name: str) -> bool:
     """Make one engine's environment anew; returns whether everything it needs could be had."""
     environment = ENVIRONMENTS / name
     venv.create(environment, clear=True, with_pip=True)
-    product = f"{PROJECT}[{EXTRAS[name]}]"
-    return subprocess.run([environment / "bin" / "pip", "install", "--quiet", product], check=False).returncode == 0
+    wanted = [f"{PROJECT}[{EXTRAS[name]}]", *BESIDES.get(name, ())]
+    return subprocess.run([environment / "bin" / "pip", "install", "--quiet", *wanted], check=False).returncode == 0
 
 
 def main() -> None:
