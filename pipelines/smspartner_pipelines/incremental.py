@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from smspartner.load.destinations import LoadedTag
 from smspartner.vendor import LONGEST_DELIVERY_HOURS
 
-from smspartner_pipelines.settings import RunSettings
+from smspartner_pipelines.settings import LoadSettings
 
 _LONGEST_DELIVERY = timedelta(hours=LONGEST_DELIVERY_HOURS)
 
@@ -23,7 +23,7 @@ class Selection:
     skipped: dict[str, str]
 
 
-def select_tags(settings: RunSettings, loaded: Sequence[Mapping[str, LoadedTag] | None]) -> Selection:
+def select_tags(settings: LoadSettings, loaded: Sequence[Mapping[str, LoadedTag] | None]) -> Selection:
     """Choose the tags to read; `loaded` holds what each destination has, None for one that keeps no tags."""
     now = datetime.now(UTC)
     wanted, reasons = [], {}
@@ -44,7 +44,7 @@ def select_tags(settings: RunSettings, loaded: Sequence[Mapping[str, LoadedTag] 
     )
 
 
-def _skip_reason(loaded: LoadedTag | None, settings: RunSettings, now: datetime) -> str | None:
+def _skip_reason(loaded: LoadedTag | None, settings: LoadSettings, now: datetime) -> str | None:
     if loaded is None or settings.refresh == "all" or not loaded.consistent:
         return None
     if loaded.phone_numbers != settings.privacy.label:

@@ -22,7 +22,8 @@ from smspartner_pipelines.exit_codes import ExitCode
 TagRun = dict[str, Any]
 """One row of `tag_runs`: a value for each of its columns."""
 
-_ACCEPTED = frozenset({"complete", "unknown", "skipped"})
+ACCEPTED = frozenset({"complete", "unknown", "skipped"})
+"""Verdicts that leave nothing to be desired."""
 
 
 @dataclass
@@ -119,7 +120,7 @@ class RunOutcome:
             return self.ended_by
         if any(destination.failure for destination in self.destinations):
             return ExitCode.NOT_DONE
-        if any(row["verdict"] not in _ACCEPTED for row in self.tag_runs.values()):
+        if any(row["verdict"] not in ACCEPTED for row in self.tag_runs.values()):
             return ExitCode.TAGS_NOT_COMPLETE
         if self.total("rows_quarantined") > self.allow_quarantined:
             return ExitCode.ROWS_IN_QUARANTINE

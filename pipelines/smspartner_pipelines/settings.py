@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, Protocol
 
-from smspartner.connection import Connection
+from smspartner.connection import Connection, Reach
 from smspartner.errors import SettingsError
 from smspartner.load import mask_secrets
 from smspartner.load.destinations import CsvDialect
@@ -50,15 +50,15 @@ class Judging(Protocol):
 
 
 @dataclass(frozen=True)
-class RunSettings:
-    """What one run does.
+class LoadSettings:
+    """What one run does, wherever it reads: `connection` may lack the key.
 
     `tags` are checked and asked once each; `to` names the destinations; `fresh_for` is the age below which a loaded tag
     is not read again; `expectations` names a file with a suite in Great Expectations' own format.
     """
 
     tags: tuple[str, ...]
-    connection: Connection
+    connection: Reach
     to: tuple[str, ...]
     refresh: Refresh = "auto"
     fresh_for: timedelta = timedelta(0)
@@ -107,6 +107,13 @@ class RunSettings:
             "phone_numbers": self.privacy.form,
             "csv_dialect": self.csv_dialect,
         }
+
+
+@dataclass(frozen=True)
+class RunSettings(LoadSettings):
+    """What a run does that reads in this process; see `LoadSettings`."""
+
+    connection: Connection
 
 
 def check_judging(settings: Judging) -> None:
