@@ -237,6 +237,16 @@ def test_all_tasks_share_one_budget(local: Ran) -> None:
     assert times[-1] - times[0] >= 0.4  # five intervals of a tenth of a second each, but for the way to the server
 
 
+def test_the_page_about_spark_does_what_it_says(local: Ran) -> None:
+    """Each of its blocks runs, one after the other, and leaves what the page says."""
+    found = local.facts["documented"]
+    assert found["languages"] == ["python"] * 4
+    assert (found["statuses"], found["written"], found["loaded"]) == (60, 60, 60)
+    assert found["verdicts"] == [["never-sent", "unknown"], ["promo-nov", "complete"], ["relance", "complete"]]
+    assert "OK {'never-sent': 'unknown', 'promo-nov': 'complete', 'relance': 'complete'}" in found["printed"]
+    assert "True {}" in found["printed"]
+
+
 @pytest.mark.parametrize("where", ["local", "cluster"])
 def test_nothing_that_is_told_holds_the_key_or_a_number(where: str, request: pytest.FixtureRequest) -> None:
     """Driver, executors, plans, event log and exceptions show neither, also when the API repeats the key."""

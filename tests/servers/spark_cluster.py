@@ -27,6 +27,7 @@ def start(environment: Path, log: Path, kind: str, *arguments: str) -> subproces
     programs = environment / "bin"
     command = [str(programs / "spark-class"), f"org.apache.spark.deploy.{kind}", *_LOOPBACK, *arguments]
     own = {"PATH": f"{programs}:{os.environ['PATH']}", "PYSPARK_PYTHON": str(programs / "python")}
+    own["SPARK_DAEMON_JAVA_OPTS"] = "-XX:TieredStopAtLevel=1"
     with log.open("wb") as output:
         return subprocess.Popen(
             command,

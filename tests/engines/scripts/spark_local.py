@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -35,6 +36,8 @@ CAMPAIGNS = (
     Campaign("late", 300, NOW - 100 * HOUR, seed=4),
     Campaign("tiny", 3, NOW - 90 * HOUR, seed=5),
     Campaign("empty", 0, NOW - 80 * HOUR, seed=6),
+    Campaign("promo-nov", 40, NOW - 200 * HOUR, seed=7),
+    Campaign("relance", 20, NOW - 5 * HOUR, seed=8),
     *(Campaign(tag, 2, NOW - 70 * HOUR, seed=number) for number, tag in enumerate(SMALL, 10)),
 )
 
@@ -199,7 +202,7 @@ def secrets(local: Local) -> dict[str, Any]:
         "setting": told(lambda: local.run("none", api_key=os.environ["SMSPARTNER_API_KEY"])),
         "typo": told(lambda: local.source(concurency="3")),
     }
-    for kind in ("echo_refusal", "echo_html", "echo_message", "echo_not_json", "cut_body"):
+    for kind in ("echo_refusal", "echo_message", "cut_body"):
         local.sandbox.faults.add(Fault(kind))
         facts[kind] = told(lambda: local.source().count())
         local.sandbox.faults.clear()
@@ -231,6 +234,24 @@ def pacing(local: Local) -> dict[str, Any]:
     return {"times": sorted(record.time for record in local.sandbox.requests)}
 
 
+def documented(local: Local) -> dict[str, Any]:
+    """Run every block of the page about Spark, one after the other, as a reader does."""
+    page = Path(__file__).resolve().parents[3] / "docs" / "spark.md"
+    blocks = re.findall(r"```(\w*)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    with redirect_stdout(StringIO()) as printed:
+        for _, block in blocks:
+            exec(block, names)  # noqa: S102  # that is what the page is for
+    return {
+        "languages": [language for language, _ in blocks],
+        "printed": printed.getvalue(),
+        "statuses": names["statuses"].count(),
+        "written": local.spark.read.parquet("statuses").count(),
+        "loaded": pq.read_table("data/statuses").num_rows,
+        "verdicts": sorted([row.tag, row.verdict] for row in names["tag_runs"].collect()),
+    }
+
+
 def main(directory: str) -> None:
     """Do everything, and print the facts."""
     clock = [float(NOW)]
@@ -239,7 +260,7 @@ def main(directory: str) -> None:
         spark = SparkSession.builder.master("local[2]").config(map=_settings(directory)).getOrCreate()
         spark.dataSource.register(SmsPartnerSource)
         local = Local(spark, sandbox, clock, Path(directory))
-        steps = (reading, refusing, running, judging, erasing, secrets, staging, pacing)
+        steps = (reading, refusing, running, judging, erasing, secrets, staging, pacing, documented)
         facts = {step.__name__: step(local) for step in steps}
         spark.stop()
     Path(directory, "facts.json").write_text(json.dumps(facts), encoding="utf-8")
@@ -254,6 +275,8 @@ def _settings(directory: str) -> dict[str, str]:
         "spark.eventLog.dir": events.as_uri(),
         "spark.eventLog.compress": "false",
         "spark.sql.session.timeZone": "America/New_York",
+        "spark.sql.codegen.wholeStage": "false",  # compiling pays for itself in longer jobs
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
         "spark.sql.shuffle.partitions": "2",
     }
 

@@ -11,7 +11,7 @@ from smspartner_pipelines.spark import SmsPartnerSource
 
 def main(tags_file: str, out: str) -> None:
     """Read, and write."""
-    settings = {"spark.ui.enabled": "false", "spark.sql.session.timeZone": "UTC"}
+    settings = {"spark.ui.enabled": "false", "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"}
     spark = SparkSession.builder.master("local[2]").config(map=settings).getOrCreate()
     spark.dataSource.register(SmsPartnerSource)
     statuses = spark.read.format("smspartner").option("tagsFile", tags_file).load()
