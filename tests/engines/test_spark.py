@@ -230,6 +230,11 @@ def test_what_is_staged_is_for_the_user_alone(local: Ran) -> None:
     assert found["left"] == ["False"]
 
 
+def test_ctrl_c_ends_the_tasks_and_leaves_nothing_staged(local: Ran) -> None:
+    """The run ends as interrupted, no task writes on, and the session can be used further."""
+    assert local.facts["interrupting"] == {"exit_code": 130, "left": False, "later": 2}
+
+
 def test_all_tasks_share_one_budget(local: Ran) -> None:
     """Two tasks with 20 requests a second between them: no second sees more than those, and one each to begin with."""
     times = local.facts["pacing"]["times"]

@@ -6,6 +6,7 @@ A task that dies, or runs twice, leaves nothing there but what one of its attemp
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +18,7 @@ from smspartner.snapshot import Snapshot
 from smspartner_pipelines.spark.everything import failure_of, snapshots_of
 
 if TYPE_CHECKING:
+    from pyspark import SparkContext
     from pyspark.sql import DataFrame, SparkSession
 
 Result = TypeVar("Result")
@@ -26,6 +28,8 @@ ROWS_AT_ONCE = 250_000
 
 _ONLY_US = "700"
 _LONGEST_TOLD = 300
+_LONGEST_END = 15.0
+"""Seconds; Spark kills the Python of a cancelled task after two."""
 
 
 class StagingDirectory:
@@ -60,14 +64,26 @@ class StagingDirectory:
 @contextmanager
 def cancelled_when_left(spark: SparkSession, name: str) -> Iterator[None]:
     """Within the block, jobs bear a name; leaving it by an exception (Ctrl-C, say) ends them."""
-    spark.addTag(name)
+    context = spark.sparkContext
+    context.addJobTag(name)
+    context.setInterruptOnCancel(True)  # else its tasks would read on to their ends
     try:
         yield
     except BaseException:
-        spark.interruptTag(name)
+        context.cancelJobsWithTag(name)
+        _await_end_of_tasks(context)
         raise
     finally:
-        spark.removeTag(name)
+        context.setInterruptOnCancel(False)
+        context.removeJobTag(name)
+
+
+def _await_end_of_tasks(context: SparkContext) -> None:
+    """Wait for tasks that were cancelled, though not for ever: one that still writes would bring the directory back."""
+    until = time.monotonic() + _LONGEST_END
+    tracker = context._jsc.sc().statusTracker()
+    while any(one.numRunningTasks() for one in tracker.getExecutorInfos()) and time.monotonic() < until:
+        time.sleep(0.05)
 
 
 def told(what: str, act: Callable[[], Result]) -> Result:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -227,6 +229,25 @@ def staging(local: Local) -> dict[str, Any]:
     return {"names": names, "mode": mode, "taken": taken, "left": list(map(str, left))}
 
 
+def interrupting(local: Local) -> dict[str, Any]:
+    """Press Ctrl-C while the tasks read, and go on with the session."""
+    local.sandbox.faults.add(Fault("slow", seconds=0.5))
+
+    def press() -> None:
+        while not local.sandbox.wait(0.01):
+            if len(local.sandbox.requests) > 1:
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    local.sandbox.forget_requests()
+    threading.Thread(target=press, daemon=True).start()
+    place = local.directory / "interrupted-staging"
+    outcome = run(local.spark, SMALL, to=str(local.directory / "none"), staging=place.as_uri(), validate="contract")
+    local.sandbox.faults.clear()
+    later = local.source(SMALL[:1]).count()
+    return {"exit_code": int(outcome.exit_code), "left": place.exists(), "later": later}
+
+
 def pacing(local: Local) -> dict[str, Any]:
     """Read with a budget for all tasks together."""
     local.sandbox.forget_requests()
@@ -260,7 +281,7 @@ def main(directory: str) -> None:
         spark = SparkSession.builder.master("local[2]").config(map=_settings(directory)).getOrCreate()
         spark.dataSource.register(SmsPartnerSource)
         local = Local(spark, sandbox, clock, Path(directory))
-        steps = (reading, refusing, running, judging, erasing, secrets, staging, pacing, documented)
+        steps = (reading, refusing, running, judging, erasing, secrets, staging, interrupting, pacing, documented)
         facts = {step.__name__: step(local) for step in steps}
         spark.stop()
     Path(directory, "facts.json").write_text(json.dumps(facts), encoding="utf-8")
