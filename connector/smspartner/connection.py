@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from smspartner.errors import SettingsError
@@ -19,6 +20,45 @@ KEY_FILE_VARIABLE = "SMSPARTNER_API_KEY_FILE"
 BASE_URL_VARIABLE = "SMSPARTNER_BASE_URL"
 
 _RATE_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+class Reach(Protocol):
+    """How the API is reached, but for the key: what may be told, and settled where no key is."""
+
+    @property
+    def base_url(self) -> str:
+        """Scheme, host and path."""
+        ...
+
+    @property
+    def concurrency(self) -> int:
+        """Requests under way at once, at most."""
+        ...
+
+    @property
+    def rate(self) -> float | None:
+        """Requests a second, at most."""
+        ...
+
+    @property
+    def timeout(self) -> float:
+        """Seconds for one whole response."""
+        ...
+
+    @property
+    def retries(self) -> int:
+        """Tries after the first."""
+        ...
+
+    @property
+    def backoff(self) -> float:
+        """Seconds before the first retry."""
+        ...
+
+    @property
+    def verify(self) -> bool:
+        """Whether a tag is read until two passes agree."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -46,13 +86,8 @@ class Connection:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", check_base_url(self.base_url))
-        _check_range("concurrency", self.concurrency, 1, 256)
-        _check_range("timeout", self.timeout, 0.001, 3600)
-        _check_range("retries", self.retries, 0, 100)
-        _check_range("backoff", self.backoff, 0, 3600)
+        check_limits(self)
         _check_range("passes", self.passes, 1, 100)
-        if self.rate is not None and not 0 < self.rate < float("inf"):
-            raise SettingsError(f"rate is {self.rate}: give a number above 0, such as 300/min")
         check_api_key(self.api_key)
         REDACT.add(self.api_key)
         guard_logging(REDACT)
@@ -66,6 +101,20 @@ def connection_from_environment(environ: Mapping[str, str] = os.environ) -> Conn
     """
     key = read_api_key(environ=environ)
     return Connection(api_key=key, base_url=environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL)
+
+
+def check_limits(reach: Reach) -> None:
+    """Refuse limits that are out of range.
+
+    Raises:
+        SettingsError: one is.
+    """
+    _check_range("concurrency", reach.concurrency, 1, 256)
+    _check_range("timeout", reach.timeout, 0.001, 3600)
+    _check_range("retries", reach.retries, 0, 100)
+    _check_range("backoff", reach.backoff, 0, 3600)
+    if reach.rate is not None and not 0 < reach.rate < float("inf"):
+        raise SettingsError(f"rate is {reach.rate}: give a number above 0, such as 300/min")
 
 
 def _check_range(name: str, value: float, lowest: float, highest: float) -> None:

@@ -83,6 +83,11 @@ class ErasedNumbers:
                 f"give it as {PHONE_KEY_VARIABLE}, or as a line of {RETIRED_KEYS_VARIABLE} if another one is in use"
             )
 
+    @property
+    def records(self) -> list[tuple[str, str]]:
+        """What another machine needs to know the same numbers: the id of the key and the hash of each."""
+        return [(key_id, number_hash) for key_id, hashes in self._hashes.items() for number_hash in sorted(hashes)]
+
     def __contains__(self, number: object) -> bool:
         return isinstance(number, str) and any(
             self._privacy.erasure_hash(number, key_id) in hashes for key_id, hashes in self._hashes.items()

@@ -153,12 +153,13 @@ class NotComplete(SmsPartnerError):
 class QuarantinedRows(SmsPartnerError):
     """Rows asked for as one frame can't be believed; `rows` counts them by tag."""
 
-    def __init__(self, rows: dict[str, int]) -> None:
+    def __init__(
+        self,
+        rows: dict[str, int],
+        remedy: str = "iter_snapshots shows them with their reasons, allow_quarantined accepts that many",
+    ) -> None:
         listed = ", ".join(f"{tag}: {count}" for tag, count in rows.items())
-        super().__init__(
-            f"{sum(rows.values())} rows can't be believed ({listed}); iter_snapshots shows them with their reasons, "
-            "allow_quarantined accepts that many"
-        )
+        super().__init__(f"{sum(rows.values())} rows can't be believed ({listed}); {remedy}")
         self.rows = rows
 
 

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -64,6 +64,7 @@ class _Settings:
     validate: Validate
     expectations: str | None
     allow_shrink: bool
+    fresh_since: datetime | None = None
     privacy: PhonePrivacy = field(default_factory=PhonePrivacy)
 
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from smspartner.errors import ValidationBroken
 
@@ -31,6 +31,9 @@ _WITH_ROWS = {
     "partial_unexpected_count": 0,
 }
 
+# Counts alone. It must not name rows: a Spark frame has no index to name them by, and would give their values.
+_WITH_COUNTS = {"result_format": "BASIC", "partial_unexpected_count": 0}
+
 _background: list[Thread] = []
 
 
@@ -40,6 +43,7 @@ class Verdict:
 
     `rows` are the positions of the rows that break it; None where it judges the frame as a whole. `error` names the
     class of the exception that kept it from being evaluated; `message` is that exception's text, which may hold values.
+    `count` is how many rows break it, where that was asked for.
     """
 
     rule: str
@@ -47,6 +51,7 @@ class Verdict:
     rows: tuple[int, ...] | None = None
     error: str = ""
     message: str = ""
+    count: int | None = None
 
 
 def start_import() -> None:
@@ -58,9 +63,9 @@ def start_import() -> None:
 
 
 class Engine:
-    """The library, ready to judge frames. Building it imports the library."""
+    """The library, ready to judge frames of pandas, or of Spark. Building it imports the library."""
 
-    def __init__(self) -> None:
+    def __init__(self, frames: Literal["pandas", "spark"] = "pandas") -> None:
         library = _library()
         self.version: str = library.__version__
         pandas_engine: Any = import_module("great_expectations.execution_engine.pandas_execution_engine")
@@ -74,7 +79,8 @@ class Engine:
             analytics_enabled=False,
         )
         context = library.get_context(mode="ephemeral", project_config=config)
-        asset = context.data_sources.add_pandas("frames").add_dataframe_asset("statuses")
+        source: Any = getattr(context.data_sources, f"add_{frames}")("frames")
+        asset = source.add_dataframe_asset("statuses")
         self._frames = asset.add_batch_definition_whole_dataframe("batch")
         self._suite: Any = import_module("great_expectations.core.expectation_suite").ExpectationSuite
         configuration = import_module("great_expectations.expectations.expectation_configuration")
@@ -95,10 +101,18 @@ class Engine:
         Raises:
             ValidationBroken: an expectation could not be evaluated; the text holds no value of the data.
         """
-        failing = {verdict.rule for verdict in self._judge(frame, built, rows=False) if not _met(verdict)}
+        failing = {verdict.rule for verdict in self._judge(frame, built, "BOOLEAN_ONLY") if not _met(verdict)}
         again = [expectation for expectation in built if expectation.meta["rule"] in failing]
-        verdicts = self._judge(frame, again, rows=True) if again else []
+        verdicts = self._judge(frame, again, _WITH_ROWS) if again else []
         return [verdict for verdict in verdicts if not _met(verdict)]
+
+    def counted(self, frame: Any, built: Sequence[Any]) -> list[Verdict]:
+        """Return the verdicts of those expectations that `frame` does not meet, with how many rows break each.
+
+        Raises:
+            ValidationBroken: as `broken`.
+        """
+        return [verdict for verdict in self._judge(frame, built, _WITH_COUNTS) if not _met(verdict)]
 
     def try_out(self, frame: pd.DataFrame, built: Any) -> Verdict:
         """Return the verdict of one expectation, with `error` and `message` if it can't be evaluated on `frame`.
@@ -106,14 +120,14 @@ class Engine:
         Only for frames of made-up values: `message` may repeat them.
         """
         try:
-            return self._evaluate(frame, [built], rows=True)[0]
+            return self._evaluate(frame, [built], _WITH_ROWS)[0]
         except Exception as problem:  # noqa: BLE001 - whatever it is, it is the answer
             return Verdict(built.meta["rule"], success=False, error=type(problem).__name__, message=str(problem))
 
-    def _judge(self, frame: pd.DataFrame, built: Sequence[Any], *, rows: bool) -> list[Verdict]:
+    def _judge(self, frame: Any, built: Sequence[Any], result_format: Any) -> list[Verdict]:
         error = ""
         try:
-            verdicts = self._evaluate(frame, built, rows=rows)
+            verdicts = self._evaluate(frame, built, result_format)
         except Exception as problem:  # noqa: BLE001 - its text and its chain may hold values: neither goes on
             verdicts, error = [], type(problem).__name__
         if len(verdicts) != len(built):
@@ -122,12 +136,12 @@ class Engine:
             )
         return verdicts
 
-    def _evaluate(self, frame: pd.DataFrame, built: Sequence[Any], *, rows: bool) -> list[Verdict]:
+    def _evaluate(self, frame: Any, built: Sequence[Any], result_format: Any) -> list[Verdict]:
         suite = self._suite(name="statuses", expectations=list(built))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the inside of the library, or the style of a user's regex
             batch = self._frames.get_batch(batch_parameters={"dataframe": frame})
-            validated = batch.validate(suite, result_format=_WITH_ROWS if rows else "BOOLEAN_ONLY")
+            validated = batch.validate(suite, result_format=result_format)
         return [_verdict(result) for result in validated.results]
 
 
@@ -148,7 +162,8 @@ def _verdict(result: Any) -> Verdict:
     rule = result.expectation_config.meta["rule"]
     error, message = _exception(result.exception_info or {})
     rows = result.result.get("unexpected_index_list")
-    return Verdict(rule, bool(result.success), None if rows is None else tuple(map(int, rows)), error, message)
+    count = result.result.get("unexpected_count")
+    return Verdict(rule, bool(result.success), None if rows is None else tuple(map(int, rows)), error, message, count)
 
 
 def _exception(info: dict[str, Any]) -> tuple[str, str]:

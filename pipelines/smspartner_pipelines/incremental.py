@@ -56,7 +56,7 @@ def _skip_reason(loaded: LoadedTag | None, settings: Choosing, now: datetime) ->
     return None
 
 
-def _is_fresh(extracted_at: datetime, settings: RunSettings, now: datetime) -> bool:
+def _is_fresh(extracted_at: datetime, settings: Choosing, now: datetime) -> bool:
     if extracted_at > now:
         return False  # a clock was wrong
     since = settings.fresh_since

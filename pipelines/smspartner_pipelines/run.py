@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
@@ -25,7 +26,7 @@ from smspartner_pipelines.interrupt import Interrupt
 from smspartner_pipelines.loading import Loading
 from smspartner_pipelines.outcomes import RunOutcome
 from smspartner_pipelines.progress import Progress, Silent
-from smspartner_pipelines.settings import RunSettings
+from smspartner_pipelines.settings import LoadSettings, RunSettings
 from smspartner_pipelines.shrinking import guard_against_shrinking
 
 
@@ -40,6 +41,33 @@ def run(settings: RunSettings, progress: Progress | None = None) -> RunOutcome:
         DestinationBusy: another run holds a destination.
         DestinationError: what is loaded can't be read. After any of these, nothing was requested.
     """
+
+    def read(wanted: Wanted) -> Generator[list[Snapshot]]:
+        take = partial(take_snapshots, run_id=wanted.run_id, privacy=settings.privacy, erased=wanted.erased)
+        return read_snapshots(settings.connection, wanted.tags, take, wanted.expect_rows, progress or Silent())
+
+    return run_reading(settings, read)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a run wants read: these tags, without the erased numbers, in its name.
+
+    `expect_rows` may be called as soon as it is known that there will be rows.
+    """
+
+    tags: Sequence[str]
+    run_id: str
+    erased: ErasedNumbers
+    expect_rows: Callable[[], None]
+
+
+def run_reading(settings: LoadSettings, read: Callable[[Wanted], Generator[list[Snapshot]]]) -> RunOutcome:
+    """Be the run, whoever reads: `read` gives the snapshots of the tags that need it, some at a time.
+
+    Raises:
+        SettingsError, DestinationBusy, DestinationError: as `run`.
+    """
     acceptance = make_acceptance(settings)
     outcome = RunOutcome(new_run_id(), settings.tags, settings.allow_quarantined)
     with Interrupt() as interrupt, ExitStack() as held:
@@ -49,10 +77,7 @@ def run(settings: RunSettings, progress: Progress | None = None) -> RunOutcome:
         outcome.note_skipped(selection.skipped)
         erased = ErasedNumbers(chain.from_iterable(one.erasures() for one in destinations), settings.privacy)
         loading = Loading(destinations, selection, outcome)
-        take = partial(take_snapshots, run_id=outcome.run_id, privacy=settings.privacy, erased=erased)
-        snapshots = read_snapshots(
-            settings.connection, selection.to_read, take, acceptance.expect_rows, progress or Silent()
-        )
+        snapshots = read(Wanted(selection.to_read, outcome.run_id, erased, acceptance.expect_rows))
         guarded = (guard_against_shrinking(some, loaded, allow=settings.allow_shrink) for some in snapshots)
         batch_rows = max(acceptance.batch_rows, *(destination.batch_rows for destination in destinations))
         with outcome.ending_early(), interrupt.work(), closing(snapshots):
@@ -63,7 +88,7 @@ def run(settings: RunSettings, progress: Progress | None = None) -> RunOutcome:
     return outcome
 
 
-def checked_destinations(settings: RunSettings) -> list[Destination]:
+def checked_destinations(settings: LoadSettings) -> list[Destination]:
     """Open every destination, and make sure that it can be written before anything is requested.
 
     Raises:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
-from smspartner.connection import Connection
+from smspartner.connection import Connection, Reach
 from smspartner.errors import SettingsError
 from smspartner.load import mask_secrets
 from smspartner.load.destinations import CsvDialect
@@ -68,14 +68,19 @@ class Choosing(Protocol):
         ...
 
     @property
+    def fresh_since(self) -> datetime | None:
+        """What was read since then is not read again, either."""
+        ...
+
+    @property
     def privacy(self) -> PhonePrivacy:
         """The form of the phone numbers."""
         ...
 
 
 @dataclass(frozen=True)
-class RunSettings:
-    """What one run does.
+class LoadSettings:
+    """What one run does, wherever it reads: `connection` may lack the key.
 
     `tags` are checked and asked once each; `to` names the destinations; `fresh_for` is the age below which a loaded tag
     is not read again, `fresh_since` the time since when; `expectations` names a file with a suite in Great
@@ -83,7 +88,7 @@ class RunSettings:
     """
 
     tags: tuple[str, ...]
-    connection: Connection
+    connection: Reach
     to: tuple[str, ...]
     refresh: Refresh = "auto"
     fresh_for: timedelta = timedelta(0)
@@ -134,6 +139,13 @@ class RunSettings:
             "phone_numbers": self.privacy.form,
             "csv_dialect": self.csv_dialect,
         }
+
+
+@dataclass(frozen=True)
+class RunSettings(LoadSettings):
+    """What a run does that reads in this process; see `LoadSettings`."""
+
+    connection: Connection
 
 
 def check_judging(settings: Judging) -> None:

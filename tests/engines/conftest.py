@@ -7,6 +7,7 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,22 +33,25 @@ def python_of() -> Callable[[str], Path]:
     return find
 
 
-@pytest.fixture
-def engine(tmp_path: Path, python_of: Callable[[str], Path]) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a script of `scripts/` in an engine's environment: `engine("spark", "rows.py", *arguments, **settings)`.
+@pytest.fixture(scope="session")
+def engine_in(python_of: Callable[[str], Path]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """As `engine`, in a directory of the test's own: `engine_in(directory, "spark", "rows.py", *arguments)`."""
 
-    Settings are environment variables of its own; none of the test's that name secrets reach it. What is no engine
-    ("pandas") runs here. The test is skipped where the engine is not installed.
-    """
-
-    def run(name: str, script: str, *arguments: object, **settings: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        directory: Path, name: str, script: str, *arguments: object, **settings: str
+    ) -> subprocess.CompletedProcess[str]:
         python = python_of(name)
         command = [python, HERE / "scripts" / script, *arguments]
-        environment = {**os.environ, "HOME": str(tmp_path), "PATH": f"{python.parent}:{os.environ['PATH']}", **settings}
+        environment = {
+            **os.environ,
+            "HOME": str(directory),
+            "PATH": f"{python.parent}:{os.environ['PATH']}",
+            **settings,
+        }
         return subprocess.run(
             list(map(str, command)),
             check=False,
-            cwd=tmp_path,
+            cwd=directory,
             env=environment,
             capture_output=True,
             text=True,
@@ -55,6 +59,18 @@ def engine(tmp_path: Path, python_of: Callable[[str], Path]) -> Callable[..., su
         )
 
     return run
+
+
+@pytest.fixture
+def engine(
+    engine_in: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a script of `scripts/` in an engine's environment: `engine("spark", "rows.py", *arguments, **settings)`.
+
+    Settings are environment variables of its own; none of the test's that name secrets reach it. The test is skipped
+    where the engine is not installed.
+    """
+    return partial(engine_in, tmp_path)
 
 
 @pytest.fixture

@@ -150,6 +150,16 @@ def open_store(uri: str) -> TagStore:
     return cast("TagStore", destination)
 
 
+def local_directory(uri: str) -> str | None:
+    """Return the directory of this machine that `uri` names; None where it names something else.
+
+    Raises:
+        SettingsError: as `open_destination`.
+    """
+    opener, place = _recognised(uri)
+    return place if opener in {_dataset, _delta} else None
+
+
 def mask_secrets(uri: str) -> str:
     """Return `uri` with `***` in the place of its password and of parameters that are named like secrets."""
     return _SECRET_PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***", uri))
