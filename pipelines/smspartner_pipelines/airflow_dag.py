@@ -46,10 +46,9 @@ class LoadStatuses(BaseOperator):
         **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
+        # Airflow would call a function in a template field as it calls its own, with a context.
         self._function = tags if callable(tags) else None
-        self.tags = (
-            None if callable(tags) else tags
-        )  # Airflow would call a function as it calls its own, with a context
+        self.tags = () if callable(tags) else tags
         self.to = [to] if isinstance(to, str) else list(to)
         self.options = dict(options or {})
         self.command = command
