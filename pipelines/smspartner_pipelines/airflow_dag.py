@@ -46,7 +46,9 @@ class LoadStatuses(BaseOperator):
         **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
-        self.tags = tags
+        # Airflow would call a function in a template field as it calls its own, with a context.
+        self._function = tags if callable(tags) else None
+        self.tags = () if callable(tags) else tags
         self.to = [to] if isinstance(to, str) else list(to)
         self.options = dict(options or {})
         self.command = command
@@ -63,7 +65,9 @@ class LoadStatuses(BaseOperator):
         since = context["dag_run"].start_date if context["ti"].try_number > 1 else None
         try:
             self._job = Job(self.to, self.options, self.command)  # as the templates are filled in
-            ended = self._job.run(find_tags(self.tags), lambda level, text: self.log.log(level, "%s", text), since)
+            ended = self._job.run(
+                find_tags(self._function or self.tags), lambda level, text: self.log.log(level, "%s", text), since
+            )
         except SettingsError as exc:
             trouble = str(exc)
         if trouble:

@@ -123,8 +123,7 @@ class Job:
             self.stop()
             last_resort = Timer(_PATIENCE, process.kill)
             last_resort.start()
-            with suppress(Exception):
-                _relay(process, say, errors)
+            _relay(process, _without_fail(say), errors)
             process.wait()
             last_resort.cancel()
             raise
@@ -174,6 +173,16 @@ def _relay(process: subprocess.Popen[str], say: Say, errors: list[str]) -> None:
             errors.append(text)
         if text:
             say(level, text)
+
+
+def _without_fail(say: Say) -> Say:
+    """Tell each line, whatever becomes of the one before: a process that nobody hears out would not end."""
+
+    def tell(level: int, text: str) -> None:
+        with suppress(Exception):
+            say(level, text)
+
+    return tell
 
 
 def _understood(line: str) -> tuple[int, str]:
