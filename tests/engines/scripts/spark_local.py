@@ -123,11 +123,12 @@ def reading(local: Local) -> dict[str, Any]:
 def refusing(local: Local) -> dict[str, Any]:
     """Read tags that are not complete, and rows that can't be believed."""
     local.sandbox.faults.add(Fault("short_page", tag="late"))
+    incomplete = told(lambda: local.source().count())  # before another task has something to complain of
     local.sandbox.faults.add(Fault("bad_status", tag="ripening"))
     doubted = ("settled", "ripening")
     reported = local.source(table="tag_runs", onIncomplete="report").collect()
     facts = {
-        "incomplete": told(lambda: local.source().count()),
+        "incomplete": incomplete,
         "reported": {row.tag: [row.verdict, row.reason] for row in reported},
         "rows_reported": local.source(onIncomplete="report").count(),
         "quarantined": told(lambda: local.source(doubted).count()),
