@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from smspartner.errors import CountMismatch, NotComplete, QuarantinedRows, SettingsError
-from smspartner_schemas.contract import QUARANTINE, STATUSES
+from smspartner_schemas.contract import ACCEPTED, QUARANTINE, STATUSES
 
 from smspartner_pipelines.dlt_loaded import Row, rows_held, select
 from smspartner_pipelines.dlt_tables import markers_staged
-from smspartner_pipelines.outcomes import ACCEPTED
 
 _OF_LOADS = (
     "SELECT {tag}, {verdict}, {reason}, {rows_loaded}, {rows_quarantined}, {run_id} FROM {tag_runs} "

@@ -25,13 +25,13 @@ from smspartner.extract import READY_ROWS
 from smspartner.phone_privacy import PhonePrivacy
 from smspartner.snapshot import Snapshot, new_run_id, take_snapshots
 from smspartner.tags import check_no_secret, check_tags
-from smspartner_schemas.contract import QUARANTINE, STATUSES, TAG_RUNS, PhoneForm
+from smspartner_schemas.contract import ACCEPTED, QUARANTINE, STATUSES, TAG_RUNS, PhoneForm
 
 from smspartner_pipelines.acceptance import make_acceptance
 from smspartner_pipelines.batches import gather
 from smspartner_pipelines.given import phone_privacy
 from smspartner_pipelines.incremental import select_tags
-from smspartner_pipelines.outcomes import ACCEPTED, TagRun, skipped_tag_run, tag_run
+from smspartner_pipelines.outcomes import TagRun, skipped_tag_run, tag_run
 from smspartner_pipelines.progress import Silent
 from smspartner_pipelines.run import read_snapshots
 from smspartner_pipelines.settings import Refresh, Validate, check_judging, parse_duration

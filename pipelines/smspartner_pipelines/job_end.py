@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from smspartner_schemas.contract import ACCEPTED
+
 from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
 
-ACCEPTED = frozenset({"complete", "unknown", "skipped"})
 _FOR_GOOD = frozenset({ExitCode.WRONG_SETTINGS, ExitCode.ROWS_IN_QUARANTINE, ExitCode.REFUSED})
 _LONGEST_LIST = 100
 """Tags that a summary names; the run report, which is kept with what was loaded, names all."""

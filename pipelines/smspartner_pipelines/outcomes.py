@@ -15,15 +15,12 @@ from smspartner.errors import AccessRefused, CountMismatch, DestinationError, Va
 from smspartner.load.destinations import WrittenFile
 from smspartner.snapshot import Snapshot
 from smspartner_schemas.arrow import arrow_schema
-from smspartner_schemas.contract import STATUS_WORDS, TAG_RUNS
+from smspartner_schemas.contract import ACCEPTED, STATUS_WORDS, TAG_RUNS
 
 from smspartner_pipelines.exit_codes import ExitCode
 
 TagRun = dict[str, Any]
 """One row of `tag_runs`: a value for each of its columns."""
-
-ACCEPTED = frozenset({"complete", "unknown", "skipped"})
-"""Verdicts that a run may end with in success."""
 
 
 @dataclass

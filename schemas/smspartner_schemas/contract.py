@@ -70,6 +70,8 @@ VERDICT_MEANINGS = {
     "failed": "a request failed for good, the tag failed validation, or its destinations failed; not loaded",
 }
 VERDICTS = tuple(VERDICT_MEANINGS)
+ACCEPTED = frozenset({"complete", "unknown", "skipped"})
+"""Verdicts that a run may end with in success."""
 
 TAG_PATTERN = r"\S{1,20}"
 """The vendor's page "Envoi par lots": at most 20 characters, no spaces."""

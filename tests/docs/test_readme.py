@@ -55,12 +55,21 @@ def test_every_option_the_readme_names_exists() -> None:
     assert sorted(option for option in named if option not in help_text) == []
 
 
-@pytest.mark.parametrize("name", ["main_job", "destinations", "beside_peers"])
-def test_the_benchmark_table_was_filled(name: str) -> None:
-    """Each table of measurements holds figures, and names the command that measures them."""
-    match = re.search(rf"<!-- benchmark: {name} -->\n(.+?)\n<!-- /benchmark -->", README, re.DOTALL)
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        ("README.md", "main_job"),
+        ("README.md", "destinations"),
+        ("README.md", "beside_peers"),
+        ("docs/scale.md", "doors"),
+    ],
+)
+def test_the_benchmark_table_was_filled(page: str, name: str) -> None:
+    """Each table of measurements holds figures, and stands beside the command that measures them."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    match = re.search(rf"<!-- benchmark: {name} -->\n(.+?)\n<!-- /benchmark -->", text, re.DOTALL)
     assert match is not None
-    assert f"tests/benchmarks/{name}.py" in README
+    assert f"tests/benchmarks/{name}.py" in text
     assert len(re.findall(r"\| [0-9]", match[1])) >= 4
 
 
