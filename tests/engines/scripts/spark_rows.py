@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pyarrow.parquet as pq
@@ -11,6 +12,7 @@ from smspartner_pipelines.spark import SmsPartnerSource
 
 def main(tags_file: str, out: str) -> None:
     """Read, and write."""
+    os.environ["PYSPARK_PYTHON"] = sys.executable  # else the first Python on the path, which may be another one
     settings = {"spark.ui.enabled": "false", "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"}
     spark = SparkSession.builder.master("local[2]").config(map=settings).getOrCreate()
     spark.dataSource.register(SmsPartnerSource)
