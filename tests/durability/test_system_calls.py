@@ -71,6 +71,13 @@ def calls(folder: Path) -> list[Call]:
     return found
 
 
+def reached(folder: Path, call: Call) -> bool:
+    """Whether a traced run made as many calls: tags that are ready together share a sync, so runs differ by a few."""
+    lines = folder.with_name(f"{folder.name}.calls").read_text().splitlines()
+    matches = [CALL.match(line) for line in lines if line.split()[0] == lines[0].split()[0]]
+    return sum(match is not None and match["name"] == call.name for match in matches) >= call.number
+
+
 @pytest.fixture
 def recorded(story, run_traced):
     """Every call of an undisturbed run that changes files."""
@@ -109,12 +116,13 @@ def test_killed_inside_every_write_sync_and_move(story, recorded, run_traced, fo
         inject = f"inject={call.name}:signal=KILL:when={call.number}"
         killed = run_traced(story, folder, "-e", f"trace={call.name}", "-e", inject)
         story.check_what_a_reader_finds(folder)
+        assert killed.code == -signal.SIGKILL or (killed.code == 0 and not reached(folder, call))
         story.check_healed(folder, forks.run(folder, story.sandbox, *story.arguments))
         return killed.code
 
     codes = forks.each(die, points)
-    record_property("kills", len(codes))
-    assert set(codes) == {-signal.SIGKILL}
+    record_property("kills", codes.count(-signal.SIGKILL))
+    assert codes.count(-signal.SIGKILL) >= len(points) - len(TAGS)
 
 
 def test_refused_by_the_disk(story, recorded, run_traced, forks, record_property):
@@ -128,7 +136,8 @@ def test_refused_by_the_disk(story, recorded, run_traced, forks, record_property
         story.check_what_a_reader_finds(folder)
         assert "Traceback" not in ended.stderr
         if ended.code == 0:  # a file of the run's own could not be removed, which the next run does
-            assert (call.name, ended.stderr) == ("unlink", "")
+            assert ended.stderr == ""
+            assert call.name == "unlink" or not reached(folder, call)
         else:
             assert CAUSES[error] in ended.stderr.splitlines()[0]
         story.check_healed(folder, forks.run(folder, story.sandbox, *story.arguments))
