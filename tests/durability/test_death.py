@@ -32,10 +32,8 @@ def test_killed_before_any_call_that_changes_files(story, forks, record_property
     """Whatever file a run was about to open, flush, move or remove when it died, nothing is half."""
     points = range(1, story.events["files"] + 1)
     codes = forks.each(lambda at: die_and_run_again(story, forks, f"at-{at}", kill_at=at), points)
-    record_property("kills", codes.count(-signal.SIGKILL))
-    # Tags that are ready together share a sync: a run may make a few calls less than the one before, and end.
-    assert {0, -signal.SIGKILL} >= set(codes)
-    assert codes.count(-signal.SIGKILL) >= len(codes) - 4
+    record_property("kills", len(codes))
+    assert set(codes) == {-signal.SIGKILL}
 
 
 @pytest.mark.parametrize("command", ["forget", "replay"])
@@ -45,10 +43,8 @@ def test_killed_while_what_is_loaded_is_mended(command, tell_of_one, forks, reco
     assert story.earlier != story.later
     points = range(1, story.events["files"] + 1)
     codes = forks.each(lambda at: die_and_run_again(story, forks, f"at-{at}", kill_at=at), points)
-    record_property("kills", codes.count(-signal.SIGKILL))
-    # Tags that are ready together share a sync: a run may make a few calls less than the one before, and end.
-    assert {0, -signal.SIGKILL} >= set(codes)
-    assert codes.count(-signal.SIGKILL) >= len(codes) - 4
+    record_property("kills", len(codes))
+    assert set(codes) == {-signal.SIGKILL}
 
 
 def test_killed_while_a_buffer_fills(story, forks, record_property):
