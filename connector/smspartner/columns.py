@@ -6,7 +6,7 @@ Rows of another shape are read one by one with the same `facts`, so that both wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from smspartner import facts
 from smspartner.drift import STOP_MISSING, unknown_word
+from smspartner.grouping import gathered
 from smspartner.pages import Page
 from smspartner.rows import Drift, documented_rows, looks_documented, read_rows
 from smspartner.typed_rows import TIMESTAMP, Reasons
@@ -41,19 +42,11 @@ class Columns:
 
 def read_columns(pages: Sequence[Page]) -> Columns:
     """Read the rows of pages, in order."""
-    return _joined([_read(group) for group in _groups(pages)])
+    return _joined([_read(group) for group in gathered(pages, _size, _READ_AT_ONCE)])
 
 
-def _groups(pages: Sequence[Page]) -> Iterator[list[Page]]:
-    group: list[Page] = []
-    size = 0
-    for page in pages:
-        if group and size + len(page.rows_json) > _READ_AT_ONCE:
-            yield group
-            group, size = [], 0
-        group.append(page)
-        size += len(page.rows_json)
-    yield group
+def _size(page: Page) -> int:
+    return len(page.rows_json)
 
 
 def _read(pages: Sequence[Page]) -> Columns:

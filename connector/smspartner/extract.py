@@ -29,7 +29,7 @@ HELD_BYTES = 32 * 1024 * 1024
 """Bodies held before new tags wait; a single tag may be larger."""
 
 READY_ROWS = 32 * 1024
-"""Rows made and given at a time, about."""
+"""Rows made and given at a time, about: enough to make the cost of a pass nothing, and a few megabytes."""
 
 _TAG_OVERHEAD = 8 * 1024
 """What a tag costs beside its bodies, so that millions of tiny tags are bounded too."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from operator import attrgetter
 
 import numpy as np
 import pyarrow as pa
@@ -18,14 +17,10 @@ from smspartner_schemas.contract import QUARANTINE, STATUSES
 from smspartner.drift import bounded
 from smspartner.erasure import NOBODY, ErasedNumbers
 from smspartner.errors import CountMismatch
-from smspartner.grouping import gathered
 from smspartner.phone_privacy import PhonePrivacy
 from smspartner.transform import Sent, type_tags
 from smspartner.typed_rows import Stamp, TypedRows
 from smspartner.walker import Population
-
-ROWS_AT_ONCE = 32 * 1024
-"""Rows typed in one pass: enough to make the cost of a pass nothing, and a few megabytes."""
 
 
 @dataclass(frozen=True)
@@ -138,26 +133,23 @@ def take_snapshot(
 
 
 def take_snapshots(
-    populations: Iterable[Population], run_id: str, privacy: PhonePrivacy, erased: ErasedNumbers = NOBODY
+    populations: Sequence[Population], run_id: str, privacy: PhonePrivacy, erased: ErasedNumbers = NOBODY
 ) -> Iterator[Snapshot]:
-    """Type the rows of populations, leave out those of erased numbers, and check that no other is lost on the way.
-
-    Small populations are typed together, about `ROWS_AT_ONCE` rows at once.
+    """Type the rows of populations in one pass, leave out those of erased numbers, and check that no other is lost.
 
     Raises:
         CountMismatch: rows are lost or made up, which would be a bug.
     """
-    for group in gathered(populations, attrgetter("rows_received"), ROWS_AT_ONCE):
-        complete = [one for one in group if one.verdict == "complete"]
-        sent = [Sent(one.pages, Stamp(one.tag, run_id, one.extracted_at)) for one in complete]
-        typed = iter(type_tags(sent, privacy, erased))
-        for one in group:
-            facts = _facts_of(one)
-            if one.verdict == "complete":
-                sized = replace(facts, page_rows=one.pages[0].row_count, phone_numbers=privacy.label)
-                yield sized.holding(next(typed))
-            else:
-                yield facts
+    complete = [one for one in populations if one.verdict == "complete"]
+    sent = [Sent(one.pages, Stamp(one.tag, run_id, one.extracted_at)) for one in complete]
+    typed = iter(type_tags(sent, privacy, erased))
+    for one in populations:
+        facts = _facts_of(one)
+        if one.verdict == "complete":
+            sized = replace(facts, page_rows=one.pages[0].row_count, phone_numbers=privacy.label)
+            yield sized.holding(next(typed))
+        else:
+            yield facts
 
 
 def _facts_of(population: Population) -> Snapshot:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
@@ -109,7 +109,7 @@ def checked_destinations(settings: LoadSettings) -> list[Destination]:
 def read_snapshots(
     connection: Connection,
     tags: Sequence[str],
-    take: Callable[[Iterable[Population]], Iterator[Snapshot]],
+    take: Callable[[list[Population]], Iterator[Snapshot]],
     expect_rows: Callable[[], None],
     progress: Progress,
 ) -> Generator[list[Snapshot]]:

@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from loopback_server import PAGE_ROWS, cut_page, row_digits
+from smspartner.extract import READY_ROWS
 from smspartner.pages import read_page
 from smspartner.phone_privacy import PhonePrivacy
-from smspartner.snapshot import ROWS_AT_ONCE
 from smspartner.transform import Sent, type_tags
 from smspartner.typed_rows import Stamp
 
@@ -41,7 +41,7 @@ def bodies(tag: int, rows: int, *, loose: bool) -> list[bytes]:
 def groups(sent: list[Sent], rows: int) -> Iterator[list[Sent]]:
     """Give as many tags as the connector types together."""
     tags = iter(sent)
-    while group := list(islice(tags, max(1, ROWS_AT_ONCE // rows))):
+    while group := list(islice(tags, max(1, READY_ROWS // rows))):
         yield group
 
 
