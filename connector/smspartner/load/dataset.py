@@ -9,6 +9,7 @@ from collections import Counter
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
+from itertools import tee
 from operator import attrgetter
 from typing import TYPE_CHECKING, Self
 
@@ -128,9 +129,9 @@ class ParquetDataset:
             DestinationError: one can't be written; the rows that were loaded stay.
         """
         states = [state_of(snapshot, run_id) for snapshot in snapshots]
-        tags = map(self._files_of, snapshots, states)
-        for state, written in zip(states, self._files.replace_tags(tags), strict=True):
-            for name in (f"{table.name}/{file_name(state.tag)}" for table in (STATUSES, QUARANTINE)):
+        tags, noted = tee(map(self._files_of, snapshots, states))
+        for state, written, tag in zip(states, self._files.replace_tags(tags), noted, strict=True):
+            for name in (f"{folder}/{tag.name}" for folder in tag.contents):
                 self._index.note(name, self._files.stamp(name), state)
             yield written
         with suppress(DestinationError):  # without it, the next run reads more footers
