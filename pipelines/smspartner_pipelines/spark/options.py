@@ -53,13 +53,13 @@ class ReadOptions:
 
     tags: tuple[str, ...]
     table: str = "statuses"
-    base_url: str = DEFAULT_BASE_URL
-    concurrency: int = 8
-    rate: float | None = None
-    timeout: float = 30.0
-    retries: int = 5
-    backoff: float = 0.5
-    verify: bool = False
+    base_url: str = Connection.base_url
+    concurrency: int = Connection.concurrency
+    rate: float | None = Connection.rate
+    timeout: float = Connection.timeout
+    retries: int = Connection.retries
+    backoff: float = Connection.backoff
+    verify: bool = Connection.verify
     phone_numbers: PhoneForm = "plain"
     run_id: str = ""
     partitions: int = 0
