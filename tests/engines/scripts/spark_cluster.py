@@ -18,7 +18,14 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 from smspartner_pipelines.sandbox import Campaign, Fault, Sandbox
 from smspartner_pipelines.spark import SmsPartnerSource, run
+from spark_settings import quick_settings
 
+OWN = {
+    "spark.executor.memory": "512m",
+    "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+}
 NOW = 1_790_000_000
 TAGS = tuple(f"campaign-{number}" for number in range(6))
 CAMPAIGNS = [Campaign(tag, 1500, NOW - 720_000, seed=number) for number, tag in enumerate(TAGS, 30)]
@@ -30,7 +37,7 @@ def main(master: str, worker: int, directory: str) -> None:
     """Run, and leave facts and rows in the directory."""
     key = Path(directory, "key").read_text(encoding="utf-8")
     with Sandbox(CAMPAIGNS, api_key=key, clock=lambda: NOW, page_size=PAGE_ROWS, latency=0.15) as sandbox:
-        spark = SparkSession.builder.master(master).config(map=_settings(directory)).getOrCreate()
+        spark = SparkSession.builder.master(master).config(map=quick_settings(directory, **OWN)).getOrCreate()
         killed = threading.Event()
         threading.Thread(target=_kill_midway, args=(sandbox, worker, killed), daemon=True).start()
         settings: dict[str, Any] = {"base_url": sandbox.url, "partitions": PARTITIONS, "concurrency": 2, "backoff": 0}
@@ -74,23 +81,6 @@ def _refused(spark: SparkSession, sandbox: Sandbox) -> str:
     except Exception as exc:  # noqa: BLE001  # whatever it is, it is the answer
         return f"{type(exc).__name__}: {exc}"
     return "nothing"
-
-
-def _settings(directory: str) -> dict[str, str]:
-    events = Path(directory, "events")
-    events.mkdir()
-    return {
-        "spark.ui.enabled": "false",
-        "spark.eventLog.enabled": "true",
-        "spark.eventLog.dir": events.as_uri(),
-        "spark.eventLog.compress": "false",
-        "spark.executor.memory": "512m",
-        "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1",  # compiling pays for itself in longer jobs
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-    }
 
 
 if __name__ == "__main__":

@@ -26,7 +26,9 @@ from pyspark.sql import DataFrame, SparkSession
 from smspartner_pipelines.sandbox import Campaign, Fault, Sandbox
 from smspartner_pipelines.spark import SmsPartnerSource, run, split, validate
 from smspartner_pipelines.spark.staging import StagingDirectory
+from spark_settings import quick_settings
 
+OWN = {"spark.sql.session.timeZone": "America/New_York", "spark.sql.shuffle.partitions": "2"}
 NOW = 1_790_000_000
 HOUR = 3600
 TAGS = ("settled", "soldes,été", "ripening", "late", "tiny", "empty", "never-sent")
@@ -279,28 +281,13 @@ def main(directory: str) -> None:
     clock = [float(NOW)]
     with Sandbox(CAMPAIGNS, api_key=os.environ["SMSPARTNER_API_KEY"], clock=lambda: clock[0], page_size=500) as sandbox:
         os.environ["SMSPARTNER_BASE_URL"] = sandbox.url
-        spark = SparkSession.builder.master("local[2]").config(map=_settings(directory)).getOrCreate()
+        spark = SparkSession.builder.master("local[2]").config(map=quick_settings(directory, **OWN)).getOrCreate()
         spark.dataSource.register(SmsPartnerSource)
         local = Local(spark, sandbox, clock, Path(directory))
         steps = (reading, refusing, running, judging, erasing, secrets, staging, interrupting, pacing, documented)
         facts = {step.__name__: step(local) for step in steps}
         spark.stop()
     Path(directory, "facts.json").write_text(json.dumps(facts), encoding="utf-8")
-
-
-def _settings(directory: str) -> dict[str, str]:
-    events = Path(directory, "events")
-    events.mkdir()
-    return {
-        "spark.ui.enabled": "false",
-        "spark.eventLog.enabled": "true",
-        "spark.eventLog.dir": events.as_uri(),
-        "spark.eventLog.compress": "false",
-        "spark.sql.session.timeZone": "America/New_York",
-        "spark.sql.codegen.wholeStage": "false",  # compiling pays for itself in longer jobs
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
-        "spark.sql.shuffle.partitions": "2",
-    }
 
 
 if __name__ == "__main__":
