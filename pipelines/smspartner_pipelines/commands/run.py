@@ -1,0 +1,58 @@
+"""The command `smspartner run`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from smspartner.errors import SettingsError
+
+from smspartner_pipelines import options
+from smspartner_pipelines.commands.telling import tell
+from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
+from smspartner_pipelines.given import asked_tags, connection_from, run_settings, start_logging
+from smspartner_pipelines.output import make_console
+from smspartner_pipelines.without_pandas import use_arrow_without_pandas
+
+_EXIT_CODES = "\b\nExit codes:\n" + "\n".join(
+    f"  {int(code):>3}  {meaning.replace('`', '')}" for code, meaning in MEANINGS.items()
+)
+
+
+@click.command(epilog=_EXIT_CODES)
+@click.argument("tags", metavar="[TAG]...", nargs=-1)
+@options.load_options
+@options.judging_options
+@options.tag_options
+@options.phone_options
+@options.connection_options
+@options.config_options
+@options.option("--plan", is_flag=True, help="Only ask for each tag's first page, and say what a run would take.")
+@options.option("--json", "as_json", is_flag=True, envvar="SMSPARTNER_JSON", help="Put the run report on stdout.")
+@options.option("--quiet", is_flag=True, help="No progress and no summary; errors only.")
+@options.log_options
+def run(tags: tuple[str, ...], *, plan: bool, as_json: bool, quiet: bool, **given: Any) -> ExitCode:
+    """Read the statuses of tags and load them, tag by tag, each complete or reported.
+
+    \b
+    smspartner run promo-nov relance --to data/
+    smspartner run --tags-file tags.txt --to data/ --to statuses.csv --rate 300/min
+    """  # noqa: D301  # \b is click's mark
+    start_logging(given)
+    asked = asked_tags(tags, given["tags_file"])
+    connection = connection_from(given)
+    if plan:
+        from smspartner_pipelines.plan import print_plan
+
+        return print_plan(asked, connection, make_console(stderr=False))
+    settings = run_settings(asked, connection, given)
+    if as_json and "-" in settings.to:
+        raise SettingsError("--json and --to - both want standard output: choose one")
+    if settings.validate == "contract":
+        use_arrow_without_pandas()
+    from smspartner_pipelines.progress import Bar, Silent
+    from smspartner_pipelines.run import run as run_pipeline
+
+    console = make_console(quiet=quiet)
+    outcome = run_pipeline(settings, Bar(console) if console.is_terminal and not quiet else Silent())
+    return tell(outcome, settings, console, as_json=as_json)
