@@ -31,7 +31,7 @@ class Ran:
     """A script that ran: the facts it found, what it left in its directory, and everything that was told."""
 
     def __init__(self, process: subprocess.CompletedProcess[str], directory: Path) -> None:
-        assert process.returncode == 0, process.stderr[-3000:]
+        assert process.returncode == 0, process.stderr[-20_000:]  # the JVM logs after the traceback
         self.directory = directory
         self.facts: Facts = json.loads((directory / "facts.json").read_text(encoding="utf-8"))
         self.told = {"stdout": process.stdout, "stderr": process.stderr}
@@ -155,6 +155,11 @@ def test_a_run_loads_what_is_complete_and_the_next_one_the_rest(local: Ran) -> N
     assert (first["exit_code"], first["verdicts"]["late"], first["loaded"]) == (3, "incomplete", 4001)
     assert (again["exit_code"], again["loaded"]) == (0, 1000)
     assert again["asked"] == ["empty", "late", "never-sent", "ripening"]
+
+
+def test_a_run_s_jobs_belong_where_the_caller_put_them(local: Ran) -> None:
+    """Spark's pages show a run's jobs under the group and in the pool that the calling thread has set."""
+    assert local.facts["running"]["grouped"] > 0
 
 
 def test_a_second_run_skips_what_is_settled_and_replaces_what_changed(local: Ran) -> None:

@@ -1,7 +1,7 @@
-"""Calls of database libraries, in a thread of their own: no library's handling of signals stands in for ours.
+"""Calls of libraries that a signal would tear, in a thread of their own.
 
-In the main thread, ADBC takes Ctrl-C for itself and cancels a statement at the first one, and DuckDB turns what a
-handler raises into an error of its own.
+In the main thread, ADBC takes Ctrl-C for itself and cancels a statement at the first one, DuckDB turns what a handler
+raises into an error of its own, and py4j is left in the middle of an answer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Undisturbed:
     """A thread that makes calls one after the other."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="undisturbed")
 
     def call(self, act: Callable[[], T], cancel: Callable[[], object]) -> T:
         """Return what `act` returns; an interruption cancels it, waits for its end and goes on."""

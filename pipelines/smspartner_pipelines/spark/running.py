@@ -20,10 +20,11 @@ from smspartner.tags import check_tags
 from smspartner_pipelines.given import secrets_of_the_environment
 from smspartner_pipelines.outcomes import RunOutcome
 from smspartner_pipelines.run import Wanted, run_reading
+from smspartner_pipelines.spark.jobs import Jobs
 from smspartner_pipelines.spark.options import KEY_REMEDY, Staging, write_options
 from smspartner_pipelines.spark.settings import run_settings
 from smspartner_pipelines.spark.source import SmsPartnerSource
-from smspartner_pipelines.spark.staging import StagingDirectory, cancelled_when_left, staged_snapshots, told
+from smspartner_pipelines.spark.staging import StagingDirectory, staged_snapshots
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -65,10 +66,11 @@ def run(
             return
         keeping = Staging(tuple(wanted.erased.records), raw=settled.expectations is not None)
         options = write_options(replace(reach, run_id=wanted.run_id), wanted.tags, tasks, keeping)
-        directory = StagingDirectory(spark, staging or _usual_staging(spark, settled.to, wanted.run_id))
-        with directory, cancelled_when_left(spark, f"smspartner-{wanted.run_id}"):
-            told("Spark could not read the tags", partial(_stage, spark, options, directory.rows))
-            yield from staged_snapshots(spark, directory.rows, len(wanted.tags), wanted.expect_rows)
+        place = staging or _usual_staging(spark, settled.to, wanted.run_id)
+        with Jobs(spark, f"smspartner-{wanted.run_id}") as jobs, StagingDirectory(spark, jobs, place) as directory:
+            jobs.do("Spark could not read the tags", partial(_stage, spark, options, directory.rows))
+            staged = partial(spark.read.parquet, directory.rows)
+            yield from staged_snapshots(jobs, staged, len(wanted.tags), wanted.expect_rows)
 
     return run_reading(settled, read)
 

@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from smspartner_pipelines.sandbox import Campaign, Fault, Sandbox
 from smspartner_pipelines.spark import SmsPartnerSource, run, split, validate
+from smspartner_pipelines.spark.jobs import Jobs
 from smspartner_pipelines.spark.staging import StagingDirectory
 from spark_settings import quick_settings
 
@@ -148,14 +149,17 @@ def refusing(local: Local) -> dict[str, Any]:
 def running(local: Local) -> dict[str, Any]:
     """Run twice on one destination, the second time when some statuses have changed."""
     to = str(local.directory / "dataset")
+    context = local.spark.sparkContext
+    context.setJobGroup("nightly", "the nightly load")
     first = local.run(to)
+    grouped = len(context.statusTracker().getJobIdsForGroup("nightly"))
     local.clock[0] += 60 * HOUR
     second = local.run(to)
     loaded = pq.read_table(f"{to}/statuses").drop_columns(["run_id", "extracted_at"])
     pq.write_table(loaded, local.directory / "second.parquet")  # before others load there
     local.load("command-later", "--validate", "contract")
     lake = local.run(f"delta:{local.directory / 'lake'}", rate="6000/min", validate="contract")
-    return {"first": first, "second": second, "lake": lake}
+    return {"first": first, "second": second, "lake": lake, "grouped": grouped}
 
 
 def judging(local: Local) -> dict[str, Any]:
@@ -223,7 +227,7 @@ def secrets(local: Local) -> dict[str, Any]:
 def staging(local: Local) -> dict[str, Any]:
     """Stage as a run does, and look at what is there meanwhile."""
     place = local.directory / "staged"
-    with StagingDirectory(local.spark, place.as_uri()) as directory:
+    with Jobs(local.spark, "staging") as jobs, StagingDirectory(local.spark, jobs, place.as_uri()) as directory:
         local.source(table="everything").write.parquet(directory.rows)
         names = [path.name for path in place.rglob("*")]
         mode = oct(place.stat().st_mode & 0o777)
