@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +14,9 @@ from typing import Any
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from smspartner_pipelines.run import run
 from smspartner_pipelines.sandbox import demo_campaigns
+from smspartner_pipelines.settings import RunSettings
 from smspartner_schemas.contract import PHONE_PATTERNS, STATUS_WORDS
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "notebooks"
@@ -57,7 +61,7 @@ def execute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
             monkeypatch.setenv(variable, str(tmp_path))
         monkeypatch.setenv("JUPYTER_RUNTIME_DIR", runtime)
 
-        def run(name: str) -> Any:
+        def executed(name: str) -> Any:
             notebook = nbformat.reads((FOLDER / f"{name}.ipynb").read_text(encoding="utf-8"), as_version=4)
             place = {"metadata": {"path": str(tmp_path)}}
             client = NotebookClient(notebook, timeout=120, kernel_name="python3", resources=place)
@@ -65,7 +69,7 @@ def execute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
             manager.transport, manager.ip = "ipc", f"{runtime}/kernel"  # no port that another test may take meanwhile
             return client.execute()
 
-        yield run
+        yield executed
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
@@ -143,6 +147,29 @@ def test_campaign_analysis(execute: Any, monkeypatch: pytest.MonkeyPatch, zone: 
     assert re.search(r"relance +6 ", shown["show-progress"])
     assert {cell: numbers_in(text) for cell, text in shown.items() if numbers_in(text)} == {}
     assert [cell for cell, text in shown.items() if '"stderr"' in text or "sandbox-key" in text] == []
+
+
+def test_python_on_the_page(start_sandbox: Any, connect: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines of Python on the page for notebooks run as they stand, one block after the other."""
+    monkeypatch.chdir(tmp_path)
+    sandbox = start_sandbox()
+    run(RunSettings(tags=("promo-nov", "empty"), connection=connect(sandbox), to=("data",), validate="contract"))
+    monkeypatch.setenv("SMSPARTNER_API_KEY", "sandbox-key")
+    monkeypatch.setenv("SMSPARTNER_BASE_URL", sandbox.url)
+    monkeypatch.setenv("SMSPARTNER_PHONE_KEY", secrets.token_hex(16))
+    text = (FOLDER.parent / "how-to" / "notebooks.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"<!-- ([^\n]+) -->\n```python\n(.+?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    for number, (mark, code) in enumerate(blocks):
+        if mark == "run by: tests/docs/test_notebooks.py":
+            file = tmp_path / f"block_{number}.py"
+            file.write_text(code, encoding="utf-8")
+            names |= runpy.run_path(str(file))
+    assert len(blocks) == text.count("```python")
+    assert [len(one) for one in (names["complete"], names["masked"], names["hashed"])] == [2, 4812, 4812]
+    assert names["people"] == names["hashed"]["phone_number"].nunique()
+    assert set(names["statuses"]["tag"]) == {"promo-nov"}
+    assert set(names["history"]["tag"]) == {"promo-nov", "empty"}
 
 
 def test_the_search_for_numbers_finds_them() -> None:
