@@ -18,6 +18,7 @@ from smspartner.vendor import DEFAULT_BASE_URL
 KEY_VARIABLE = "SMSPARTNER_API_KEY"
 KEY_FILE_VARIABLE = "SMSPARTNER_API_KEY_FILE"
 BASE_URL_VARIABLE = "SMSPARTNER_BASE_URL"
+NO_KEY = f"no API key: set {KEY_VARIABLE}, or {KEY_FILE_VARIABLE} to a file that holds it"
 
 _RATE_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
@@ -122,14 +123,26 @@ def _check_range(name: str, value: float, lowest: float, highest: float) -> None
         raise SettingsError(f"{name} is {value}: give a number from {lowest} to {highest}")
 
 
+def check_secret(given: object, name: str) -> None:
+    """Refuse a secret given as bare text, which the `repr` of whatever holds it would show.
+
+    Raises:
+        SettingsError: it is no `Secret`; neither is it shown here.
+    """
+    if not isinstance(given, Secret):
+        kind = type(given).__name__
+        raise SettingsError(f"{name} is given as {kind}: wrap the text, as in Secret(getpass.getpass())")
+
+
 def check_api_key(key: Secret) -> None:
     """Refuse a key that no request could carry.
 
     Raises:
-        SettingsError: it is empty or holds line breaks or other control characters.
+        SettingsError: it is no `Secret`, is empty, or holds line breaks or other control characters.
     """
+    check_secret(key, "api_key")
     if not key.reveal():
-        raise SettingsError(f"no API key: set {KEY_VARIABLE}, or {KEY_FILE_VARIABLE} to a file that holds it")
+        raise SettingsError(NO_KEY)
     if not key.reveal().isprintable():
         raise SettingsError(f"the API key holds a line break or control character: check {KEY_VARIABLE} or its file")
 

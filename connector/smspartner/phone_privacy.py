@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from functools import cache, cached_property, partial
 
 import pyarrow as pa
-from smspartner_schemas.contract import PhoneForm
+from smspartner_schemas.contract import PHONE_PATTERNS, PhoneForm
 
 from smspartner import facts
+from smspartner.connection import check_secret
 from smspartner.country import calling_code
 from smspartner.errors import SettingsError
 from smspartner.redaction import MASK, REDACT, Secret, hide_numbers, like_a_number
@@ -33,7 +34,7 @@ class PhonePrivacy:
     numbers that were erased under them.
 
     Raises:
-        SettingsError: `hashed` without a key of at least 16 characters.
+        SettingsError: no such form; `hashed` without a key of at least 16 characters; a key that is no `Secret`.
     """
 
     form: PhoneForm = "plain"
@@ -41,7 +42,10 @@ class PhonePrivacy:
     retired: tuple[Secret, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.form not in PHONE_PATTERNS:  # or numbers would be plain where a word was misspelled
+            raise SettingsError(f"no such form of phone numbers: give one of {', '.join(PHONE_PATTERNS)}")
         for key in filter(None, (self.key, *self.retired)):
+            check_secret(key, "a phone key")
             REDACT.add(key)
         if self.form == "hashed":
             self.check_key("hashed phone numbers need a secret key")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -9,8 +10,8 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from smspartner.connection import Connection, connection_from_environment
-from smspartner.errors import NotComplete, QuarantinedRows, SmsPartnerError
+from smspartner.connection import KEY_FILE_VARIABLE, KEY_VARIABLE, NO_KEY, Connection, connection_from_environment
+from smspartner.errors import NotComplete, QuarantinedRows, SettingsError, SmsPartnerError
 from smspartner.phone_privacy import PhonePrivacy
 from smspartner.tags import check_no_secret, check_tags
 
@@ -32,13 +33,43 @@ def iter_snapshots(
     pyarrow tables with the schemas of `statuses` and `quarantine`. Memory depends on a few tags, not on their number.
 
     Raises:
-        SettingsError: no key, or a tag that none can be (TagError); nothing was requested.
+        SettingsError: no key, or a tag that none can be (TagError), or things in each other's place; nothing was
+            requested.
         AccessRefused: the API refuses the key or the account.
     """
     checked = check_tags(tags)
-    settled = connection or connection_from_environment()
+    settled = _connection_here() if connection is None else connection
+    settled_privacy = PhonePrivacy() if privacy is None else privacy
+    _check_kinds(settled, settled_privacy)
     check_no_secret(checked)
-    return _snapshots(checked, settled, privacy or PhonePrivacy())
+    return _snapshots(checked, settled, settled_privacy)
+
+
+def _connection_here() -> Connection:
+    """Connect as the environment says; whoever calls from a notebook may not have set one."""
+    if not os.environ.get(KEY_VARIABLE) and not os.environ.get(KEY_FILE_VARIABLE):
+        raise SettingsError(
+            f"{NO_KEY}, before Python (or the notebook's kernel) starts; or ask for it: "
+            "connection=smspartner.Connection(smspartner.Secret(getpass.getpass()))"
+        )
+    return connection_from_environment()
+
+
+def _check_kinds(connection: object, privacy: object) -> None:
+    """Refuse what is given in the place of something else, without showing it: it may be the key.
+
+    Raises:
+        SettingsError: it says what to give.
+    """
+    if not isinstance(connection, Connection):
+        kind = type(connection).__name__
+        raise SettingsError(
+            f"connection is {kind}: give smspartner.Connection(smspartner.Secret(getpass.getpass())), or leave it out "
+            f"and set {KEY_VARIABLE}"
+        )
+    if not isinstance(privacy, PhonePrivacy):
+        kind = type(privacy).__name__
+        raise SettingsError(f"privacy is {kind}: give smspartner.PhonePrivacy('masked'), 'plain' or 'hashed'")
 
 
 def _snapshots(tags: list[str], connection: Connection, privacy: PhonePrivacy) -> Iterator[Snapshot]:

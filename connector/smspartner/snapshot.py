@@ -23,7 +23,7 @@ from smspartner.typed_rows import Stamp, TypedRows
 from smspartner.walker import Population
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Snapshot:
     """One tag's population, read at `extracted_at` (aware, UTC), with its proof.
 
@@ -38,8 +38,8 @@ class Snapshot:
     tag: str
     verdict: str
     reason: str
-    table: pa.Table = field(repr=False)
-    quarantine: pa.Table = field(repr=False)
+    table: pa.Table
+    quarantine: pa.Table
     extracted_at: datetime
     rows_declared: int | None = None
     rows_received: int = 0
@@ -51,7 +51,13 @@ class Snapshot:
     phone_numbers: str = "plain"
     page_rows: int = 0
     erased_places: tuple[int, ...] = ()
-    typed: TypedRows | None = field(default=None, repr=False, compare=False)
+    typed: TypedRows | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        """Tell the verdict and the facts in a line: this is what a notebook shows, so no row is in it."""
+        counts = f"rows={self.table.num_rows}, quarantined={self.quarantine.num_rows}"
+        read = f"extracted_at='{self.extracted_at:%Y-%m-%dT%H:%M:%SZ}'"
+        return f"Snapshot(tag={self.tag!r}, verdict={self.verdict!r}, {counts}, {read}, reason={self.reason!r})"
 
     def doubting(self, rows: Mapping[int, tuple[str, ...]]) -> Snapshot:
         """Return the snapshot with rows of `table` (by index, with reasons) moved to quarantine.

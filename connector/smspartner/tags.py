@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from pathlib import Path
 
 from smspartner.errors import TagError
@@ -13,19 +14,38 @@ from smspartner.redaction import REDACT
 LONGEST_TAG = 20
 """Vendor page "Envoi par lots": at most 20 characters, no spaces."""
 
+_MISSING = {"NAType", "NaTType", "NoneType"}
+"""What stands in an empty cell of a frame, besides NaN; pandas is not imported to know its own."""
+
 
 def check_tags(tags: Iterable[str]) -> list[str]:
-    """Return the tags in order, each once.
+    """Return the tags in order, each once; those of a set, which has no order, sorted.
 
     Raises:
-        TagError: there is none, or one could not have been given to a message.
+        TagError: there is none, or one could not have been given to a message, or they are no list.
     """
-    if isinstance(tags, str):
-        raise TagError(f"tags is the text {tags!r}: give a list of tags, such as [{tags!r}]")
-    checked = list(dict.fromkeys(_checked(tag, f"tag {position}") for position, tag in enumerate(tags, start=1)))
+    _check_listed(tags)
+    listed = sorted(tags, key=str) if isinstance(tags, Set) else tags
+    checked = list(dict.fromkeys(_checked(tag, f"tag {position}") for position, tag in enumerate(listed, start=1)))
     if not checked:
         raise TagError("no tag was given: name at least one, or give a tags file")
     return checked
+
+
+def _check_listed(tags: object) -> None:
+    """Refuse what is no list of tags, or one of other things: letters, bytes, names of columns.
+
+    Raises:
+        TagError: it says what to give.
+    """
+    if isinstance(tags, str):
+        shown = _shown(tags)
+        raise TagError(f"tags is the text {shown}: give a list of tags, such as [{shown}]")
+    kind = type(tags).__name__
+    if hasattr(tags, "columns"):  # a frame gives the names of its columns, one after the other
+        raise TagError(f"tags is a {kind}: give the column that holds them, such as frame['tag']")
+    if isinstance(tags, bytes) or not isinstance(tags, Iterable):
+        raise TagError(f"tags is {kind}: give a list of tags, such as ['promo-nov', 'relance']")
 
 
 def check_no_secret(tags: Iterable[str]) -> None:
@@ -77,11 +97,13 @@ def _without_comment(line: str) -> str:
 
 def _checked(tag: object, where: str) -> str:
     if not isinstance(tag, str):
+        if type(tag).__name__ in _MISSING or (isinstance(tag, float) and math.isnan(tag)):
+            raise TagError(f"{where} is missing ({tag}): leave it out, as dropna() does in pandas")
         raise TagError(f"{where} is {type(tag).__name__}, not text: give tags as text")
+    tag = str(tag)  # NumPy's text is a subclass, which prints as itself
     if not tag:
         raise TagError(f"{where} is empty: give 1 to {LONGEST_TAG} characters")
-    hidden = REDACT(tag)  # before it is cut: the first half of a key could not be found any more
-    shown = repr(hidden if len(hidden) <= 2 * LONGEST_TAG else f"{hidden[: 2 * LONGEST_TAG]}…")
+    shown = _shown(tag)
     if any(character.isspace() for character in tag):
         raise TagError(f"{where}, {shown}, holds white space, which no tag can: write it as it was given when sending")
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in tag):
@@ -89,3 +111,8 @@ def _checked(tag: object, where: str) -> str:
     if len(tag) > LONGEST_TAG:
         raise TagError(f"{where}, {shown}, has {len(tag)} characters; SMS Partner's tags have at most {LONGEST_TAG}")
     return tag
+
+
+def _shown(tag: str) -> str:
+    hidden = REDACT(tag)  # before it is cut: the first half of a key could not be found any more
+    return repr(hidden if len(hidden) <= 2 * LONGEST_TAG else f"{hidden[: 2 * LONGEST_TAG]}…")

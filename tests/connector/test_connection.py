@@ -37,6 +37,13 @@ def test_nothing_prints_the_key() -> None:
     assert REDACT(f"?apiKey={KEY.reveal()}") == "?apiKey=***"
 
 
+def test_a_key_as_bare_text() -> None:
+    """A key that is no `Secret` is refused with how to wrap it, and the refusal does not show it."""
+    with pytest.raises(SettingsError) as caught:
+        Connection("key-in-clear")  # type: ignore[arg-type]
+    assert str(caught.value) == "api_key is given as str: wrap the text, as in Secret(getpass.getpass())"
+
+
 def test_it_does_not_change() -> None:
     """A connection is one value that is passed down."""
     with pytest.raises(dataclasses.FrozenInstanceError):

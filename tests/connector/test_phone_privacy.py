@@ -22,6 +22,20 @@ HASH = f"{KEY_ID}:{hmac.new(b'0123456789abcdef', NUMBER.encode(), hashlib.sha256
 PLAIN, MASKED, HASHED = PhonePrivacy(), PhonePrivacy("masked"), PhonePrivacy("hashed", KEY)
 
 
+def test_a_form_that_is_none() -> None:
+    """A form that is misspelled is refused: numbers would be plain where nobody looks."""
+    with pytest.raises(SettingsError, match=r"^no such form of phone numbers: give one of plain, masked, hashed$"):
+        PhonePrivacy("Masked")  # type: ignore[arg-type]
+
+
+def test_a_phone_key_as_bare_text() -> None:
+    """A phone key that is no `Secret` is refused with how to wrap it, and the refusal does not show it."""
+    for options in ({"key": "phone-key-in-clear"}, {"retired": ("phone-key-in-clear",)}):
+        with pytest.raises(SettingsError) as caught:
+            PhonePrivacy(**options)  # type: ignore[arg-type]
+        assert str(caught.value) == "a phone key is given as str: wrap the text, as in Secret(getpass.getpass())"
+
+
 @pytest.mark.parametrize(
     ("number", "masked"),
     [

@@ -81,6 +81,44 @@ def test_key_of_the_environment(start_sandbox: Any, monkeypatch: pytest.MonkeyPa
         iter_snapshots(["two words"])
 
 
+def test_no_key_says_what_to_do_in_a_notebook() -> None:
+    """Whoever has no key set in a notebook reads how to ask for it there."""
+    with pytest.raises(SettingsError) as caught:
+        iter_snapshots(["documented"])
+    assert str(caught.value) == (
+        "no API key: set SMSPARTNER_API_KEY, or SMSPARTNER_API_KEY_FILE to a file that holds it, before Python (or the "
+        "notebook's kernel) starts; or ask for it: "
+        "connection=smspartner.Connection(smspartner.Secret(getpass.getpass()))"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"connection": "key-in-clear"}, "connection is str: give smspartner.Connection(smspartner.Secret("),
+        ({"privacy": "masked"}, "privacy is str: give smspartner.PhonePrivacy('masked'), 'plain' or 'hashed'"),
+    ],
+    ids=["connection", "privacy"],
+)
+def test_things_in_each_others_place(start_sandbox: Any, connect: Any, options: dict[str, Any], message: str) -> None:
+    """A key as the connection, or a word as the privacy, is refused before anything is requested, and not shown."""
+    sandbox = start_sandbox([DOCUMENTED])
+    for read in (read_statuses, iter_snapshots):
+        with pytest.raises(SettingsError) as caught:
+            read(["documented"], **{"connection": connect(sandbox), **options})
+        assert str(caught.value).startswith(message)
+        assert "key-in-clear" not in str(caught.value)
+    assert sandbox.requests == []
+
+
+def test_a_column_of_a_frame_names_the_tags(start_sandbox: Any, connect: Any) -> None:
+    """Tags may stand in a column, each in many rows; each is asked for once."""
+    sandbox = start_sandbox([DOCUMENTED, OTHER])
+    column = pd.Series(["other", "documented", "other"])
+    assert read_statuses(column, connect(sandbox))["tag"].tolist() == ["other", "documented", "documented"]
+    assert len(sandbox.requests) == 2
+
+
 def test_snapshots(start_sandbox: Any, connect: Any) -> None:
     """Snapshots come in the order of the tags, each with verdict, typed rows and quarantine."""
     sandbox = start_sandbox([DOCUMENTED, BAD])

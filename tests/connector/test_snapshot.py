@@ -69,6 +69,17 @@ def test_complete() -> None:
     assert snapshot().complete
 
 
+def test_repr() -> None:
+    """What a notebook shows of a snapshot is a line of facts, without a row of it; so it is of one without rows."""
+    assert repr(snapshot()) == (
+        "Snapshot(tag='t', verdict='complete', rows=1, quarantined=1, extracted_at='2026-11-23T18:00:00Z', "
+        "reason='in words')"
+    )
+    assert repr(snapshot(verdict="failed", pages=(), rows_declared=None)).startswith(
+        "Snapshot(tag='t', verdict='failed', rows=0, quarantined=0, "
+    )
+
+
 @pytest.mark.parametrize("verdict", ["unknown", "incomplete", "unstable", "failed"])
 def test_not_complete(verdict: str) -> None:
     """A population that is not complete has facts but no rows."""

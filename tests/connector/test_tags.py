@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+import math
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,7 +62,11 @@ def test_each_once() -> None:
         ("a" * 21, f"tag 2, '{'a' * 21}', has 21 characters; SMS Partner's tags have at most 20"),
         ("a" * 999, f"tag 2, '{'a' * 40}…', has 999 characters; SMS Partner's tags have at most 20"),
         (7, "tag 2 is int, not text: give tags as text"),
-        (None, "tag 2 is NoneType, not text: give tags as text"),
+        (None, "tag 2 is missing (None): leave it out, as dropna() does in pandas"),
+        (math.nan, "tag 2 is missing (nan): leave it out, as dropna() does in pandas"),
+        (pd.NA, "tag 2 is missing (<NA>): leave it out, as dropna() does in pandas"),
+        (pd.NaT, "tag 2 is missing (NaT): leave it out, as dropna() does in pandas"),
+        (np.str_("a b"), "tag 2, 'a b', holds white space, which no tag can: write it as it was given when sending"),
         (b"a", "tag 2 is bytes, not text: give tags as text"),
     ],
 )
@@ -73,6 +81,50 @@ def test_a_single_text_is_no_list() -> None:
     """A text in the place of a list is refused: each letter would be a tag."""
     with pytest.raises(TagError, match=r"^tags is the text 'promo': give a list of tags, such as \['promo'\]$"):
         check_tags("promo")
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        ("b", "a", "b"),
+        (tag for tag in ["b", "a", "b"]),
+        pd.Series(["b", "a", "b"], index=[7, 8, 9]),
+        pd.Series(["b", "a", "b"], dtype="category"),
+        np.array(["b", "a", "b"]),
+        pd.Index(["b", "a"]),
+    ],
+    ids=["tuple", "generator", "series", "categorical", "array", "index"],
+)
+def test_whatever_lists_tags(tags: Iterable[str]) -> None:
+    """Tags may come as anything that lists them, columns of a frame included; each is plain text then."""
+    checked = check_tags(tags)
+    assert checked == ["b", "a"]
+    assert {type(tag) for tag in checked} == {str}
+
+
+def test_a_set_is_sorted() -> None:
+    """A set has no order of its own: the same set is read in the same order in every process."""
+    assert check_tags({"c", "a", "d", "b"}) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        (None, "tags is NoneType: give a list of tags, such as ['promo-nov', 'relance']"),
+        (7, "tags is int: give a list of tags, such as ['promo-nov', 'relance']"),
+        (b"promo", "tags is bytes: give a list of tags, such as ['promo-nov', 'relance']"),
+        (
+            pd.DataFrame({"tag": ["promo"]}),
+            "tags is a DataFrame: give the column that holds them, such as frame['tag']",
+        ),
+    ],
+    ids=["none", "number", "bytes", "frame"],
+)
+def test_what_lists_no_tags(tags: object, message: str) -> None:
+    """What is no list of tags is refused before anything is requested, with what to give."""
+    with pytest.raises(TagError) as caught:
+        check_tags(tags)  # type: ignore[arg-type]
+    assert message == str(caught.value)
 
 
 def test_no_tag_at_all() -> None:
