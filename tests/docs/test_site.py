@@ -1,0 +1,97 @@
+"""The docs become a site without a warning, which opens offline, and whose links lead somewhere (docs/index.md)."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import smspartner
+from pymdownx.slugs import slugify
+from smspartner_pipelines.cli import smspartner as commands
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FETCHED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
+"""What a browser fetches by itself when it shows a page; a link is followed by readers alone."""
+
+anchor_of = slugify(case="lower")
+
+
+class Fetched(HTMLParser):
+    """Gathers what a page fetches, and the anchors it has."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.anchors: set[str] = set()
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Look at one element."""
+        given = dict(attrs)
+        self.anchors.add(given.get("id") or "")
+        if tag in FETCHED and given.get("rel") != "canonical":
+            self.addresses.append(given.get(FETCHED[tag]) or "")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the site as docs/index.md says, but elsewhere; a warning is an error."""
+    folder = tmp_path_factory.mktemp("site")
+    command = "mkdocs build --strict -f docs/site/mkdocs.yml"
+    assert command in (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    built = subprocess.run(
+        [sys.executable, "-m", *command.split(), "--site-dir", folder],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    return folder
+
+
+def test_no_page_fetches_anything_from_elsewhere(site: Path) -> None:
+    """The site opens offline: all that its pages and style sheets fetch is one of its own files, which is there."""
+    for page in site.rglob("*.html"):
+        for address in Fetched(page).addresses:
+            place = address.partition("?")[0]
+            root = site if place.startswith("/") else page.parent
+            assert ":" not in place, (page, address)
+            assert (root / place.lstrip("/")).exists(), (page, address)
+    for sheet in site.rglob("*.css"):
+        found = re.findall(r"(?:@import|url\()\s*[\"']?(?:https?:)?//", sheet.read_text(encoding="utf-8"))
+        assert found == [], sheet
+
+
+def test_search_works_from_a_disk(site: Path) -> None:
+    """The search's index comes as a script, and so does what lets it run without a server."""
+    assert "short_page" in (site / "search" / "search_index.js").read_text(encoding="utf-8")
+    assert "site/iframe-worker.js" in Fetched(site / "index.html").addresses
+
+
+def test_every_link_of_the_readme_leads_somewhere(site: Path) -> None:
+    """Each file that the README links is there, and each anchor; the site's build checks those of all other pages."""
+    headings = {anchor_of(heading, "-") for heading in re.findall(r"^#+ (.+)$", README, re.MULTILINE)}
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", README):
+        place, _, anchor = target.partition("#")
+        assert (ROOT / place).exists(), target
+        page = site / place.removeprefix("docs/").replace(".md", ".html")
+        assert not anchor or anchor in (Fetched(page).anchors if place else headings), target
+
+
+def test_the_reference_has_every_command_and_every_public_name(site: Path) -> None:
+    """Whatever the command line and the library offer has its place in the reference."""
+    in_commands = Fetched(site / "reference" / "commands.html").anchors
+    assert {f"smspartner-{name}" for name, command in commands.commands.items() if not command.hidden} <= in_commands
+    in_python = Fetched(site / "reference" / "python.html").anchors
+    named = {anchor.rpartition(".")[2] for anchor in in_python if anchor.startswith("smspartner.")}
+    assert set(smspartner.__all__) <= named
+    doors = ("LoadStatuses", "smspartner_dag", "smspartner_asset", "check", "smspartner_source", "SmsPartnerSource", "run", "split", "validate")
+    assert set(doors) <= {anchor.rpartition(".")[2] for anchor in in_python}
