@@ -73,9 +73,11 @@ def secrets() -> str:
 
 def tables() -> str:
     """Give the columns of the tables that users read, and of the view."""
-    view = [f"## {CAMPAIGNS_NAME}", "", f"{CAMPAIGNS_MEANING} A view of databases.", "", "| column | meaning |", "|---|---|"]
-    view += [f"| `{column.name}` | {column.meaning} |" for column in CAMPAIGNS]
-    return "\n\n".join([*map(_described, TABLES), "\n".join(view)])
+    rows = [f"| `{column.name}` | {column.meaning} |" for column in CAMPAIGNS]
+    view = "\n".join(["| column | meaning |", "|---|---|", *rows])
+    return "\n\n".join(
+        [*map(_described, TABLES), f"## {CAMPAIGNS_NAME}", f"{CAMPAIGNS_MEANING} A view of databases.", view]
+    )
 
 
 def bookkeeping() -> str:

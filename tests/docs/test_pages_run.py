@@ -178,12 +178,6 @@ def commands_there_are() -> set[str]:
     return set(re.findall(r"^  ([a-z]+) ", listed, re.MULTILINE))
 
 
-def free_port() -> int:
-    """Give a port that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def sandbox_url() -> Iterator[str]:
     """Start one sandbox for all pages that do not start their own."""
@@ -202,7 +196,8 @@ def open_terminal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ca
             (folder / "tags.txt").write_text("promo-nov\nsoldes-été\n", encoding="utf-8")
             plain = {name: value for name, value in os.environ.items() if not name.startswith("SMSPARTNER_")}
             environment = {**plain, "PATH": f"{Path(sys.executable).parent}:{plain['PATH']}", "LC_ALL": "C.UTF-8"}
-            replaced = {"8025": str(free_port())}  # the page's port may be taken on this machine
+            with socket.create_server(("127.0.0.1", 0)) as free:  # the page's port may be taken on this machine
+                replaced = {"8025": str(free.getsockname()[1])}
             if not any("terminal" in block.marks for block in BLOCKS[page]):
                 environment |= {
                     "SMSPARTNER_API_KEY": "sandbox-key",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import os
 import re
 import subprocess
@@ -10,7 +12,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-import smspartner
 from pymdownx.slugs import slugify
 from smspartner_pipelines.cli import smspartner as commands
 
@@ -91,7 +92,22 @@ def test_the_reference_has_every_command_and_every_public_name(site: Path) -> No
     in_commands = Fetched(site / "reference" / "commands.html").anchors
     assert {f"smspartner-{name}" for name, command in commands.commands.items() if not command.hidden} <= in_commands
     in_python = Fetched(site / "reference" / "python.html").anchors
-    named = {anchor.rpartition(".")[2] for anchor in in_python if anchor.startswith("smspartner.")}
-    assert set(smspartner.__all__) <= named
-    doors = ("LoadStatuses", "smspartner_dag", "smspartner_asset", "check", "smspartner_source", "SmsPartnerSource", "run", "split", "validate")
-    assert set(doors) <= {anchor.rpartition(".")[2] for anchor in in_python}
+    page = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    offered = [(module, name) for module in re.findall(r"^::: (\S+)$", page, re.MULTILINE) for name in names_of(module)]
+    assert {"read_statuses", "smspartner_dag", "smspartner_asset", "smspartner_source"} <= {name for _, name in offered}
+    missing = [(module, name) for module, name in offered if f"{module}.{name}" not in in_python]
+    assert missing == [("smspartner", "errors")]  # a module, with a section of its own
+
+
+def names_of(module: str) -> list[str]:
+    """Give what a module lists in `__all__`, without importing it: engines are not installed here."""
+    found = importlib.util.find_spec(module)
+    assert found is not None
+    tree = ast.parse(Path(str(found.origin)).read_text(encoding="utf-8"))
+    values = [ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign) and is_all(node)]
+    return values[0] if values else []
+
+
+def is_all(node: ast.Assign) -> bool:
+    """Tell whether a statement says what `__all__` is."""
+    return [ast.unparse(target) for target in node.targets] == ["__all__"]
