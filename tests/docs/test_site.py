@@ -29,6 +29,7 @@ class Fetched(HTMLParser):
     def __init__(self, page: Path) -> None:
         super().__init__()
         self.addresses: list[str] = []
+        self.links: list[str] = []
         self.anchors: set[str] = set()
         self.feed(page.read_text(encoding="utf-8"))
 
@@ -36,6 +37,8 @@ class Fetched(HTMLParser):
         """Look at one element."""
         given = dict(attrs)
         self.anchors.add(given.get("id") or "")
+        if tag == "a":
+            self.links.append(given.get("href") or "")
         if tag in FETCHED and given.get("rel") != "canonical":
             self.addresses.append(given.get(FETCHED[tag]) or "")
 
@@ -58,17 +61,28 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def is_there(address: str, page: Path, site: Path) -> bool:
+    """Tell whether the file that a page names is in the site."""
+    place = re.split("[?#]", address)[0]
+    return ((site if place.startswith("/") else page.parent) / place.lstrip("/")).exists()
+
+
 def test_no_page_fetches_anything_from_elsewhere(site: Path) -> None:
     """The site opens offline: all that its pages and style sheets fetch is one of its own files, which is there."""
     for page in site.rglob("*.html"):
         for address in Fetched(page).addresses:
-            place = address.partition("?")[0]
-            root = site if place.startswith("/") else page.parent
-            assert ":" not in place, (page, address)
-            assert (root / place.lstrip("/")).exists(), (page, address)
+            assert ":" not in address, (page, address)
+            assert is_there(address, page, site), (page, address)
     for sheet in site.rglob("*.css"):
         found = re.findall(r"(?:@import|url\()\s*[\"']?(?:https?:)?//", sheet.read_text(encoding="utf-8"))
         assert found == [], sheet
+
+
+def test_every_file_that_a_page_links_is_in_the_site(site: Path) -> None:
+    """Examples and inputs that pages link come with the site, as pages do."""
+    for page in site.rglob("*.html"):
+        links = [link for link in Fetched(page).links if not link.startswith(("http:", "https:"))]
+        assert [link for link in links if not is_there(link, page, site)] == [], page
 
 
 def test_search_works_from_a_disk(site: Path) -> None:
