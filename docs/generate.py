@@ -14,6 +14,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import reference_parts
 from smspartner_pipelines.exit_codes import MEANINGS
 from smspartner_pipelines.rehearsal import SANDBOX_KEY
 from smspartner_pipelines.sandbox import FAULT_KINDS, Sandbox
@@ -45,6 +46,11 @@ def verdicts() -> str:
 def run_help() -> str:
     """Give the help text of the main command."""
     return f"```text\n{_smspartner('run', '--help').stdout.rstrip()}\n```"
+
+
+def commands() -> str:
+    """Give the help texts of all commands."""
+    return reference_parts.commands(lambda *arguments: _smspartner(*arguments).stdout)
 
 
 def example() -> str:
@@ -133,6 +139,14 @@ PAGES = {
         "verdicts": verdicts,
     },
     "docs/faults.md": {"matrix": fault_matrix},
+    "docs/reference/commands.md": {"commands": commands},
+    "docs/reference/outcomes.md": {
+        "exit-codes": exit_codes,
+        "vendor-codes": reference_parts.vendor_codes,
+        "verdicts": verdicts,
+    },
+    "docs/reference/settings.md": {"secrets": reference_parts.secrets, "settings": reference_parts.settings},
+    "docs/reference/tables.md": {"bookkeeping": reference_parts.bookkeeping, "tables": reference_parts.tables},
     "docs/scale.md": {"scale": scale},
 }
 """The parts of each page, by name."""
