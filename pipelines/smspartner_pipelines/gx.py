@@ -1,6 +1,6 @@
 """Great Expectations itself: imported late, kept silent, asked about one frame at a time.
 
-It is the only file that touches the library; nothing of it leaves here but verdicts, which hold no value of the data.
+Nothing of the library leaves here but verdicts, which hold no value of the data. Only `gx_result` touches it besides.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Engine:
     """The library, ready to judge frames of pandas, or of Spark. Building it imports the library."""
 
     def __init__(self, frames: Literal["pandas", "spark"] = "pandas") -> None:
-        library = _library()
+        library = load_library()
         self.version: str = library.__version__
         pandas_engine: Any = import_module("great_expectations.execution_engine.pandas_execution_engine")
         if hasattr(pandas_engine, "HASH_THRESHOLD"):
@@ -183,7 +183,8 @@ def _import_in_background() -> None:
         _import()
 
 
-def _library() -> Any:
+def load_library() -> Any:
+    """Import the library, which takes about three seconds, or wait for whoever does."""
     for thread in _background:
         thread.join()
     return _import()
