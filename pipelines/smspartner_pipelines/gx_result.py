@@ -14,7 +14,7 @@ from typing import Any
 
 from smspartner.redaction import MASK, hide_numbers, like_a_number
 
-from smspartner_pipelines.gx import load_library
+from smspartner_pipelines.gx import load_library, silenced
 from smspartner_pipelines.validation import Tally
 
 _DATE = r"(?:19|20|21)[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
@@ -46,7 +46,8 @@ class SuiteResult:
         run = import_module("great_expectations.core.run_identifier").RunIdentifier(run_name=run_id, run_time=at)
         self.version: str = load_library().__version__
         self._tallies = tallies
-        self._results = [_one_result(core, tally) for tally in tallies]
+        with silenced():
+            self._results = [_one_result(core, tally) for tally in tallies]
         met = sum(result.success for result in self._results)
         self._suite = core.ExpectationSuiteValidationResult(
             success=met == len(tallies),
