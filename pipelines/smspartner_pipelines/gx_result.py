@@ -64,7 +64,8 @@ class SuiteResult:
 
     def document(self) -> dict[str, Any]:
         """Return the library's own JSON document; of the user's arguments, whatever may be a phone number is hidden."""
-        found: dict[str, Any] = self._suite.to_json_dict()
+        with silenced():
+            found: dict[str, Any] = self._suite.to_json_dict()
         for one, tally in zip(found["results"], self._tallies, strict=True):
             if tally.by_user:
                 one["expectation_config"] = _without_numbers(one["expectation_config"])
@@ -75,7 +76,8 @@ class SuiteResult:
         content = "great_expectations.render.renderer.content_block.validation_results_table_content_block"
         renderer: Any = import_module(content).ValidationResultsTableContentBlockRenderer
         for result, tally in zip(self._results, self._tallies, strict=True):
-            _icon, told, observed = renderer.render([result]).to_json_dict()["table"][0]
+            with silenced():
+                _icon, told, observed = renderer.render([result]).to_json_dict()["table"][0]
             expected, *others = told if isinstance(told, list) else [told]
             hide = hide_numbers_but_dates if tally.by_user else str
             remarks = (block for block in others if block["content_block_type"] == "string_template")

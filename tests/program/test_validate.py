@@ -409,3 +409,11 @@ def test_interrupted(load, start, here, number):
     _, told = process.communicate(timeout=60)
     assert (process.returncode, told.splitlines()[-1]) == (130, "error: interrupted")
     assert list((here / "validation").glob("*.html")) == []
+
+
+def test_exit_codes_are_told_alike(command):
+    """The help and the how-to tell the same exit codes in the same words."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "validate.md").read_text(encoding="utf-8")
+    told = re.findall(r"^ +(\d+)  (.+)$", command(None, "validate", "--help", COLUMNS="200").stdout, re.MULTILINE)
+    assert told == re.findall(r"^\| (\d+) \| (.+) \|$", page, re.MULTILINE)
+    assert len(told) == 5
