@@ -67,7 +67,7 @@ class _Judge:
         if not batch:
             return
         tables = [read.rows for read in batch]
-        rows = pa.concat_tables(tables)
+        rows = pa.concat_tables(tables).unify_dictionaries().combine_chunks()  # rules look at chunk by chunk
         self.native.update({name: len(found) for name, found in broken_rules(rows, self._rules).items()})
         for read, judgement in zip(batch, self.validator.judge(tables), strict=True):
             outcome.note_rows(len(judgement.rows))
