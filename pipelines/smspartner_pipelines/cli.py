@@ -14,6 +14,7 @@ from smspartner_pipelines.commands.run import run
 from smspartner_pipelines.commands.sandbox import sandbox
 from smspartner_pipelines.commands.schema import schema
 from smspartner_pipelines.commands.tags import tags
+from smspartner_pipelines.commands.validate import validate
 from smspartner_pipelines.endings import exit_code_of
 from smspartner_pipelines.exit_codes import ExitCode
 from smspartner_pipelines.output import redacted_output
@@ -38,5 +39,5 @@ def smspartner() -> None:
     """  # noqa: D301  # \b is click's mark
 
 
-for _command in (run, check, tags, quarantine, forget, compact, schema, sandbox, demo):
+for _command in (run, check, tags, validate, quarantine, forget, compact, schema, sandbox, demo):
     smspartner.add_command(_command)

@@ -1,6 +1,6 @@
 """Great Expectations itself: imported late, kept silent, asked about one frame at a time.
 
-It is the only file that touches the library; nothing of it leaves here but verdicts, which hold no value of the data.
+Nothing of the library leaves here but verdicts, which hold no value of the data. Only `gx_result` touches it besides.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from threading import Thread
@@ -66,7 +66,7 @@ class Engine:
     """The library, ready to judge frames of pandas, or of Spark. Building it imports the library."""
 
     def __init__(self, frames: Literal["pandas", "spark"] = "pandas") -> None:
-        library = _library()
+        library = load_library()
         self.version: str = library.__version__
         pandas_engine: Any = import_module("great_expectations.execution_engine.pandas_execution_engine")
         if hasattr(pandas_engine, "HASH_THRESHOLD"):
@@ -93,7 +93,8 @@ class Engine:
             Exception: the library's own, where it knows no such expectation or refuses its arguments. A whole suite
                 would leave such an expectation out instead, and only log it.
         """
-        return self._configuration(type=kind, kwargs=kwargs, meta={"rule": rule}).to_domain_obj()
+        with silenced():
+            return self._configuration(type=kind, kwargs=kwargs, meta={"rule": rule}).to_domain_obj()
 
     def broken(self, frame: pd.DataFrame, built: Sequence[Any]) -> list[Verdict]:
         """Return the verdicts of those expectations in `built` that `frame` (indexed from 0) does not meet.
@@ -138,8 +139,7 @@ class Engine:
 
     def _evaluate(self, frame: Any, built: Sequence[Any], result_format: Any) -> list[Verdict]:
         suite = self._suite(name="statuses", expectations=list(built))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the inside of the library, or the style of a user's regex
+        with silenced():
             batch = self._frames.get_batch(batch_parameters={"dataframe": frame})
             validated = batch.validate(suite, result_format=result_format)
         return [_verdict(result) for result in validated.results]
@@ -183,7 +183,16 @@ def _import_in_background() -> None:
         _import()
 
 
-def _library() -> Any:
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Let no warning out: they are about the inside of the library, or the style of a user's arguments."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def load_library() -> Any:
+    """Import the library, which takes about three seconds, or wait for whoever does."""
     for thread in _background:
         thread.join()
     return _import()

@@ -55,7 +55,7 @@ def report(outcome: RunOutcome, settings: PublicSettings) -> dict[str, Any]:
         "finished_at": outcome.finished_at,
         "seconds": round(outcome.seconds, 3),
         "settings": settings.public(),
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
+        "versions": versions(),
         "totals": {"tags": len(outcome.tag_runs), **{column: outcome.total(column) for column in _TOTALS}},
         "tags": [outcome.tag_runs[tag] for tag in outcome.asked if tag in outcome.tag_runs],
         "not_reached": outcome.not_reached,
@@ -72,6 +72,11 @@ def report(outcome: RunOutcome, settings: PublicSettings) -> dict[str, Any]:
             for destination in outcome.destinations
         ],
     }
+
+
+def versions() -> dict[str, str | None]:
+    """Give the versions of Python and of the packages that matter to what a run makes."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
 
 
 @cache

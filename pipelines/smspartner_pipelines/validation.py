@@ -7,22 +7,21 @@ tag. The library is imported at first need (about three seconds), or beforehand 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
-from smspartner.errors import SettingsError
+from smspartner.errors import SettingsError, ValidationBroken
 from smspartner_schemas.arrow import arrow_schema, empty_table
 from smspartner_schemas.contract import EARLIEST_DATE, STATUS_WORDS, STATUSES, PhoneForm
 from smspartner_schemas.expectations import suite
 from smspartner_schemas.rules import END
 
 from smspartner_pipelines.gx import Engine, Verdict, start_import
+from smspartner_pipelines.judgement import Found, Judgement
 from smspartner_pipelines.user_suite import ROW_LOCAL, UserSuite, load_user_suite
 
 if TYPE_CHECKING:
@@ -32,25 +31,31 @@ __all__ = ["Judgement", "UserSuite", "Validator", "load_user_suite", "start_impo
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What became of one tag.
+class Tally:
+    """What was judged by one expectation, which is `entry` in its suite.
 
-    `rows` gives each failing row, by its index in the tag's table, the names of what it breaks; `failed` names the
-    expectations that the tag fails as a whole.
+    `counted` has `rows_checked`, `rows_failed`, `tags_checked` and `tags_failed` (as a whole). `trouble` says in words
+    why it could not be evaluated.
     """
 
-    rows: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    failed: tuple[str, ...] = ()
+    entry: dict[str, Any]
+    by_user: bool
+    trouble: str
+    counted: Counter[str]
 
 
 class Validator:
     """Judges tables of `statuses`, and counts. Use it from one thread at a time.
 
-    `phone_form` is the form that `phone_number` is kept in.
+    `phone_form` is the form that `phone_number` is kept in. With `keep_going`, an expectation that can't be evaluated
+    is set aside, and said to be by `tallies`, instead of ending the work.
     """
 
-    def __init__(self, phone_form: PhoneForm = "plain", user_suite: UserSuite | None = None) -> None:
+    def __init__(
+        self, phone_form: PhoneForm = "plain", user_suite: UserSuite | None = None, *, keep_going: bool = False
+    ) -> None:
         self._phone_form = phone_form
+        self._keep_going = keep_going
         self._suite_name = user_suite.name if user_suite else None
         self._contract = [_Check("contract", entry) for entry in suite(phone_form)["expectations"]]
         self._user = [_Check("user", entry) for entry in (user_suite.expectations if user_suite else ())]
@@ -88,7 +93,7 @@ class Validator:
             return [Judgement() for _ in tables]
         engine = self._ready()
         started = perf_counter()
-        found = _Found([table.num_rows for table in tables])
+        found = Found([table.num_rows for table in tables])
         self._judge_batch(engine, pa.concat_tables(tables, promote_options="default"), found)
         for place, table in enumerate(tables):
             self._ask(engine, _tag_frame(table) if by_tag else None, by_tag, found, place)
@@ -110,6 +115,13 @@ class Validator:
             "expectations": checks,
         }
 
+    def tallies(self) -> list[Tally]:
+        """Return what was judged so far, expectation by expectation, the contract's first."""
+        return [
+            Tally(check.entry, check.origin == "user", check.trouble, Counter(check.counted))
+            for check in (*self._contract, *self._user)
+        ]
+
     def _ready(self) -> Engine:
         if self._engine is None:
             engine = Engine()
@@ -123,7 +135,7 @@ class Validator:
             self._engine = engine
         return self._engine
 
-    def _judge_batch(self, engine: Engine, batch: pa.Table, found: _Found) -> None:
+    def _judge_batch(self, engine: Engine, batch: pa.Table, found: Found) -> None:
         from smspartner_schemas.frames import to_frame
 
         frame = to_frame(batch)
@@ -131,16 +143,31 @@ class Validator:
         self._ask(engine, frame, [check for check in self._user if check.row_local], found)
 
     def _ask(
-        self, engine: Engine, frame: pd.DataFrame | None, checks: list[_Check], found: _Found, place: int | None = None
+        self, engine: Engine, frame: pd.DataFrame | None, checks: list[_Check], found: Found, place: int | None = None
     ) -> None:
         """Judge the batch, or the tag at `place`, and note what fails."""
+        checks = [check for check in checks if not check.trouble]
         if frame is None or not checks:
             return
-        broken = {verdict.rule: verdict for verdict in engine.broken(frame, [check.built for check in checks])}
+        broken = {verdict.rule: verdict for verdict in self._broken(engine, frame, checks)}
         for check in checks:
-            check.counted["rows_checked"] += len(frame)
+            if check.trouble:
+                continue
+            check.counted.update(rows_checked=len(frame), tags_checked=len(found.starts) - 1 if place is None else 1)
             if check.rule in broken:
                 check.counted.update(found.note(broken[check.rule], place))
+
+    def _broken(self, engine: Engine, frame: pd.DataFrame, checks: list[_Check]) -> list[Verdict]:
+        """Ask all at once; where one can't be evaluated and the others shall be, each by itself."""
+        try:
+            return engine.broken(frame, [check.built for check in checks])
+        except ValidationBroken as problem:
+            if not self._keep_going:
+                raise
+            if len(checks) == 1:
+                checks[0].trouble = str(problem)
+                return []
+        return [verdict for check in checks for verdict in self._broken(engine, frame, [check])]
 
 
 class _Check:
@@ -148,6 +175,8 @@ class _Check:
 
     def __init__(self, origin: str, entry: dict[str, Any]) -> None:
         self.origin = origin
+        self.entry = entry
+        self.trouble = ""
         self.type: str = entry["type"]
         self.kwargs: dict[str, Any] = entry["kwargs"]
         self.rule: str = entry["meta"]["rule"]
@@ -168,34 +197,6 @@ class _Check:
             "success": not counts["rows_failed"] and not counts["tags_failed"],
             **counts,
         }
-
-
-class _Found:
-    """What failed in one batch, whose tags have `sizes` rows."""
-
-    def __init__(self, sizes: list[int]) -> None:
-        self.starts = list(accumulate(sizes, initial=0))
-        self._rows: list[defaultdict[int, list[str]]] = [defaultdict(list) for _ in sizes]
-        self._failed: list[list[str]] = [[] for _ in sizes]
-
-    def note(self, verdict: Verdict, place: int | None) -> dict[str, int]:
-        """Note a verdict on the tag at `place`, or on the batch; return how many rows and tags it fails."""
-        if not verdict.rows:
-            failed = self._failed if place is None else [self._failed[place]]
-            for names in failed:
-                names.append(verdict.rule)
-            return {"tags_failed": len(failed)}
-        rows = np.array(verdict.rows) + (0 if place is None else self.starts[place])
-        places = np.searchsorted(self.starts, rows, side="right") - 1
-        for row, where in zip(rows.tolist(), places.tolist(), strict=True):
-            self._rows[where][row - self.starts[where]].append(verdict.rule)
-        return {"rows_failed": len(rows)}
-
-    def judgements(self) -> list[Judgement]:
-        return [
-            Judgement({row: tuple(names) for row, names in sorted(rows.items())}, tuple(failed))
-            for rows, failed in zip(self._rows, self._failed, strict=True)
-        ]
 
 
 def _fast(kwargs: dict[str, Any]) -> dict[str, Any]:

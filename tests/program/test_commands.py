@@ -12,7 +12,7 @@ import pytest
 from smspartner_pipelines.sandbox import FAULT_KINDS, Campaign, Fault
 from smspartner_schemas.contract import STATUSES, TABLES
 
-COMMANDS = ("run", "check", "tags", "quarantine", "forget", "compact", "schema", "sandbox", "demo")
+COMMANDS = ("run", "check", "tags", "validate", "quarantine", "forget", "compact", "schema", "sandbox", "demo")
 
 
 @pytest.fixture

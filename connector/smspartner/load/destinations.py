@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self, get_args, runtime_che
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     import pyarrow as pa
 
@@ -116,6 +117,14 @@ class TagStore(Destination, Protocol):
 
     def erase(self, person: Person, at: datetime) -> Erasure:
         """Record a person's erasure, then remove their rows, loaded and quarantined; it may die and be repeated."""
+
+
+@runtime_checkable
+class ReadsTogether(Protocol):
+    """A destination of which many tags are read quicker together."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Keep open what all that is read within the block needs; loading excludes others, reading does not."""
 
 
 @runtime_checkable

@@ -142,6 +142,20 @@ class Warehouse:
         by_place = quarantine.sort_by([("page", "ascending"), ("position", "ascending")])
         return StoredTag(state, in_api_order(rows, order).combine_chunks(), by_place.combine_chunks())
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep one session for all that is read within the block: opening one for each tag takes longer than reading.
+
+        Raises:
+            DestinationError: it can't be opened.
+        """
+        with self._opened(locked=False) as session:
+            self._session = session
+            try:
+                yield
+            finally:
+                self._session = None
+
     def erase(self, person: Person, at: datetime) -> Erasure:
         """Record a person's erasure, then remove their rows, each tag's in one step for readers.
 
