@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -114,6 +115,11 @@ def test_refused() -> None:
 
 def test_run_ids() -> None:
     """Run ids are readable, sort by time, and differ."""
-    ids = {new_run_id() for _ in range(100)}
-    assert len(ids) == 100
+    begun = time.monotonic()
+    ids = [new_run_id()]
+    while time.monotonic() < begun + 0.1:
+        ids.append(new_run_id())
+    assert len(set(ids)) == len(ids)
+    moments = [one[:-6] for one in ids]
+    assert (moments, len(set(moments)) > 10) == (sorted(moments), True)
     assert all(re.fullmatch(r"2[0-9]{3}[01][0-9][0-3][0-9]T[0-9]{6}Z-[0-9a-f]{8}", one) for one in ids)
