@@ -96,8 +96,7 @@ def _prepared(rows: pa.Table) -> pa.Table:
 
 def _counted(rows: pa.Table) -> pa.Table:
     names = [name for name in rows.column_names if name != ROWS]
-    counts = rows.group_by(names).aggregate([(ROWS, "sum")]).rename_columns([*names, ROWS])
-    return counts
+    return rows.group_by(names).aggregate([(ROWS, "sum")]).rename_columns([*names, ROWS])
 
 
 def _plain(rows: pa.Table) -> pa.Table:
