@@ -52,7 +52,7 @@ def shown_tags(figures: CampaignFigures) -> list[str]:
     return [_NUMBER.sub(f"{MASK}{next(numbers)}", tag) if _NUMBER.search(tag) else tag for tag in figures.tags]
 
 
-def page_data(figures: CampaignFigures, texts: Texts, zone: str | None) -> dict[str, Any]:
+def page_data(figures: CampaignFigures, texts: Texts, zone: str | None, made_at: datetime) -> dict[str, Any]:
     """Give everything that scripts show. Times are seconds since 1970."""
     names = dict(zip(figures.tags, shown_tags(figures), strict=True))
     deliveries = [tag.deliveries for tag in figures.tags.values()]
@@ -62,6 +62,7 @@ def page_data(figures: CampaignFigures, texts: Texts, zone: str | None) -> dict[
     return {
         "language": texts.language,
         "zone": zone,
+        "made": _seconds(made_at),
         "texts": texts.for_scripts(),
         "number_format": number_format,
         "time_format": vl_convert.get_time_format_locale(_LOCALES[texts.language]),

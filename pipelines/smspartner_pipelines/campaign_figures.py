@@ -53,7 +53,7 @@ class TagFigures:
 
     @property
     def standing(self) -> str:
-        """`unsure` where the books do not balance, `waiting`, `settled`, or `open` (nothing waits, but read too soon)."""
+        """Say `unsure` where the books do not balance, `waiting`, `settled`, or `open`: read too soon to be settled."""
         if not self.adds_up():
             return UNSURE
         if self.statuses[WAITING]:

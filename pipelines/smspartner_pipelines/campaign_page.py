@@ -55,7 +55,7 @@ def campaign_page(figures: CampaignFigures, settings: PageSettings) -> str:
         licences=Markup(_file("bundled_licences.txt").replace("--", "- ")),  # noqa: S704
         scripts=[Markup(script) for script in scripts],  # noqa: S704
         script_hashes=Markup(" ".join(map(_hash, scripts))),  # noqa: S704
-        data=Markup(as_script_data(page_data(figures, texts, settings.zone))),  # noqa: S704  # escaped there
+        data=Markup(as_script_data(page_data(figures, texts, settings.zone, settings.made_at))),  # noqa: S704  # escaped there
         version=importlib.metadata.version("smspartner-connector"),
         **_words(figures, texts, settings.made_at),
     )
@@ -154,6 +154,11 @@ def _key_figures(figures: CampaignFigures, texts: Texts) -> list[dict[str, Any]]
         (texts("last_read"), _time(max(tag.state.extracted_at for tag in tags)), last_read_note),
     ]
     return [
-        {"name": name, "value": texts.number(value) if isinstance(value, int) else value, "note": note}
+        {
+            "name": name,
+            "value": texts.number(value) if isinstance(value, int) else value,
+            "note": note,
+            "is_time": isinstance(value, Markup),
+        }
         for name, value, note in listed
     ]

@@ -46,13 +46,14 @@ def columns_needed(table: Table, groupings: Sequence[Sequence[str]]) -> list[str
 def count_parts(parts: Iterable[pa.Table], table: Table, groupings: Sequence[Sequence[str]]) -> list[pa.Table]:
     """Count rows that come in parts; one table for each grouping: its columns as plain values, and `rows`.
 
-    A row counts once for each of its `reasons`, where those are asked for.
+    A row counts once for each of its `reasons`, in a grouping by these.
     """
     counted: list[list[pa.Table]] = [[_empty(table, names)] for names in groupings]
     for some in gathered(parts, lambda part: part.num_rows, _AT_ONCE):
-        rows = _prepared(pa.concat_tables(some).unify_dictionaries().combine_chunks())
+        rows = pa.concat_tables(some).unify_dictionaries().combine_chunks()
         for names, made in zip(groupings, counted, strict=True):
-            made.append(_counted(rows.select(list(names)).append_column(ROWS, pa.repeat(1, rows.num_rows))))
+            each = _prepared(rows, names)
+            made.append(_counted(each.append_column(ROWS, pa.repeat(1, each.num_rows))))
     return [_counted(_plain(pa.concat_tables(map(_plain, made)))) for made in counted]
 
 
@@ -82,16 +83,16 @@ def read_columns(path: str, source: object, columns: Sequence[str]) -> pa.Table:
     raise DestinationError(f"{path} can't be read, or was replaced just now; try again, or run its tag again")
 
 
-def _prepared(rows: pa.Table) -> pa.Table:
-    """Give a row for each reason, and quarters of an hour for times."""
-    if "reasons" in rows.column_names:
+def _prepared(rows: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Give the columns of a grouping: with a row for each reason, and quarters of an hour for times."""
+    if "reasons" in names:
         reasons = rows["reasons"].combine_chunks()
         rows = rows.drop_columns("reasons").take(pc.list_parent_indices(reasons))
         rows = rows.append_column("reasons", pc.list_flatten(reasons))
-    if "status_at" in rows.column_names:
+    if QUARTER_HOUR in names:
         seconds = pc.divide(rows["status_at"].cast(pa.int64()), 1_000_000)
         rows = rows.append_column(QUARTER_HOUR, pc.divide(seconds, _SECONDS))
-    return rows
+    return rows.select(list(names))
 
 
 def _counted(rows: pa.Table) -> pa.Table:

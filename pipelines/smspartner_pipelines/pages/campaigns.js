@@ -29,6 +29,10 @@ function share(part, whole) {
 const inZone = (options) => new Intl.DateTimeFormat(locale, { timeZone: zone, ...options });
 const asUtc = (options) => new Intl.DateTimeFormat(locale, { timeZone: "UTC", ...options });
 const moment = inZone({ day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+const thisYear = inZone({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const yearOf = inZone({ year: "numeric" });
+/* Without the year, where it is that of the page. */
+const briefly = (time) => (yearOf.format(time) === yearOf.format(data.made * 1000) ? thisYear : moment).format(time);
 const wallDay = asUtc({ weekday: "short", day: "numeric", month: "short", year: "numeric" });
 const wallHour = asUtc({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const clock = asUtc({ hour: "2-digit", minute: "2-digit" });
@@ -82,7 +86,7 @@ const colours = statuses.map((word) => `var(--status-${word})`);
 const statusNames = statuses.map((word) => data.status_names[word]);
 const dateFormat = { year: "%Y", quarter: "%b %Y", month: "%b %Y", week: "%-d %b", date: "%-d %b", day: "%-d %b", hours: "%H:%M", minutes: "%H:%M" };
 const config = {
-  background: "transparent", font: "inherit", aria: false, padding: 4, locale: { number: data.number_format, time: data.time_format },
+  background: "transparent", font: getComputedStyle(document.body).fontFamily, aria: false, padding: 4, locale: { number: data.number_format, time: data.time_format },
   view: { stroke: null }, bar: { discreteBandSize: { band: 0.75 } },
   axis: { labelColor: "var(--text-quiet)", titleColor: "var(--text-quiet)", gridColor: "var(--line)", domainColor: "var(--line-strong)", tickColor: "var(--line-strong)", labelFontSize: 12, titleFontSize: 12, titleFontWeight: 400, labelLimit: 170 },
   legend: { labelColor: "var(--text)", labelFontSize: 12, symbolType: "square", orient: "top", direction: "horizontal", title: null },
@@ -103,7 +107,7 @@ const wholeNumbers = { format: ",d", tickMinStep: 1, tickCount: 4, title: null }
 
 function barsSpec(rows, field, title) {
   return {
-    data: { values: rows }, height: { step: 22 },
+    data: { values: rows }, height: 22 * new Set(rows.map((row) => row[field])).size,
     mark: { type: "bar", stroke: "var(--surface)", strokeWidth: 0.5 },
     encoding: {
       y: { field, type: "nominal", sort: null, axis: { title: null, ticks: false, domain: false, labelPadding: 6, labelColor: "var(--text)" } },
@@ -196,7 +200,7 @@ function showSeries(pairs, size, written, note, sentence) {
     data: { values: [...pairs, [first - size, 0], [last, 0]].map(([at, found]) => ({ from: at, to: at + size * 0.92, rows: found, when: written(at) })) }, height: 220,
     mark: { type: "rect", color: "var(--status-delivered)" },
     encoding: {
-      x: { field: "from", type: "temporal", scale: { type: "utc" }, axis: { title: null, grid: false, format: dateFormat, labelOverlap: true, labelFlush: true, tickCount: size === DAY ? { interval: "day", step: Math.max(1, Math.ceil((last - first) / DAY / 10)) } : 8 } },
+      x: { field: "from", type: "temporal", scale: { type: "utc" }, axis: { title: null, grid: false, format: dateFormat, labelOverlap: "greedy", labelSeparation: 8, labelFlush: true, tickCount: size === DAY ? { interval: "day", step: Math.max(1, Math.ceil((last - first) / DAY / 10)) } : 8 } },
       x2: { field: "to" },
       y: { field: "rows", type: "quantitative", axis: wholeNumbers }, y2: { datum: 0 },
       tooltip: [{ field: "when", title: texts.when }, { field: "rows", format: ",d", title: texts.deliveries }],
@@ -244,7 +248,7 @@ const sortValue = {
   rate: (i) => (messages[i] ? tags.delivered[i] / messages[i] : -1),
 };
 const number = (values) => (i) => count.format(values[i]);
-const at = (values) => (i) => (values[i] === null ? "–" : moment.format(values[i] * 1000));
+const at = (values) => (i) => (values[i] === null ? "–" : briefly(values[i] * 1000));
 const cells = {
   tag: null, standing: (i) => data.standing_names[tags.standing[i]], messages: number(messages), rate: (i) => share(tags.delivered[i], messages[i]),
   newest: at(tags.newest), read: at(tags.read),
@@ -356,6 +360,7 @@ function showProgress() {
     title.id = `progress-of-${n}`;
     words.id = `progress-words-${n}`;
     const chart = block.appendChild(document.createElement("div"));
+    chart.className = "chart";
     chart.setAttribute("role", "img");
     chart.setAttribute("aria-labelledby", `${title.id} ${words.id}`);
     const rows = readings.flatMap(([when, counts]) => byStatus(moment.format(when * 1000), counts, "when"));
