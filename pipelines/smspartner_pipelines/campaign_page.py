@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -67,6 +68,7 @@ def as_script_data(value: Any) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
+@cache
 def _library() -> str:
     """Give Vega, Vega-Lite and Vega-Embed as one script, which the package brings."""
     return vl_convert.javascript_bundle(None)  # type: ignore[arg-type]  # all of it, rather than what a snippet needs

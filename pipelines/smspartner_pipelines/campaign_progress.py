@@ -40,5 +40,5 @@ def progress_of(tag_runs: pa.Table, waiting: Mapping[str, int]) -> Progress:
     for row in found.select(["tag", "extracted_at", *STATUS_WORDS]).to_pylist():
         counts = tuple(row[word] for word in STATUS_WORDS)
         by_tag[row["tag"]][row["extracted_at"]] = Reading(row["extracted_at"], counts)
-    readings = {tag: list(found.values())[-MOST_READINGS:] for tag, found in by_tag.items()}
-    return Progress({tag: found for tag, found in readings.items() if found}, len(waiting) - len(chosen))
+    readings = {tag: list(found.values())[-MOST_READINGS:] for tag, found in by_tag.items() if found}
+    return Progress(readings, len(waiting) - len(readings))

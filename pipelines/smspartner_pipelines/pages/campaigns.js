@@ -99,6 +99,7 @@ async function draw(element, spec) {
     actions: false, renderer: "svg", ast: true, mode: "vega-lite", tooltip: { theme: "custom" },
   });
   if (before) before.finalize();
+  element.querySelector("svg").setAttribute("aria-hidden", "true"); // the chart is an image with words beside it
   views.set(element, made);
 }
 
@@ -341,7 +342,7 @@ function showCountries() {
   if (rest.length) drawn.push([say("others", { count: rest.length }), statuses.map((_, s) => sum(rest.map((one) => one[1][s])))]);
   byId("countries-summary").textContent += ` ${say("countries", { first: all[0][0], rows: sum(all[0][1]) })}`;
   const spec = barsSpec(drawn.flatMap(([name, counts]) => byStatus(name, counts, "country")), "country", texts.country);
-  spec.encoding.x = { field: "rows", type: "quantitative", axis: { format: "~s", tickCount: 4, title: null } };
+  spec.encoding.x = { field: "rows", type: "quantitative", axis: { format: ",d", tickCount: 4, title: null } };
   draw(byId("countries-chart"), spec);
   figuresTable(byId("countries-table"), [texts.country, texts.rows, ...statusNames], all.map(([name, counts]) => [name, ...[sum(counts), ...counts].map((rows) => count.format(rows))]));
 }
