@@ -12,8 +12,8 @@ STEPS = (1, 4, 96)
 MOST_SLOTS = 40_000
 """Of all tags together: more than a year without a quarter of an hour left out."""
 
-MOST_SLOTS_OF_TAGS = 60_000
-"""Of the tags one by one, together: half a megabyte."""
+MOST_SLOTS_OF_TAGS = 250_000
+"""Of the tags one by one, together: at most two megabytes, and usually one."""
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ def main() -> None:
         measured = [measure(uri, page) for _ in range(REPEAT)]
         seconds, cpu, memory = (statistics.median(values) for values in zip(*measured, strict=True))
         size = page.stat().st_size / 1e6
-    print(f"{seconds:.1f} s ({cpu:.1f} s of CPU), {memory:.0f} MB at the peak, a page of {size:.2f} MB")
+    sys.stdout.write(f"{seconds:.1f} s ({cpu:.1f} s of CPU), {memory:.0f} MB at the peak, a page of {size:.2f} MB\n")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -328,3 +330,13 @@ def test_refusals(arguments, ending: tuple[int, str], tmp_path: Path, monkeypatc
     assert run_command(["report", *arguments]) == ending[0]
     assert ending[1] in capsys.readouterr().err
     assert sorted(map(str, Path().rglob("*"))) == before
+
+
+@pytest.mark.parametrize("missing", ["vl_convert", "jinja2"])
+def test_without_the_extra(missing: str, loaded: str, tmp_path: Path) -> None:
+    """Where its libraries are not installed, the command says in a sentence what to install."""
+    lines = f"import sys; sys.modules[{missing!r}] = None; from smspartner_pipelines.process import main; main()"
+    command = [sys.executable, "-c", lines, "report", loaded, "-o", str(tmp_path / "report.html")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    told = f"error: the report needs {missing}: pip install 'smspartner-connector[report]'\n"
+    assert (ended.returncode, ended.stderr) == (2, told)
