@@ -200,6 +200,8 @@ def test_print(visit, make_page) -> None:
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert len(shown_tags(page)) == 67
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4 within margins
+    assert page.evaluate("document.documentElement.scrollWidth") == 718
     assert not page.get_by_role("searchbox").is_visible()
     assert page.locator("#times-chart svg").is_visible()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
