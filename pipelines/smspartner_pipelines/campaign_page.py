@@ -23,6 +23,8 @@ from smspartner_pipelines.campaign_texts import Language, Texts
 
 _STALE = timedelta(hours=24)
 _MOST_NAMED = 5
+_SCRIPTS = ("campaigns_words.js", "campaigns_charts.js", "campaigns_table.js")
+"""Of the page itself, in the order in which they need each other."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,8 @@ class PageSettings:
 def campaign_page(figures: CampaignFigures, settings: PageSettings) -> str:
     """Give the page; it holds no secret, no phone number, and needs nothing beyond itself."""
     texts = Texts(settings.language)
-    scripts = [
-        f'(function(){{"use strict";{_library()}}})();',
-        f"(function(){{{_file('campaigns.js')}}})();",
-    ]
+    own = "".join(map(_file, _SCRIPTS))
+    scripts = [f'(function(){{"use strict";{_library()}}})();', f"(function(){{{own}}})();"]
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
     template = environment.from_string(_file("campaigns.html.jinja"))
     return template.render(

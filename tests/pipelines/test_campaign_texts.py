@@ -25,7 +25,8 @@ def test_both_languages_say_the_same() -> None:
 def test_every_text_is_used() -> None:
     """No text is left over that no page shows, and none is missing that a script asks for."""
     pages = files("smspartner_pipelines") / "pages"
-    script = (pages / "campaigns.js").read_text(encoding="utf-8")
+    scripts = [path for path in pages.iterdir() if path.name.endswith(".js")]
+    script = "".join(path.read_text(encoding="utf-8") for path in scripts)
     asked = set(re.findall(r"texts\.(\w+)", script)) | set(re.findall(r'say\("(\w+)"', script))
     assert {f"js_{name}" for name in asked} == {key for key in TABLE if key.startswith("js_")}
     sources = [path for path in files("smspartner_pipelines").iterdir() if path.name.startswith("campaign_")]
