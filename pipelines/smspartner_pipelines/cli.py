@@ -10,6 +10,7 @@ from smspartner_pipelines.commands.compact import compact
 from smspartner_pipelines.commands.demo import demo
 from smspartner_pipelines.commands.forget import forget
 from smspartner_pipelines.commands.quarantine import quarantine
+from smspartner_pipelines.commands.report import report
 from smspartner_pipelines.commands.run import run
 from smspartner_pipelines.commands.sandbox import sandbox
 from smspartner_pipelines.commands.schema import schema
@@ -39,5 +40,5 @@ def smspartner() -> None:
     """  # noqa: D301  # \b is click's mark
 
 
-for _command in (run, check, tags, validate, quarantine, forget, compact, schema, sandbox, demo):
+for _command in (run, check, tags, report, validate, quarantine, forget, compact, schema, sandbox, demo):
     smspartner.add_command(_command)

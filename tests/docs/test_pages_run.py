@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("bash", "python", "sql")
 ELSEWHERE = ("powerquery",)
 NO_COMMANDS = ("text", "toml", "json")
-MARKS = ("not run", "run by", "exits with", "numbers differ", "terminal", "file", "database", "on", "needs", "command")
+MARKS = ("not run", "run by", "exits with", "numbers differ", "terminal", "file", "database", "on", "command")
 NOT_RUN = {
     "README.md": 5,
     "docs/how-to/alerts.md": 1,
@@ -175,13 +175,6 @@ def rows_of(database: str, statement: str, folder: Path) -> str:
     return "\n".join(" ".join(map(str, row)) for row in rows)
 
 
-def commands_there_are() -> set[str]:
-    """Give the names of the commands that the installed product has."""
-    program = Path(sys.executable).with_name("smspartner")
-    listed = subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout
-    return set(re.findall(r"^  ([a-z]+) ", listed, re.MULTILINE))
-
-
 @pytest.fixture(scope="module")
 def sandbox_url() -> Iterator[str]:
     """Start one sandbox for all pages that do not start their own."""
@@ -223,14 +216,13 @@ def open_terminal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ca
 def test_the_page_works_word_for_word(page: str, open_terminal: Callable[[str], Terminal]) -> None:
     """Whoever types what a page says, from its top to its end, sees what the page shows."""
     terminal = open_terminal(page)
-    commands = commands_there_are()
     for block in BLOCKS[page]:
         printed, failed = "", block.marks.get("exits with", "")
         if "file" in block.marks:
             terminal.write(block)
         elif "terminal" in block.marks:
             printed = terminal.serve(block)
-        elif is_run(block) and not to_install(block) and {block.marks.get("needs", "run")} <= commands:
+        elif is_run(block) and not to_install(block):
             printed, failed = terminal.run(block)
         told = f"{block.text}\nprints:\n{terminal.shown(printed)}"
         assert failed == block.marks.get("exits with", ""), told

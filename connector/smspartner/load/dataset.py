@@ -20,6 +20,7 @@ from smspartner_schemas.contract import QUARANTINE, STATUSES, TAG_RUNS
 
 from smspartner.errors import DestinationError
 from smspartner.load.atomic import guarded
+from smspartner.load.counting import READ_AT_ONCE, columns_needed, count_parts, read_columns
 from smspartner.load.destinations import StoredTag
 from smspartner.load.erasures import read_erasures, write_erasure
 from smspartner.load.files import STAGING, TagFiles
@@ -27,6 +28,7 @@ from smspartner.load.footer_index import MANY, FooterIndex
 from smspartner.load.footers import TagFile, footer_of, read_tag_files
 from smspartner.load.local_files import LocalFiles
 from smspartner.load.parquet_format import write_parquet
+from smspartner.load.side_by_side import in_order
 from smspartner.load.state import state_of
 from smspartner.load.together import finish_replacements
 from smspartner.stored_rows import tags_without
@@ -159,6 +161,29 @@ class ParquetDataset:
         """
         name = file_name(state.tag)
         return StoredTag(state, self._read(STATUSES, name), self._read(QUARANTINE, name))
+
+    def count_rows(self, table: Table, groupings: Sequence[Sequence[str]]) -> list[pa.Table]:
+        """Count rows by columns, reading only these columns of the files.
+
+        Raises:
+            DestinationError: a file can't be read.
+        """
+        columns = columns_needed(table, groupings)
+
+        def read(name: str) -> pa.Table:
+            path = f"{table.name}/{name}"
+            return read_columns(self._files.place(path), self._files.source(path), columns)
+
+        return count_parts(in_order(read, self._tables(table), at_once=READ_AT_ONCE), table, groupings)
+
+    def tag_runs(self) -> pa.Table:
+        """Read `tag_runs`, which has a file for each run.
+
+        Raises:
+            DestinationError: a file can't be read.
+        """
+        parts = [self._read(TAG_RUNS, name) for name in self._tables(TAG_RUNS)]
+        return pa.concat_tables([empty_table(TAG_RUNS), *parts])
 
     def erasures(self) -> list[Erasure]:
         """Read the records of the people whose rows must not be loaded.

@@ -17,6 +17,7 @@ from smspartner_schemas.contract import LOADED_TAGS, QUARANTINE, STATUSES, TAG_R
 from smspartner.errors import DestinationError
 from smspartner.grouping import gathered
 from smspartner.load.atomic import guarded, make_directory, remove_file, sync_directory, try_writing
+from smspartner.load.counting import READ_AT_ONCE, columns_needed, count_parts
 from smspartner.load.delta_compact import compact_lake
 from smspartner.load.delta_files import new_file
 from smspartner.load.delta_moves import LakeTables
@@ -27,12 +28,15 @@ from smspartner.load.files import STAGING
 from smspartner.load.local_files import LocalFiles
 from smspartner.load.lock import HeldLock, exclusive
 from smspartner.load.nesting import NOT_FOREIGN, refuse_inside_dataset
+from smspartner.load.side_by_side import in_order
 from smspartner.load.state import state_of, states_of, states_table
 from smspartner.stored_rows import tags_without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
+
+    from smspartner_schemas.contract import Table
 
     from smspartner.erasure import Erasure, Person
     from smspartner.load.destinations import LoadedTag, WrittenFile
@@ -143,6 +147,28 @@ class DeltaLake:
             for table in (self._tables[STATUSES.name], self._tables[QUARANTINE.name])
         )
         return StoredTag(state, rows, quarantine)
+
+    def count_rows(self, table: Table, groupings: Sequence[Sequence[str]]) -> list[pa.Table]:
+        """Count rows by columns, reading only these columns of the files.
+
+        Raises:
+            DestinationError: a file can't be read.
+        """
+        found = self._tables[table.name]
+        found.refresh()
+        columns = columns_needed(table, groupings)
+        parts = in_order(lambda file: found.read([file], columns), found.live(), at_once=READ_AT_ONCE)
+        return count_parts(parts, table, groupings)
+
+    def tag_runs(self) -> pa.Table:
+        """Read the table `tag_runs`.
+
+        Raises:
+            DestinationError: it can't be read.
+        """
+        runs = self._tables[TAG_RUNS.name]
+        runs.refresh()
+        return runs.read(runs.live())
 
     def erasures(self) -> list[Erasure]:
         """Read the records of the people whose rows must not be loaded.

@@ -21,6 +21,7 @@ from smspartner.load.destinations import WrittenFile
 from smspartner.load.parquet_format import write_parquet
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from smspartner_schemas.contract import Table
@@ -72,15 +73,17 @@ def _write_durably(path: Path, content: pa.Buffer) -> None:
     sync_directory(path.parent)
 
 
-def read_file(folder: Path, table: Table, file: DataFile) -> pa.Table:
-    """Read the rows of a file in the schema of the contract.
+def read_file(folder: Path, table: Table, file: DataFile, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read the rows of a file in the schema of the contract: all columns, or some.
 
     Raises:
         DestinationError: it can't be read.
     """
     path, schema = folder / file.path, arrow_schema(table)
+    if columns is not None:
+        schema = pa.schema([schema.field(name) for name in columns])
     try:
-        found = guarded(f"reading {path}", lambda: _rows_in(path))
+        found = guarded(f"reading {path}", lambda: _rows_in(path, columns))
         for field in schema:  # the log tells the tag; a column may be younger than the file
             if field.name not in found.column_names:
                 found = found.append_column(field, _same(file.tag if field.name == "tag" else None, field, found))
@@ -90,9 +93,9 @@ def read_file(folder: Path, table: Table, file: DataFile) -> pa.Table:
     raise DestinationError(f"{path} is damaged, or no file of this product; restore it, or run its tag again")
 
 
-def _rows_in(path: Path) -> pa.Table:
+def _rows_in(path: Path, columns: Sequence[str] | None) -> pa.Table:
     with pq.ParquetFile(path) as file:  # rather than what reads folders, which takes longer to open a file
-        return file.read()
+        return file.read(columns=columns)
 
 
 def _same(value: str | None, field: pa.Field, rows: pa.Table) -> pa.Array:

@@ -137,13 +137,13 @@ class LakeTable:
         path, tag, rows = (actions[name].to_pylist() if name in actions.column_names else nothing for name in names)
         return [DataFile(unquote(one), *others) for one, *others in zip(path, tag, rows, strict=True)]
 
-    def read(self, files: Iterable[DataFile]) -> pa.Table:
-        """Read rows in the order in which they were written, in the schema of the contract.
+    def read(self, files: Iterable[DataFile], columns: Sequence[str] | None = None) -> pa.Table:
+        """Read rows in the order in which they were written, in the schema of the contract; all columns, or some.
 
         Raises:
             DestinationError: a file can't be read.
         """
-        parts = [read_file(self.folder, self.table, file) for file in files]
+        parts = [read_file(self.folder, self.table, file, columns) for file in files]
         return pa.concat_tables(parts) if parts else empty_table(self.table)
 
     def write(self, file: DataFile, rows: pa.Table) -> WrittenFile:

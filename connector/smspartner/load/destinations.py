@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     import pyarrow as pa
+    from smspartner_schemas.contract import Table
 
     from smspartner.erasure import Erasure, Person
     from smspartner.snapshot import Snapshot
@@ -114,6 +115,15 @@ class TagStore(Destination, Protocol):
 
     def stored_tag(self, state: LoadedTag) -> StoredTag:
         """Return all that is held of a tag that is loaded."""
+
+    def count_rows(self, table: Table, groupings: Sequence[Sequence[str]]) -> list[pa.Table]:
+        """Count the rows of `statuses` or `quarantine` by columns; see `smspartner.load.counting`.
+
+        One table for each grouping, in no order: its columns, and `rows`. No other column is read.
+        """
+
+    def tag_runs(self) -> pa.Table:
+        """Return all rows of `tag_runs`, in no order; none if no run has finished."""
 
     def erase(self, person: Person, at: datetime) -> Erasure:
         """Record a person's erasure, then remove their rows, loaded and quarantined; it may die and be repeated."""

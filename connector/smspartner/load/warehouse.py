@@ -13,6 +13,7 @@ from smspartner_schemas.contract import ERASURES, LOADED_TAGS, QUARANTINE, ROW_O
 from smspartner_schemas.ddl import quoted
 
 from smspartner.errors import DestinationBusy, DestinationError
+from smspartner.load.counting import count_statement
 from smspartner.load.destinations import StoredTag
 from smspartner.load.erasure_rows import erasures_of, erasures_table
 from smspartner.load.row_order import in_api_order, order_table
@@ -155,6 +156,24 @@ class Warehouse:
                 yield
             finally:
                 self._session = None
+
+    def count_rows(self, table: Table, groupings: Sequence[Sequence[str]]) -> list[pa.Table]:
+        """Count rows by columns, in the database.
+
+        Raises:
+            DestinationError: they can't be read.
+        """
+        with self._connected() as session:
+            return [session.query(count_statement(table, names)) for names in groupings]
+
+    def tag_runs(self) -> pa.Table:
+        """Read the table `tag_runs`.
+
+        Raises:
+            DestinationError: it can't be read.
+        """
+        with self._connected() as session:
+            return _select(session, TAG_RUNS)
 
     def erase(self, person: Person, at: datetime) -> Erasure:
         """Record a person's erasure, then remove their rows, each tag's in one step for readers.

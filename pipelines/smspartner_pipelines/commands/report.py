@@ -1,0 +1,44 @@
+"""The command `smspartner report`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from smspartner_pipelines import options
+from smspartner_pipelines.exit_codes import ExitCode
+from smspartner_pipelines.given import start_logging
+
+
+@click.command()
+@click.argument("destination", metavar="DEST")
+@click.option(
+    "-o",
+    "--output",
+    default="report.html",
+    show_default=True,
+    metavar="FILE",
+    help="The page, replaced as a whole; - writes it to standard output.",
+)
+@click.option("--lang", type=click.Choice(["en", "fr"]), default="en", show_default=True, help="Of words and numbers.")
+@click.option("--timezone", metavar="ZONE", help="Show times in this zone (Europe/Paris); else in the reader's own.")
+@click.option("--title", metavar="TEXT", help="The page's title.")
+@options.config_options
+@options.log_options
+def report(
+    destination: str, *, output: str, lang: Any, timezone: str | None, title: str | None, **given: Any
+) -> ExitCode:
+    """Write the campaign report: one page that opens in any browser, offline, and names no phone number.
+
+    \b
+    smspartner report data/ -o report.html
+    smspartner report data/ -o rapport.html --lang fr --timezone Europe/Paris
+    """  # noqa: D301  # \b is click's mark
+    from smspartner_pipelines.campaign_report import STDOUT, ReportSettings, write_campaign_report
+
+    start_logging(given)
+    written = write_campaign_report(ReportSettings(destination, output, lang, title, timezone))
+    if written != STDOUT:
+        click.echo(f"written: {written}")
+    return ExitCode.OK

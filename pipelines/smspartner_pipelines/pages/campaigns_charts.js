@@ -1,0 +1,206 @@
+// Charts and their figures; `vegaEmbed` comes before.
+
+/* ---- Charts: colours are variables of the stylesheet, so that themes and print need no other drawing. ---- */
+
+const colours = statuses.map((word) => `var(--status-${word})`);
+const statusNames = statuses.map((word) => data.status_names[word]);
+const dateFormat = { year: "%Y", quarter: "%b %Y", month: "%b %Y", week: "%-d %b", date: "%-d %b", day: "%-d %b", hours: "%H:%M", minutes: "%H:%M" };
+const config = {
+  background: "transparent", font: getComputedStyle(document.body).fontFamily, aria: false, padding: 4, locale: { number: data.number_format, time: data.time_format },
+  view: { stroke: null }, bar: { discreteBandSize: { band: 0.75 } },
+  axis: { labelColor: "var(--text-quiet)", titleColor: "var(--text-quiet)", gridColor: "var(--line)", domainColor: "var(--line-strong)", tickColor: "var(--line-strong)", labelFontSize: 12, titleFontSize: 12, titleFontWeight: 400, labelLimit: 170 },
+  legend: { labelColor: "var(--text)", labelFontSize: 12, symbolType: "square", orient: "top", direction: "horizontal", title: null },
+};
+const views = new Map();
+
+async function draw(element, spec) {
+  const before = views.get(element);
+  const made = await vegaEmbed(element, { width: "container", autosize: { type: "fit-x", contains: "padding" }, ...spec, config }, {
+    actions: false, renderer: "svg", ast: true, mode: "vega-lite", tooltip: { theme: "custom" },
+  });
+  if (before) before.finalize();
+  element.querySelector("svg").setAttribute("aria-hidden", "true"); // the chart is an image with words beside it
+  views.set(element, made);
+}
+
+const statusColour = { field: "status", type: "nominal", scale: { domain: statusNames, range: colours }, legend: null };
+const wholeNumbers = { format: ",d", tickMinStep: 1, tickCount: 4, title: null };
+
+function barsSpec(rows, field, title) {
+  return {
+    data: { values: rows }, height: 22 * new Set(rows.map((row) => row[field])).size,
+    mark: { type: "bar", stroke: "var(--surface)", strokeWidth: 0.5 },
+    encoding: {
+      y: { field, type: "nominal", sort: null, axis: { title: null, ticks: false, domain: false, labelPadding: 6, labelColor: "var(--text)" } },
+      x: { field: "rows", type: "quantitative", stack: "normalize", axis: { format: ".0%", tickCount: 5, title: null } },
+      color: statusColour, order: { field: "order", type: "quantitative" },
+      tooltip: [{ field, title }, { field: "status", title: texts.status }, { field: "rows", format: ",d", title: texts.rows }, { field: "part", title: texts.share }],
+    },
+  };
+}
+
+function byStatus(name, counts, field) {
+  const all = counts.reduce((sum, rows) => sum + rows, 0);
+  return counts.map((rows, order) => ({ [field]: name, status: statusNames[order], order, rows, part: share(rows, all) }));
+}
+
+/* ---- A chart's figures, for those who do not see it. ---- */
+
+function cell(row, kind, text, right) {
+  const made = row.appendChild(document.createElement(kind));
+  made.textContent = text;
+  if (right) made.className = "number";
+  return made;
+}
+
+function figuresTable(element, heads, rows) {
+  const open = element.firstChild ? element.firstChild.open : false;
+  const details = document.createElement("details");
+  details.open = open;
+  details.appendChild(document.createElement("summary")).textContent = texts.figures_table;
+  const fill = () => {
+    if (details.childElementCount > 1) return;
+    const frame = details.appendChild(document.createElement("div"));
+    frame.className = "table-frame";
+    frame.tabIndex = 0;
+    frame.setAttribute("role", "region");
+    frame.setAttribute("aria-label", texts.figures_table);
+    const table = frame.appendChild(document.createElement("table"));
+    const head = table.createTHead().insertRow();
+    heads.forEach((name, i) => { cell(head, "th", name, i > 0).scope = "col"; });
+    const body = table.createTBody();
+    for (const values of rows) {
+      const row = body.insertRow();
+      values.forEach((value, i) => {
+        const made = cell(row, i ? "td" : "th", value, i > 0);
+        if (!i) made.scope = "row";
+      });
+    }
+  };
+  if (open) fill();
+  details.addEventListener("toggle", fill);
+  element.replaceChildren(details);
+}
+
+/* ---- Deliveries over time ---- */
+
+const LAST_DAYS = 7;
+const timesBy = { day: showDays, hour: showHours, clock: showClock };
+let shownBy = "day";
+
+function showTimes() {
+  const of = byId("times-of").value;
+  const times = of === "" ? data.times : data.tag_times;
+  const pairs = wallTimes(times, of === "" ? 0 : of);
+  for (const button of byId("times-by").children) {
+    button.disabled = times.step === 96 && button.value !== "day";
+    if (button.disabled && shownBy === button.value) shownBy = "day";
+  }
+  for (const button of byId("times-by").children) button.setAttribute("aria-pressed", button.value === shownBy);
+  byId("times-chart").hidden = !pairs.length;
+  if (!pairs.length) {
+    byId("times-summary").textContent = texts.no_times;
+    byId("times-table").replaceChildren();
+    return;
+  }
+  timesBy[shownBy](pairs, { 1: "", 4: texts.hourly, 96: texts.daily }[times.step]);
+}
+
+function peakOf(pairs) {
+  return pairs.reduce((most, pair) => (pair[1] > most[1] ? pair : most));
+}
+
+function showSeries(pairs, size, written, note, sentence) {
+  const rows = pairs.reduce((sum, pair) => sum + pair[1], 0);
+  const peak = peakOf(pairs);
+  byId("times-summary").textContent = [sentence(rows, written(peak[0]), peak[1]), note].filter(Boolean).join(" ");
+  figuresTable(byId("times-table"), [texts.when, texts.deliveries], pairs.map(([at, found]) => [written(at), count.format(found)]));
+  const first = pairs[0][0], last = pairs[pairs.length - 1][0] + size;
+  draw(byId("times-chart"), {
+    // Two empty slots keep a single one from being as wide as the page.
+    data: { values: [...pairs, [first - size, 0], [last, 0]].map(([at, found]) => ({ from: at, to: at + size * 0.92, rows: found, when: written(at) })) }, height: 220,
+    mark: { type: "rect", color: "var(--status-delivered)" },
+    encoding: {
+      x: { field: "from", type: "temporal", scale: { type: "utc" }, axis: { title: null, grid: false, format: dateFormat, labelOverlap: "greedy", labelSeparation: 8, labelFlush: true, tickCount: size === DAY ? { interval: "day", step: Math.max(1, Math.ceil((last - first) / DAY / 10)) } : 8 } },
+      x2: { field: "to" },
+      y: { field: "rows", type: "quantitative", axis: wholeNumbers }, y2: { datum: 0 },
+      tooltip: [{ field: "when", title: texts.when }, { field: "rows", format: ",d", title: texts.deliveries }],
+    },
+  });
+}
+
+function showDays(pairs, note) {
+  const days = summed(pairs, DAY);
+  const written = (at) => wallDay.format(at);
+  showSeries(days, DAY, written, note, (rows, peak, most) =>
+    say("times_day", { rows, peak, most, first: written(days[0][0]), last: written(days[days.length - 1][0]) }));
+}
+
+function showHours(pairs, note) {
+  const days = summed(pairs, DAY).slice(-LAST_DAYS);
+  const hours = summed(pairs.filter(([at]) => at >= days[0][0]), HOUR);
+  showSeries(hours, HOUR, (at) => wallHour.format(at), note, (rows, peak, most) => say("times_hour", { rows, peak, most, days: days.length }));
+}
+
+function showClock(pairs, note) {
+  const hours = Array(24).fill(0);
+  for (const [at, rows] of pairs) hours[Math.floor((at % DAY) / HOUR)] += rows;
+  showSeries(hours.map((rows, hour) => [hour * HOUR, rows]), HOUR, (at) => clock.format(at), note, (rows, peak, most) => say("times_clock", { rows, peak, most }));
+}
+
+function offerTags() {
+  const select = byId("times-of");
+  select.append(new Option(texts.all_campaigns, ""));
+  const known = Object.keys(data.tag_times.series).map(Number).sort((one, other) => collator.compare(tags.tag[one], tags.tag[other]));
+  for (const number of known) select.append(new Option(tags.tag[number], number));
+  select.disabled = !known.length;
+  if (!known.length && Object.keys(data.times.series).length) select.title = texts.too_many;
+}
+
+/* ---- Countries and progress ---- */
+
+const MOST_COUNTRIES = 12;
+
+function showCountries() {
+  if (!data.countries.length) { byId("countries-chart").hidden = true; return; }
+  const names = new Intl.DisplayNames(locale, { type: "region", fallback: "code" });
+  const all = data.countries.map(([code, counts]) => [code === null ? texts.no_country : names.of(code), counts]);
+  const sum = (counts) => counts.reduce((total, rows) => total + rows, 0);
+  all.sort((one, other) => sum(other[1]) - sum(one[1]));
+  const rest = all.slice(MOST_COUNTRIES);
+  const drawn = all.slice(0, MOST_COUNTRIES);
+  if (rest.length) drawn.push([say("others", { count: rest.length }), statuses.map((_, s) => sum(rest.map((one) => one[1][s])))]);
+  byId("countries-summary").textContent += ` ${say("countries", { first: all[0][0], rows: sum(all[0][1]) })}`;
+  const spec = barsSpec(drawn.flatMap(([name, counts]) => byStatus(name, counts, "country")), "country", texts.country);
+  spec.encoding.x = { field: "rows", type: "quantitative", axis: { format: ",d", tickCount: 4, title: null } };
+  draw(byId("countries-chart"), spec);
+  figuresTable(byId("countries-table"), [texts.country, texts.rows, ...statusNames], all.map(([name, counts]) => [name, ...[sum(counts), ...counts].map((rows) => count.format(rows))]));
+}
+
+function showProgress() {
+  const place = byId("progress");
+  if (!place) return;
+  data.progress.forEach(({ tag, readings }, n) => {
+    const block = place.appendChild(document.createElement("div"));
+    const title = block.appendChild(document.createElement("h3"));
+    title.appendChild(document.createElement("bdi")).textContent = tag;
+    const words = block.appendChild(document.createElement("p"));
+    const last = readings[readings.length - 1][1];
+    const all = last.reduce((sum, rows) => sum + rows, 0);
+    words.textContent = say("progress", { share: share(last[statuses.indexOf("delivered")], all), waiting: last[statuses.indexOf("waiting")], count: readings.length });
+    title.id = `progress-of-${n}`;
+    words.id = `progress-words-${n}`;
+    const chart = block.appendChild(document.createElement("div"));
+    chart.className = "chart";
+    chart.setAttribute("role", "img");
+    chart.setAttribute("aria-labelledby", `${title.id} ${words.id}`);
+    const rows = readings.flatMap(([when, counts]) => byStatus(moment.format(when * 1000), counts, "when"));
+    const spec = barsSpec(rows, "when", texts.reading);
+    const { x, y } = spec.encoding;
+    spec.encoding.x = { ...y, axis: { ...y.axis, labels: false } };
+    spec.encoding.y = { ...x, axis: { ...x.axis, tickCount: 3 } };
+    draw(chart, { ...spec, height: 90 });
+  });
+  const rows = data.progress.flatMap(({ tag, readings }) => readings.map(([when, counts]) => [tag, moment.format(when * 1000), ...counts.map((found) => count.format(found))]));
+  figuresTable(byId("progress-table"), [texts.campaign, texts.reading, ...statusNames], rows);
+}
