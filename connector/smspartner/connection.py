@@ -13,10 +13,9 @@ from urllib.parse import urlsplit
 
 from smspartner.errors import SettingsError
 from smspartner.redaction import REDACT, Secret, guard_logging
+from smspartner.variables import KEY_FILE_VARIABLE, KEY_VARIABLE
 from smspartner.vendor import DEFAULT_BASE_URL
 
-KEY_VARIABLE = "SMSPARTNER_API_KEY"
-KEY_FILE_VARIABLE = "SMSPARTNER_API_KEY_FILE"
 BASE_URL_VARIABLE = "SMSPARTNER_BASE_URL"
 
 _RATE_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}

@@ -9,7 +9,7 @@ import click
 from smspartner.load import secrets_in
 from smspartner.redaction import REDACT, Secret
 
-from smspartner_pipelines import options
+from smspartner_pipelines.environment import PREFIX
 
 if TYPE_CHECKING:
     from smspartner.connection import Connection
@@ -34,7 +34,7 @@ def _phone_keys() -> list[str]:
 
 
 def _environment(name: str) -> str:
-    return os.environ.get(options.PREFIX + name, "")
+    return os.environ.get(PREFIX + name, "")
 
 
 def asked_tags(tags: tuple[str, ...], tags_file: str | None) -> tuple[str, ...]:
@@ -46,7 +46,8 @@ def asked_tags(tags: tuple[str, ...], tags_file: str | None) -> tuple[str, ...]:
 
 def connection_from(given: dict[str, Any]) -> Connection:
     """Give the connection that the options ask for; a key file named on the command line beats the environment."""
-    from smspartner.connection import KEY_VARIABLE, Connection, parse_rate, read_api_key
+    from smspartner.connection import Connection, parse_rate, read_api_key
+    from smspartner.variables import KEY_VARIABLE
 
     source = click.get_current_context().get_parameter_source("api_key_file")
     from_command_line = source is click.core.ParameterSource.COMMANDLINE

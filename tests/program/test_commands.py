@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 import duckdb
 import pytest
+from smspartner_pipelines.cli import smspartner as group
 from smspartner_pipelines.sandbox import FAULT_KINDS, Campaign, Fault
 from smspartner_schemas.contract import STATUSES, TABLES
 
-COMMANDS = ("run", "check", "tags", "quarantine", "forget", "compact", "schema", "sandbox", "demo")
+COMMANDS = sorted(group.commands)
 
 
 @pytest.fixture
@@ -257,7 +258,8 @@ def test_version(smspartner):
 def test_help(command):
     """`--help` lists every command with what it does."""
     ended = command(None, "--help")
-    listed = re.findall(r"^  (\w+)  +\S", ended.stdout.partition("Commands:")[2], re.MULTILINE)
+    section = ended.stdout.partition("Commands:\n")[2].partition("\n\n")[0]
+    listed = re.findall(r"^  (\w+)  +\S", section, re.MULTILINE)
     assert (0, sorted(COMMANDS)) == (ended.returncode, sorted(listed))
     assert ended.stdout == command(None, "-h").stdout
 
@@ -277,6 +279,28 @@ def test_help_of_run_states_the_exit_codes(command):
         r"^ +(\d+)  \S", command(None, "run", "--help").stdout.partition("Exit codes:")[2], re.MULTILINE
     )
     assert listed == ["0", "1", "2", "3", "4", "5", "130"]
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_pages_of_the_manual_fit_a_terminal(command, name):
+    """No line of a page is wider than 80 columns, and no description is cut."""
+    page = command(None, *filter(None, [name]), "--help").stdout
+    assert [line for line in page.splitlines() if len(line) > 80] == []
+    assert not re.search(r"\.\.\.$", page, re.MULTILINE)
+
+
+def test_options_of_run_stand_under_what_they_are_about(command):
+    """The long page of `run` has headings, with no option under none, and the main page tells environment and files."""
+    page = command(None, "run", "--help").stdout
+    headings = re.findall(r"^(\w.+):$", page, re.MULTILINE)
+    assert headings == [
+        *("Examples", "Where to load", "How it is written", "Which tags to read", "Which rows to believe"),
+        *("How to reach the API", "What is told", "Settings and logs", "Exit codes"),
+    ]
+    assert "Environment variables and files: smspartner --help" in page
+    main = command(None, "--help").stdout
+    assert {"Environment", "Files", "Exit codes"} <= set(re.findall(r"^(\w.+):$", main, re.MULTILINE))
+    assert all(name in main for name in ("SMSPARTNER_API_KEY ", "NO_PROXY", "REQUESTS_CA_BUNDLE", "NO_COLOR"))
 
 
 # what `run` can do beside loading

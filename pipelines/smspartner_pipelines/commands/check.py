@@ -9,9 +9,10 @@ import click
 from smspartner_pipelines import options
 from smspartner_pipelines.exit_codes import ExitCode
 from smspartner_pipelines.given import connection_from, phone_privacy, start_logging
+from smspartner_pipelines.manual import EXIT_CODES
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES)
 @options.option("--to", multiple=True, metavar="DEST", help="A destination to check; may be repeated.")
 @options.option(
     "--leaks",

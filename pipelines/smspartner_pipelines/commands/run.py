@@ -9,27 +9,25 @@ from smspartner.errors import SettingsError
 
 from smspartner_pipelines import options
 from smspartner_pipelines.commands.telling import tell
-from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
+from smspartner_pipelines.exit_codes import ExitCode
 from smspartner_pipelines.given import asked_tags, connection_from, run_settings, start_logging
+from smspartner_pipelines.manual import EXIT_CODES
 from smspartner_pipelines.output import make_console
 from smspartner_pipelines.without_pandas import use_arrow_without_pandas
 
-_EXIT_CODES = "\b\nExit codes:\n" + "\n".join(
-    f"  {int(code):>3}  {meaning.replace('`', '')}" for code, meaning in MEANINGS.items()
-)
 
-
-@click.command(epilog=_EXIT_CODES)
+@click.command(epilog=EXIT_CODES)
 @click.argument("tags", metavar="[TAG]...", nargs=-1)
 @options.load_options
-@options.judging_options
-@options.tag_options
 @options.phone_options
+@options.tag_options
+@options.refresh_options
+@options.judging_options
 @options.connection_options
+@options.told_option("--plan", is_flag=True, help="Only ask for each tag's first page, and say what a run would take.")
+@options.told_option("--json", "as_json", is_flag=True, envvar="SMSPARTNER_JSON", help="Put the run report on stdout.")
+@options.told_option("--quiet", is_flag=True, help="No progress and no summary; errors only.")
 @options.config_options
-@options.option("--plan", is_flag=True, help="Only ask for each tag's first page, and say what a run would take.")
-@options.option("--json", "as_json", is_flag=True, envvar="SMSPARTNER_JSON", help="Put the run report on stdout.")
-@options.option("--quiet", is_flag=True, help="No progress and no summary; errors only.")
 @options.log_options
 def run(tags: tuple[str, ...], *, plan: bool, as_json: bool, quiet: bool, **given: Any) -> ExitCode:
     """Read the statuses of tags and load them, tag by tag, each complete or reported.
