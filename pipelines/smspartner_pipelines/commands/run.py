@@ -34,7 +34,8 @@ def run(tags: tuple[str, ...], *, plan: bool, as_json: bool, quiet: bool, **give
 
     \b
     smspartner run promo-nov relance --to data/
-    smspartner run --tags-file tags.txt --to data/ --to statuses.csv --rate 300/min
+    smspartner run --tags-file tags.txt --to data/ --to sms.csv --rate 300/min
+    smspartner run promo-nov --to data/ --plan
     """  # noqa: D301  # \b is click's mark
     start_logging(given)
     asked = asked_tags(tags, given["tags_file"])
