@@ -113,13 +113,13 @@ def test_tags(start_sandbox, campaign, command, api_row):
     """`tags` shows a line for each tag loaded: rows, how many wait, when read, whether it is settled."""
     waiting = Campaign.of_rows("[b]young[/b]", [api_row(1, status="Waiting", date=""), api_row(2, status="?")])
     command(start_sandbox([campaign("promo"), waiting]), "run", "promo", "[b]young[/b]", "--to", "data")
-    ended = command(None, "tags", "data")
+    ended = command(None, "tags", "data", COLUMNS="160")
     lines = [re.split(r"\s{2,}", line.strip()) for line in ended.stdout.splitlines()]
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert lines[0] == ["tag", "rows", "waiting", "quarantined", "newest status", "extracted", "settled", "numbers"]
-    assert [[*line[:-3], *line[-2:]] for line in lines[1:]] == [
+    assert lines[0] == ["tag", "rows", "waiting", "quarantined", "settled", "newest status", "extracted", "numbers"]
+    assert [[*line[:-2], line[-1]] for line in lines[1:]] == [
         ["[b]young[/b]", "1", "1", "1", "no", "plain"],
-        ["promo", "3", "0", "0", "2018-02-07 07:38Z", "yes", "plain"],
+        ["promo", "3", "0", "0", "yes", "2018-02-07 07:38Z", "plain"],
     ]
 
 
@@ -237,7 +237,7 @@ def test_demo(smspartner, here, rows):
         None, "demo", **dict.fromkeys(("SMSPARTNER_API_KEY", "SMSPARTNER_BACKOFF", "SMSPARTNER_RETRIES"), None)
     )
     assert (ended.returncode, ended.stderr, [path.name for path in here.iterdir()]) == (0, "", ["smspartner-demo"])
-    verdicts = re.findall(r"^(\S+) +(complete|unknown|skipped) ", ended.stdout, re.MULTILINE)
+    verdicts = re.findall(r"^(\S+) +(complete|unknown|skipped)(?: |$)", ended.stdout, re.MULTILINE)
     first = [(tag, "complete") for tag in ("promo-nov", "soldes-été", "relance", "rdv-rappel", "otp", "empty")]
     second = [(tag, "skipped" if tag in {"promo-nov", "soldes-été"} else verdict) for tag, verdict in first]
     unknown = ("never-sent", "unknown")
@@ -308,16 +308,36 @@ def test_options_of_run_stand_under_what_they_are_about(command):
 
 def test_plan(sandbox, command, here):
     """`--plan` asks for each tag's first page only, says what a run would take, and loads nothing."""
-    ended = command(sandbox, "run", "promo", "relance", "never-sent", "--plan", "--rate", "100/s")
+    ended = command(sandbox, "run", "promo", "relance", "never-sent", "--plan", "--rate", "10/s", COLUMNS="120")
     told = [line.split() for line in (ended.stdout + ended.stderr).splitlines()]
     assert (
         ended.returncode,
         list(here.iterdir()),
         sorted((record.tag, record.page) for record in sandbox.requests),
     ) == (0, [], [("never-sent", None), ("promo", None), ("relance", None)])
-    assert told[:3] == [["tag", "rows", "requests", "note"], ["promo", "5", "3"], ["relance", "1", "1"]]
-    assert told[3][:8] == ["never-sent", "0", "1", "the", "API", "answered", "code", "4"]
-    assert " ".join(told[4]) == "3 tags, 6 rows, 5 requests at 100 a second: at least 0 s"
+    assert told[0] == ["tag", "rows", "pages", "requests", "note"]
+    assert told[1:3] == [["promo", "5", "3", "3"], ["relance", "1", "1", "1"]]
+    assert told[3][:9] == ["never-sent", "0", "1", "1", "the", "API", "answered", "code", "4"]
+    assert [" ".join(line) for line in told[4:]] == [
+        "3 tags (0 skipped), 6 rows, 5 requests",
+        "at least 0.5 s for the requests at the allowed 10 a second",
+    ]
+
+
+def test_plan_skips_what_a_run_skips(sandbox, command, files):
+    """With `--to`, a plan skips the tags that the run would skip, looks only, and counts both passes of `--verify`."""
+    command(sandbox, "run", "promo", "--to", "data")
+    before, asked = files("data"), len(sandbox.requests)
+    ended = command(sandbox, "run", "promo", "relance", "--to", "data", "--plan", "--json", "--verify")
+    plan = json.loads(ended.stdout)
+    assert [(tag["tag"], tag["skipped"], tag["requests"], tag["note"]) for tag in plan["tags"]] == [
+        ("promo", True, 0, "settled: nothing waiting, and read more than 48 h after its last delivery"),
+        ("relance", False, 2, None),
+    ]
+    assert (ended.returncode, plan["exit_code"], plan["requests"], plan["passes"], plan["rows"]) == (0, 0, 2, 2, 1)
+    assert ([record.tag for record in sandbox.requests[asked:]], files("data")) == (["relance"], before)
+    run = json.loads(command(sandbox, "run", "promo", "relance", "--to", "data", "--json", "--verify").stdout)
+    assert run["totals"]["requests"] == plan["requests"]
 
 
 def test_plan_with_a_wrong_key(sandbox, command):

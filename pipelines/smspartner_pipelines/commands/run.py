@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from smspartner.errors import SettingsError
@@ -14,6 +14,9 @@ from smspartner_pipelines.given import asked_tags, connection_from, run_settings
 from smspartner_pipelines.manual import EXIT_CODES
 from smspartner_pipelines.output import make_console
 from smspartner_pipelines.without_pandas import use_arrow_without_pandas
+
+if TYPE_CHECKING:
+    from smspartner.connection import Connection
 
 
 @click.command(epilog=EXIT_CODES)
@@ -41,17 +44,32 @@ def run(tags: tuple[str, ...], *, plan: bool, as_json: bool, quiet: bool, **give
     asked = asked_tags(tags, given["tags_file"])
     connection = connection_from(given)
     if plan:
-        from smspartner_pipelines.plan import print_plan
-
-        return print_plan(asked, connection, make_console(stderr=False))
+        return _plan(asked, connection, given, as_json=as_json, quiet=quiet)
     settings = run_settings(asked, connection, given)
     if as_json and "-" in settings.to:
         raise SettingsError("--json and --to - both want standard output: choose one")
     if settings.validate == "contract":
         use_arrow_without_pandas()
-    from smspartner_pipelines.progress import Bar, Silent
+    from smspartner_pipelines.progress import progress_on
     from smspartner_pipelines.run import run as run_pipeline
 
     console = make_console(quiet=quiet)
-    outcome = run_pipeline(settings, Bar(console) if console.is_terminal and not quiet else Silent())
+    outcome = run_pipeline(settings, progress_on(console))
     return tell(outcome, settings, console, as_json=as_json)
+
+
+def _plan(
+    tags: tuple[str, ...], connection: Connection, given: dict[str, Any], *, as_json: bool, quiet: bool
+) -> ExitCode:
+    """Tell what the run would ask for; without a destination, nothing is loaded yet and nothing skipped."""
+    from smspartner_pipelines.plan import plan_run
+    from smspartner_pipelines.plan_report import plan_json, print_plan
+    from smspartner_pipelines.progress import progress_on
+
+    settings = run_settings(tags, connection, {**given, "to": given["to"] or ("-",)})
+    plan = plan_run(settings, progress_on(make_console(quiet=quiet)))
+    if as_json:
+        click.echo(plan_json(plan))
+    else:
+        print_plan(plan, make_console(stderr=False))
+    return plan.exit_code
