@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import click
 from smspartner.variables import KEY_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
 
 PREFIX = "SMSPARTNER_"
@@ -22,3 +23,10 @@ FILES = {
     "DEST/.lock": "Held while a run loads there; it locks nothing once its process has ended.",
     "DEST/runs/RUN_ID.json": "The report of each run, in a dataset.",
 }
+
+
+def known_variables(program: click.Command) -> frozenset[str]:
+    """Name the variables of ours that are read: those above, and those of all options of all commands."""
+    commands = [program, *(program.commands.values() if isinstance(program, click.Group) else ())]
+    options = (parameter.envvar for command in commands for parameter in command.params)
+    return frozenset(name for name in (*VARIABLES, *options) if isinstance(name, str) and name.startswith(PREFIX))

@@ -149,5 +149,5 @@ def _plan(tag: str, client: Client, policy: RetryPolicy) -> TagPlan:
         raise
     except RequestError as exc:
         taken = time.monotonic() - began
-        return TagPlan(tag, pages=1, trouble=str(exc), known=isinstance(exc, UnknownTag), seconds=taken)
+        return TagPlan(tag, pages=1, trouble=exc.what, known=isinstance(exc, UnknownTag), seconds=taken)
     return TagPlan(tag, first.total, first.page_count, seconds=time.monotonic() - began)

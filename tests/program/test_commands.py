@@ -3,8 +3,13 @@
 import http.client
 import importlib.metadata
 import json
+import os
 import re
+import shutil
 import signal
+import subprocess
+import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import duckdb
@@ -14,6 +19,7 @@ from smspartner_pipelines.sandbox import FAULT_KINDS, Campaign, Fault
 from smspartner_schemas.contract import STATUSES, TABLES
 
 COMMANDS = sorted(group.commands)
+COMMAND = str(Path(sys.executable).with_name("smspartner"))
 
 
 @pytest.fixture
@@ -28,14 +34,15 @@ def sandbox(start_sandbox, campaign):
 def test_check(sandbox, command, here):
     """`check` says that the key is accepted and that destinations can be written, by one request for the account."""
     ended = command(sandbox, "check", "--to", "data", "--to", "all.csv")
-    expected = (
-        "ok    API key: accepted by the API\n"
-        "ok    data: can be written; 0 tags are loaded\n"
-        "ok    all.csv: can be written\n"
-    )
+    expected = [
+        "ok    API key: accepted by the API",
+        "ok    clock: agrees with the API's",
+        "ok    data: can be written; 0 tags are loaded",
+        "ok    all.csv: can be written",
+    ]
     assert (0, expected, "", ["/v1/me"]) == (
         ended.returncode,
-        ended.stdout,
+        ended.stdout.splitlines()[:-1],
         ended.stderr,
         [record.path for record in sandbox.requests],
     )
@@ -49,7 +56,7 @@ def test_check_counts_what_is_loaded(sandbox, command, files):
     ended = command(sandbox, "check", "--to", "data")
     assert (0, "ok    data: can be written; 2 tags are loaded", before) == (
         ended.returncode,
-        ended.stdout.splitlines()[1],
+        ended.stdout.splitlines()[2],
         files("data"),
     )
 
@@ -59,9 +66,40 @@ def test_check_wrong_key(sandbox, smspartner):
     ended = smspartner(sandbox, "check", SMSPARTNER_API_KEY="wrong-key-of-mine")
     told = (
         'FAIL  API key: the API answered code 10 (wrong API key), "Clé API incorrecte"; '
-        "check the key in your SMS Partner account, and that it may use the API\n"
+        "check the key in your SMS Partner account\n"
     )
-    assert (5, told, "") == (ended.returncode, ended.stdout, ended.stderr)
+    assert (5, told, "") == (ended.returncode, ended.stdout.partition("ok")[0], ended.stderr)
+
+
+def test_check_for_programs(sandbox, command):
+    """`check --json` gives the same as an array; a variable that no option reads is warned of, without its value."""
+    ended = command(sandbox, "check", "--to", "all.csv", "--json", SMSPARTNER_CONCURENCY="+33612345678")
+    found = json.loads(ended.stdout)
+    assert [(one["level"], one["what"]) for one in found] == [
+        ("warn", "SMSPARTNER_CONCURENCY"),
+        ("ok", "API key"),
+        ("ok", "clock"),
+        ("ok", "all.csv"),
+        ("ok", "versions"),
+    ]
+    assert (ended.returncode, "write SMSPARTNER_CONCURRENCY" in found[0]["told"]) == (0, True)
+    assert "3361234" not in ended.stdout
+
+
+def test_check_under_a_wrong_clock(sandbox, here):
+    """A clock that is hours off is warned of, since it decides what is settled; the check succeeds."""
+    faketime = shutil.which("faketime") or pytest.skip("needs faketime")
+    ended = subprocess.run(
+        [faketime, "-f", "+3h", COMMAND, "check"],
+        env={**os.environ, "SMSPARTNER_API_KEY": "sandbox-key", "SMSPARTNER_BASE_URL": sandbox.url},
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (told,) = [line for line in ended.stdout.splitlines() if "clock" in line]
+    pattern = r"warn  clock: (3:00:0|2:59:5)\d ahead of the API's; set it, since it decides which tags are settled.*"
+    assert re.fullmatch(pattern, told)
 
 
 TROUBLE = {
@@ -75,7 +113,10 @@ TROUBLE = {
         [Fault("html")],
         {},
         1,
-        "the body is a web page (HTML or XML), not JSON; check network, proxy and --base-url",
+        (
+            "the body is a web page (HTML or XML), not JSON; run again later; "
+            "if it lasts, check network, proxy and --base-url"
+        ),
     ),
     "no key": (
         [],
@@ -91,14 +132,15 @@ def test_check_without_an_answer(start_sandbox, command, case):
     """`check` says why there is no answer, and still checks the destinations."""
     faults, environment, code, told = case
     ended = command(start_sandbox([], faults=faults), "check", "--to", "all.csv", **environment)
-    assert (code, f"FAIL  API key: {told}\nok    all.csv: can be written\n") == (ended.returncode, ended.stdout)
+    lines = [line for line in ended.stdout.splitlines() if " clock: " not in line and " versions: " not in line]
+    assert (code, [f"FAIL  API key: {told}", "ok    all.csv: can be written"]) == (ended.returncode, lines)
 
 
 def test_check_bad_destination(sandbox, command, here):
     """`check` says of each destination why it can't be written; the code is 2."""
     (here / "file").write_text("")
     ended = command(sandbox, "check", "--to", "file/data", "--to", "sqlite:x")
-    told = ended.stdout.splitlines()
+    told = [line for line in ended.stdout.splitlines() if " clock: " not in line]
     assert (ended.returncode, told[0]) == (2, "ok    API key: accepted by the API")
     assert told[1] == (
         "FAIL  file/data: creating file/data failed: a part of the path is a file, not a directory; correct the path"
@@ -343,7 +385,10 @@ def test_plan_skips_what_a_run_skips(sandbox, command, files):
 def test_plan_with_a_wrong_key(sandbox, command):
     """`--plan` with a wrong key ends with 5."""
     ended = command(sandbox, "run", "promo", "--plan", SMSPARTNER_API_KEY="wrong-key-of-mine")
-    told = 'error: the API answered code 10 (wrong API key), "Clé API incorrecte"\n'
+    told = (
+        'error: the API answered code 10 (wrong API key), "Clé API incorrecte"; '
+        "check the key in your SMS Partner account\n"
+    )
     assert (5, told) == (ended.returncode, ended.stderr)
 
 
