@@ -174,9 +174,9 @@ class NotComplete(SmsPartnerError):
 
     def __init__(self, verdicts: dict[str, tuple[str, str]]) -> None:
         some = list(verdicts.items())[:_MOST_TAGS]
-        listed = ", ".join(f"{tag}: {verdict} ({reason.partition('; ')[0]})" for tag, (verdict, reason) in some)
+        listed = ", ".join(f"{tag}: {verdict} ({reason})" for tag, (verdict, reason) in some)
         more = f", and {len(verdicts) - len(some)} more" if len(verdicts) > len(some) else ""
-        super().__init__(f"not every tag is complete: {listed}{more}")
+        super().__init__(f"not every tag is complete: {listed}{more}; {self.remedy}")
         self.verdicts = verdicts
 
 

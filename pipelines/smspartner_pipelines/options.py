@@ -5,16 +5,14 @@ Command line beats environment beats file. A key of the file is the option's lon
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from smspartner.errors import SettingsError
 from smspartner.vendor import DEFAULT_BASE_URL
 
+from smspartner_pipelines.config_file import read_config
 from smspartner_pipelines.environment import PREFIX
 from smspartner_pipelines.manual import SectionOption
 
@@ -54,61 +52,6 @@ def _together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 def _load_config(context: click.Context, _parameter: click.Parameter, path: str | None) -> None:
     if path:
         context.default_map = read_config(path, context)
-
-
-def read_config(path: str, context: click.Context) -> dict[str, Any]:
-    """Read a configuration file (TOML), and check each key and value against the options of `run`.
-
-    Raises:
-        SettingsError: it can't be read, or has a key that no option has, or a value that its option refuses.
-    """
-    trouble = None
-    try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as exc:
-        trouble = f"{exc.strerror}; name a TOML file"
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        trouble = f"{str(exc).splitlines()[0]}; write TOML, such as concurrency = 8"
-    if trouble:
-        raise SettingsError(f"configuration file {path}: {trouble}")
-    known = _known_settings(context)
-    for key, value in values.items():
-        _check_config_value(path, key, value, known.get(key), context)
-    return {known[key].name or key: value for key, value in values.items()}
-
-
-def _known_settings(context: click.Context) -> dict[str, click.Parameter]:
-    """Give the options of `run` that a file may set, by their long names."""
-    root = context.find_root().command
-    run = root.get_command(context, "run") if isinstance(root, click.Group) else None
-    options = [parameter for parameter in (run.params if run else []) if isinstance(parameter, click.Option)]
-    return {_key(option): option for option in options if option.name != "config"}
-
-
-def _key(option: click.Option) -> str:
-    return max(option.opts, key=len).removeprefix("--").replace("-", "_")
-
-
-def _check_config_value(
-    path: str, key: str, value: Any, parameter: click.Parameter | None, context: click.Context
-) -> None:
-    if key == "api_key":
-        raise SettingsError(
-            f"configuration file {path}: the API key does not belong into it; "
-            "set SMSPARTNER_API_KEY, or api_key_file to a file that only you can read"
-        )
-    if parameter is None:
-        raise SettingsError(
-            f"configuration file {path}: there is no setting {key!r}; "
-            "the keys are the options of `smspartner run --help`, with _ for -"
-        )
-    try:
-        parameter.type_cast_value(context, value)
-    except (click.UsageError, TypeError, ValueError) as exc:
-        told = exc.format_message() if isinstance(exc, click.UsageError) else "it has the wrong type"
-    else:
-        return
-    raise SettingsError(f"configuration file {path}, {key}: {told}")
 
 
 config_options = _together(

@@ -59,5 +59,6 @@ def test_facts_are_fields() -> None:
     late = UnexpectedStatus("later", http_status=503, retryable=True, retry_after=2.0)
     assert (late.what, late.http_status, late.retry_after, late.retryable) == ("later", 503, 2.0, True)
     lacking = NotComplete({"t": ("failed", "why"), "u": ("unknown", "what")})
-    assert lacking.what == "not every tag is complete: t: failed (why), u: unknown (what)"
+    told = "not every tag is complete: t: failed (why), u: unknown (what); run again, or take the complete ones from "
+    assert str(lacking) == f"{told}iter_snapshots"
     assert str(QuarantinedRows({"t": 2, "u": 1})).startswith("3 rows can't be believed (t: 2, u: 1); ")
