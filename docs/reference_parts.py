@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 
 import click
 from smspartner import vendor
-from smspartner.connection import KEY_VARIABLE
-from smspartner.phone_privacy import PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
+from smspartner.variables import KEY_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
 from smspartner_pipelines.cli import smspartner
 from smspartner_schemas.campaigns import CAMPAIGNS, CAMPAIGNS_MEANING, CAMPAIGNS_NAME
 from smspartner_schemas.contract import BOOKKEEPING, ROW_ORDER, TABLES, Table

@@ -58,6 +58,7 @@ class Client:
         self._connection = connection
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
+        self._told_time = "", datetime.now(UTC)
         key = quote(connection.api_key.reveal(), safe="")
         # Secrets, since debuggers and error trackers print the attributes that a line of a traceback names.
         self._by_tag = Secret(f"{connection.base_url}/{vendor.STATUS_BY_TAG}?apiKey={key}&tag=")
@@ -86,6 +87,21 @@ class Client:
         """
         return _answered(self._get(self._account.reveal(), _read_account))
 
+    @property
+    def seconds_ahead(self) -> float | None:
+        """How far this machine's clock was ahead of the server's at the last answer; None where that tells no time."""
+        told, now = self._told_time
+        try:
+            return (now - parsedate_to_datetime(told)).total_seconds()
+        except (ValueError, OverflowError, TypeError):  # no date, or one that names no time zone
+            return None
+
+    @property
+    def proxy(self) -> str | None:
+        """The proxy that requests go through, as the environment names it; it may hold a password."""
+        proxies = self._settings["proxies"]
+        return requests.utils.select_proxy(self._connection.base_url, proxies)
+
     def close(self) -> None:
         """Close the connections of all threads."""
         while self._sessions:
@@ -110,6 +126,7 @@ class Client:
         request.url = url
         timeout = (min(_LONGEST_CONNECT, self._connection.timeout), self._connection.timeout)
         with self._session().send(request, timeout=timeout, allow_redirects=False, **self._settings) as response:
+            self._told_time = response.headers.get("Date", ""), datetime.now(UTC)
             body = read_body(response, self._connection.max_body_bytes)
             return body, response.status_code, _retry_after(response.headers)
 

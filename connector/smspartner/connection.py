@@ -13,10 +13,9 @@ from urllib.parse import urlsplit
 
 from smspartner.errors import SettingsError
 from smspartner.redaction import REDACT, Secret, guard_logging
+from smspartner.variables import KEY_FILE_VARIABLE, KEY_VARIABLE
 from smspartner.vendor import DEFAULT_BASE_URL
 
-KEY_VARIABLE = "SMSPARTNER_API_KEY"
-KEY_FILE_VARIABLE = "SMSPARTNER_API_KEY_FILE"
 BASE_URL_VARIABLE = "SMSPARTNER_BASE_URL"
 NO_KEY = f"no API key: set {KEY_VARIABLE}, or {KEY_FILE_VARIABLE} to a file that holds it"
 

@@ -19,8 +19,9 @@ import pyarrow.compute as pc
 
 from smspartner import facts
 from smspartner.errors import SettingsError
-from smspartner.phone_privacy import PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE, PhonePrivacy
+from smspartner.phone_privacy import PhonePrivacy
 from smspartner.redaction import MASK, Secret, find_numbers
+from smspartner.variables import PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
 
 SHORTEST_NUMBER, LONGEST_NUMBER = 7, 17
 """Digits: of E.164 at the least, and of E.164 behind the `00` that stands for its plus at the most."""

@@ -25,21 +25,36 @@
     │   └── DestinationBusy      another run holds it
     └── Interrupted              asked to stop
 
+A message says what happened, where, and after `; ` what to do (docs/architecture.md, "How an error reads"). `what` is
+the message without the remedy that its class adds, for those who tell remedies elsewhere.
+
 No message or field ever holds the API key or a phone number. This module imports nothing third-party.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from smspartner import vendor
 from smspartner.redaction import REDACT
+
+_MOST_TAGS = 3
+"""A message names; the facts beside it hold all."""
 
 
 class SmsPartnerError(Exception):
-    """Base of all errors of this package."""
+    """Base of all errors of this package.
+
+    `remedy` is what to do where the message itself does not say it.
+    """
+
+    remedy = ""
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(REDACT(message))
+        self.what = REDACT(message)
+        has_remedy = "; " in re.sub(r'"[^"]*"', "", message)  # but for what is quoted
+        super().__init__(self.what if has_remedy or not self.remedy else f"{self.what}; {self.remedy}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Go from process to process with all facts, whatever the constructor takes."""
@@ -67,6 +82,7 @@ class RequestError(SmsPartnerError):
     """
 
     retryable = False
+    remedy = "run again; if it lasts, report this bug"
 
     def __init__(self, message: str, *, http_status: int | None = None, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -78,24 +94,28 @@ class ConnectionFailed(RequestError):
     """No answer: connection refused or reset, name unresolved, TLS not trusted."""
 
     retryable = True
+    remedy = "check network, proxy and --base-url"
 
 
 class ResponseTimeout(RequestError):
     """The whole answer did not arrive in time."""
 
     retryable = True
+    remedy = "run again later, or allow more with --timeout"
 
 
 class RateLimited(RequestError):
     """HTTP 429: the API asks for a slower pace."""
 
     retryable = True
+    remedy = "run again later, or allow fewer requests with --rate"
 
 
 class UnexpectedStatus(RequestError):
     """An HTTP status that brings no believable answer; 408, 425 and 5xx may be asked again."""
 
     def __init__(self, message: str, *, http_status: int, retryable: bool, retry_after: float | None = None) -> None:
+        self.remedy = "run again later" if retryable else "check --base-url, and what stands between here and the API"
         super().__init__(message, http_status=http_status, retry_after=retry_after)
         self.retryable = retryable
 
@@ -104,10 +124,13 @@ class UnreadableBody(RequestError):
     """The body is cut, no JSON, or not the documented envelope."""
 
     retryable = True
+    remedy = "run again later; if it lasts, check network, proxy and --base-url"
 
 
 class BodyTooLarge(RequestError):
     """The body has more bytes than a page can have."""
+
+    remedy = "check --base-url, and what stands between here and the API"
 
 
 class VendorError(RequestError):
@@ -117,6 +140,7 @@ class VendorError(RequestError):
     """
 
     def __init__(self, message: str, *, code: int | None, http_status: int | None = None) -> None:
+        self.remedy = vendor.REMEDIES.get(code or 0, vendor.REMEDY_OF_OTHERS)
         super().__init__(message, http_status=http_status)
         self.code = code
 
@@ -132,6 +156,8 @@ class AccessRefused(VendorError):
 class PopulationError(SmsPartnerError):
     """The pages of a tag prove no complete population."""
 
+    remedy = "run again; if it lasts, tell SMS Partner's support"
+
 
 class PopulationMoved(PopulationError):
     """The declared total changed between pages: the population must be read again."""
@@ -144,9 +170,13 @@ class PopulationIncomplete(PopulationError):
 class NotComplete(SmsPartnerError):
     """Tags asked for as one frame are not complete; `verdicts` gives each such tag its verdict and reason."""
 
+    remedy = "run again, or take the complete ones from iter_snapshots"
+
     def __init__(self, verdicts: dict[str, tuple[str, str]]) -> None:
-        listed = "; ".join(f"{tag}: {verdict} ({reason})" for tag, (verdict, reason) in verdicts.items())
-        super().__init__(f"not every tag is complete: {listed}")
+        some = list(verdicts.items())[:_MOST_TAGS]
+        listed = ", ".join(f"{tag}: {verdict} ({reason})" for tag, (verdict, reason) in some)
+        more = f", and {len(verdicts) - len(some)} more" if len(verdicts) > len(some) else ""
+        super().__init__(f"not every tag is complete: {listed}{more}; {self.remedy}")
         self.verdicts = verdicts
 
 
@@ -158,13 +188,17 @@ class QuarantinedRows(SmsPartnerError):
         rows: dict[str, int],
         remedy: str = "iter_snapshots shows them with their reasons, allow_quarantined accepts that many",
     ) -> None:
-        listed = ", ".join(f"{tag}: {count}" for tag, count in rows.items())
+        some = list(rows.items())[:_MOST_TAGS]
+        listed = ", ".join(f"{tag}: {count}" for tag, count in some)
+        listed += f", and {len(rows) - len(some)} more tags" if len(rows) > len(some) else ""
         super().__init__(f"{sum(rows.values())} rows can't be believed ({listed}); {remedy}")
         self.rows = rows
 
 
 class RawRowMissing(SmsPartnerError):
     """A row that is loaded already is doubted now, but the JSON it was read from is not kept."""
+
+    remedy = "run again with --refresh all"
 
 
 class CountMismatch(SmsPartnerError):
@@ -185,3 +219,5 @@ class DestinationBusy(DestinationError):
 
 class Interrupted(SmsPartnerError):
     """Asked to stop."""
+
+    remedy = "run again, and what is loaded is kept"

@@ -51,7 +51,7 @@ def walk_pages(passes: int, *, verify: bool = False) -> Walk:
         if before is not None:
             moved = PopulationMoved("the phone numbers changed between two passes, though the totals did not")
         before = pages
-    raise PopulationMoved(f"{moved} (read {passes} times)")
+    raise PopulationMoved(f"{moved.what} (read {passes} times)")
 
 
 def _one_pass() -> Walk:
@@ -75,7 +75,7 @@ def _one_pass() -> Walk:
     try:
         rest = yield Ask(range(2, last + 1), accept)
     except UnknownTag as exc:
-        gone = str(exc)
+        gone = exc.what
     else:
         return (first, *rest)
     raise PopulationMoved(f"page 1 declared {first.total} rows in total, then {gone}")

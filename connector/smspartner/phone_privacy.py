@@ -16,9 +16,8 @@ from smspartner.connection import check_secret
 from smspartner.country import calling_code
 from smspartner.errors import SettingsError
 from smspartner.redaction import MASK, REDACT, Secret, hide_numbers, like_a_number
+from smspartner.variables import PHONE_KEY_VARIABLE
 
-PHONE_KEY_VARIABLE = "SMSPARTNER_PHONE_KEY"
-RETIRED_KEYS_VARIABLE = "SMSPARTNER_RETIRED_PHONE_KEYS"
 SHORTEST_PHONE_KEY = 16
 
 _KEY_ID_LENGTH = 8

@@ -10,10 +10,11 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from smspartner.connection import KEY_FILE_VARIABLE, KEY_VARIABLE, NO_KEY, Connection, connection_from_environment
+from smspartner.connection import NO_KEY, Connection, connection_from_environment
 from smspartner.errors import NotComplete, QuarantinedRows, SettingsError, SmsPartnerError
 from smspartner.phone_privacy import PhonePrivacy
 from smspartner.tags import check_no_secret, check_tags
+from smspartner.variables import KEY_FILE_VARIABLE, KEY_VARIABLE
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -107,9 +107,9 @@ def _checked(tag: object, where: str) -> str:
     if any(character.isspace() for character in tag):
         raise TagError(f"{where}, {shown}, holds white space, which no tag can: write it as it was given when sending")
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in tag):
-        raise TagError(f"{where}, {shown}, holds a control character, which no tag can")
+        raise TagError(f"{where}, {shown}, holds a control character, which no tag can: write it without")
     if len(tag) > LONGEST_TAG:
-        raise TagError(f"{where}, {shown}, has {len(tag)} characters; SMS Partner's tags have at most {LONGEST_TAG}")
+        raise TagError(f"{where}, {shown}, has {len(tag)} characters; give at most {LONGEST_TAG}, as any tag has")
     return tag
 
 

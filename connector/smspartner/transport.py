@@ -79,6 +79,7 @@ def _what_failed(exc: Exception) -> str:
         ("reset", "the connection was reset"),
         ("closed connection", "the server closed the connection"),
         ("RemoteDisconnected", "the server closed the connection"),
+        ("invalid path", "the file that REQUESTS_CA_BUNDLE names can't be found; correct that variable"),
         ("unreachable", "the network or host is unreachable"),
         ("BadStatusLine", "what answers there does not speak HTTP"),
     ):

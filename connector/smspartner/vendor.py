@@ -26,6 +26,21 @@ ERROR_CODES = {
 }
 """Page "Codes d'erreur" (20 to 96 are documented API-wide)."""
 
+REMEDIES = {
+    1: "set SMSPARTNER_API_KEY",
+    3: "report this bug",
+    4: "check how the tag is spelled; one that was never sent is unknown, too",
+    10: "check the key in your SMS Partner account",
+    20: "ask SMS Partner's support to enable the account",
+    30: "ask SMS Partner's support to unblock the account",
+    40: "ask SMS Partner's support for access to the API",
+    90: "report this bug",
+    96: "allow this machine's IP address in your SMS Partner account",
+}
+"""What to do about each."""
+
+REMEDY_OF_OTHERS = "ask SMS Partner's support what it means"
+
 ACCESS_CODES = frozenset({1, 10, 20, 30, 40, 96})
 """The key or the account is refused, so every tag would be."""
 

@@ -141,12 +141,12 @@ class Walker:
 
 def _verdict(exc: PopulationError | RequestError, answer: Answer) -> tuple[str, str, tuple[Page, ...]]:
     if isinstance(exc, PopulationMoved):
-        return "unstable", str(exc), ()
+        return "unstable", exc.what, ()
     if isinstance(exc, PopulationError):
-        return "incomplete", str(exc), ()
+        return "incomplete", exc.what, ()
     if isinstance(exc, UnknownTag):
-        return "unknown", str(exc), ()
-    return "failed", f"page {answer.task.number}: {exc} ({_counted(answer.tries, 'request')})", ()
+        return "unknown", exc.what, ()
+    return "failed", f"page {answer.task.number}: {exc.what} ({_counted(answer.tries, 'request')})", ()
 
 
 def _counted(number: int, thing: str) -> str:

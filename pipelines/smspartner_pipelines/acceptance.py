@@ -94,5 +94,5 @@ def _without_doubtful(snapshot: Snapshot, rows: Mapping[int, tuple[str, ...]]) -
     try:
         return snapshot.doubting(rows)
     except RawRowMissing as exc:
-        trouble = str(exc)
+        trouble = exc.what
     return snapshot.refused("failed", f"{trouble} ({', '.join(sorted({*chain(*rows.values())}))}); read the tag again")

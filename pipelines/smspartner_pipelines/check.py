@@ -1,65 +1,37 @@
-"""Is everything ready for a run? Says what is wrong and what to do, and changes nothing."""
+"""Is everything ready for a run? Says what is wrong and what to do; changes nothing that is loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from smspartner.connection import Connection
-from smspartner.errors import AccessRefused, DestinationError, RequestError, SettingsError
 
-from smspartner_pipelines.exit_codes import ExitCode
-from smspartner_pipelines.interrupt import Interrupt
+from smspartner_pipelines.check_api import check_api, check_key_file
+from smspartner_pipelines.check_here import check_variables, check_versions
+from smspartner_pipelines.check_places import check_place
+from smspartner_pipelines.findings import Finding
 
-Say = Callable[[str], object]
-
-
-def check_all(connect: Callable[[], Connection], destinations: Sequence[str], say: Say) -> ExitCode:
-    """Check settings, key and destinations, and say of each how it is; the first that fails gives the exit code."""
-    codes = [_check_key(connect, say)]
-    codes += [_check_destination(uri, say) for uri in destinations]
-    return next((code for code in codes if code is not ExitCode.OK), ExitCode.OK)
+Check = Callable[[], Iterator[Finding]]
 
 
-def _check_key(connect: Callable[[], Connection], say: Say) -> ExitCode:
-    from smspartner.client import Client
+def check_all(
+    connect: Callable[[], Connection],
+    destinations: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    key_file: str | None = None,
+    known_variables: Collection[str] | None = None,
+) -> Iterator[Finding]:
+    """Check settings, key, way to the API, clock, destinations and libraries, one after the other.
 
-    trouble, code = "", ExitCode.OK
-    try:
-        connection = connect()
-        client = Client(connection)
-        try:
-            client.fetch_account()
-        finally:
-            client.close()
-    except SettingsError as exc:
-        trouble, code = str(exc), ExitCode.WRONG_SETTINGS
-    except AccessRefused as exc:
-        trouble, code = (
-            f"{exc}; check the key in your SMS Partner account, and that it may use the API",
-            ExitCode.REFUSED,
-        )
-    except RequestError as exc:
-        trouble, code = f"{exc}; check network, proxy and --base-url", ExitCode.NOT_DONE
-    _tell(say, "API key", trouble, "accepted by the API")
-    return code
-
-
-def _check_destination(uri: str, say: Say) -> ExitCode:
-    from smspartner.load import mask_secrets, open_destination
-
-    trouble, name = "", mask_secrets(uri)
-    try:
-        destination = open_destination(uri)
-        name = destination.uri
-        with Interrupt() as interrupt:  # checking writes a file, and removes it
-            destination.check()
-        interrupt.check()
-        loaded = len(destination.loaded_tags()) if destination.keeps_tags else None
-    except (SettingsError, DestinationError) as exc:
-        trouble, loaded = str(exc), None
-    _tell(say, name, trouble, "can be written" if loaded is None else f"can be written; {loaded} tags are loaded")
-    return ExitCode.WRONG_SETTINGS if trouble else ExitCode.OK
-
-
-def _tell(say: Say, what: str, trouble: str, fine: str) -> None:
-    say(f"FAIL  {what}: {trouble}" if trouble else f"ok    {what}: {fine}")
+    `connect` gives the connection, or raises what is wrong with the settings; `key_file` is the file that the key is
+    read from, `known_variables` names the variables that options read.
+    """
+    if known_variables is not None:
+        yield from check_variables(environment, known_variables)
+    if key_file is not None:
+        yield from check_key_file(key_file)
+    yield from check_api(connect, environment)
+    for uri in destinations:
+        yield from check_place(uri)
+    yield from check_versions()

@@ -9,7 +9,7 @@ import click
 from smspartner.load import secrets_in
 from smspartner.redaction import REDACT, Secret
 
-from smspartner_pipelines import options
+from smspartner_pipelines.environment import PREFIX
 
 if TYPE_CHECKING:
     from smspartner.connection import Connection
@@ -34,7 +34,7 @@ def _phone_keys() -> list[str]:
 
 
 def _environment(name: str) -> str:
-    return os.environ.get(options.PREFIX + name, "")
+    return os.environ.get(PREFIX + name, "")
 
 
 def asked_tags(tags: tuple[str, ...], tags_file: str | None) -> tuple[str, ...]:
@@ -46,14 +46,11 @@ def asked_tags(tags: tuple[str, ...], tags_file: str | None) -> tuple[str, ...]:
 
 def connection_from(given: dict[str, Any]) -> Connection:
     """Give the connection that the options ask for; a key file named on the command line beats the environment."""
-    from smspartner.connection import KEY_VARIABLE, Connection, parse_rate, read_api_key
+    from smspartner.connection import Connection, parse_rate, read_api_key
 
-    source = click.get_current_context().get_parameter_source("api_key_file")
-    from_command_line = source is click.core.ParameterSource.COMMANDLINE
-    environment = {} if from_command_line else dict(os.environ)
-    key_file = given["api_key_file"] if from_command_line or not environment.get(KEY_VARIABLE) else None
+    environment = {} if _names_key_file() else dict(os.environ)
     return Connection(
-        api_key=read_api_key(key_file, environment),
+        api_key=read_api_key(key_file_in_use(given), environment),
         base_url=given["base_url"],
         concurrency=given["concurrency"],
         rate=parse_rate(given["rate"]) if given["rate"] else None,
@@ -62,6 +59,19 @@ def connection_from(given: dict[str, Any]) -> Connection:
         backoff=given["backoff"],
         verify=given.get("verify", False),
     )
+
+
+def key_file_in_use(given: dict[str, Any]) -> str | None:
+    """Give the file that the key is read from; None where the environment itself has it, or there is none."""
+    if not _names_key_file() and _environment("API_KEY"):
+        return None
+    file: str | None = given["api_key_file"]
+    return file
+
+
+def _names_key_file() -> bool:
+    source = click.get_current_context().get_parameter_source("api_key_file")
+    return source is click.core.ParameterSource.COMMANDLINE
 
 
 def run_settings(tags: tuple[str, ...], connection: Connection, given: dict[str, Any]) -> RunSettings:

@@ -14,15 +14,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from smspartner.connection import KEY_VARIABLE, Connection, read_api_key
+from smspartner.connection import Connection, read_api_key
 from smspartner.errors import SmsPartnerError
-from smspartner.phone_privacy import PHONE_KEY_VARIABLE, PhonePrivacy
+from smspartner.phone_privacy import PhonePrivacy
 from smspartner.redaction import SHORTEST_HIDDEN_ANYWHERE, Secret
+from smspartner.variables import KEY_VARIABLE, PHONE_KEY_VARIABLE
 
+from smspartner_pipelines.environment import PREFIX
 from smspartner_pipelines.exit_codes import ExitCode
 from smspartner_pipelines.gx import start_import
 from smspartner_pipelines.leak_search import file_as_text, find
-from smspartner_pipelines.options import PREFIX
 from smspartner_pipelines.sandbox import FAULT_KINDS, Campaign, Fault, Sandbox
 from smspartner_pipelines.user_suite import load_user_suite
 

@@ -5,26 +5,39 @@ Command line beats environment beats file. A key of the file is the option's lon
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Any, TypeVar
 
 import click
-from smspartner.errors import SettingsError
 from smspartner.vendor import DEFAULT_BASE_URL
+
+from smspartner_pipelines.config_file import read_config
+from smspartner_pipelines.environment import PREFIX
+from smspartner_pipelines.manual import SectionOption
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-PREFIX = "SMSPARTNER_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 def option(*names: str, **attributes: Any) -> Callable[[Command], Command]:
-    """Declare an option, with the environment variable its long name gives (`--fresh-for`: SMSPARTNER_FRESH_FOR)."""
+    """Declare an option, with the environment variable its long name gives (`--fresh-for`: SMSPARTNER_FRESH_FOR).
+
+    `section` is the heading on the command's page.
+    """
     long_name = next(name for name in names if name.startswith("--")).split("/")[0].removeprefix("--")
     attributes.setdefault("envvar", PREFIX + long_name.upper().replace("-", "_"))
-    return click.option(*names, **attributes)
+    return click.option(*names, cls=SectionOption, **attributes)
+
+
+_to_load = partial(option, section="Where to load")
+_to_write = partial(option, section="How it is written")
+_to_choose = partial(option, section="Which tags to read")
+_to_judge = partial(option, section="Which rows to believe")
+_to_reach = partial(option, section="How to reach the API")
+_to_set = partial(option, section="Settings and logs")
+told_option = partial(option, section="What is told")
 
 
 def _together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
@@ -41,63 +54,8 @@ def _load_config(context: click.Context, _parameter: click.Parameter, path: str 
         context.default_map = read_config(path, context)
 
 
-def read_config(path: str, context: click.Context) -> dict[str, Any]:
-    """Read a configuration file (TOML), and check each key and value against the options of `run`.
-
-    Raises:
-        SettingsError: it can't be read, or has a key that no option has, or a value that its option refuses.
-    """
-    trouble = None
-    try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as exc:
-        trouble = f"{exc.strerror}; name a TOML file"
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        trouble = f"{str(exc).splitlines()[0]}; write TOML, such as concurrency = 8"
-    if trouble:
-        raise SettingsError(f"configuration file {path}: {trouble}")
-    known = _known_settings(context)
-    for key, value in values.items():
-        _check_config_value(path, key, value, known.get(key), context)
-    return {known[key].name or key: value for key, value in values.items()}
-
-
-def _known_settings(context: click.Context) -> dict[str, click.Parameter]:
-    """Give the options of `run` that a file may set, by their long names."""
-    root = context.find_root().command
-    run = root.get_command(context, "run") if isinstance(root, click.Group) else None
-    options = [parameter for parameter in (run.params if run else []) if isinstance(parameter, click.Option)]
-    return {_key(option): option for option in options if option.name != "config"}
-
-
-def _key(option: click.Option) -> str:
-    return max(option.opts, key=len).removeprefix("--").replace("-", "_")
-
-
-def _check_config_value(
-    path: str, key: str, value: Any, parameter: click.Parameter | None, context: click.Context
-) -> None:
-    if key == "api_key":
-        raise SettingsError(
-            f"configuration file {path}: the API key does not belong into it; "
-            "set SMSPARTNER_API_KEY, or api_key_file to a file that only you can read"
-        )
-    if parameter is None:
-        raise SettingsError(
-            f"configuration file {path}: there is no setting {key!r}; "
-            "the keys are the options of `smspartner run --help`, with _ for -"
-        )
-    try:
-        parameter.type_cast_value(context, value)
-    except (click.UsageError, TypeError, ValueError) as exc:
-        told = exc.format_message() if isinstance(exc, click.UsageError) else "it has the wrong type"
-    else:
-        return
-    raise SettingsError(f"configuration file {path}, {key}: {told}")
-
-
 config_options = _together(
-    option(
+    _to_set(
         "--config",
         metavar="FILE",
         is_eager=True,
@@ -108,9 +66,9 @@ config_options = _together(
 )
 
 log_options = _together(
-    option("-v", "--verbose", count=True, help="Log what happens (-vv: every page and request)."),
-    option("--log-level", type=click.Choice(LOG_LEVELS), help="Log from this level on.  [default: warning]"),
-    option(
+    _to_set("-v", "--verbose", count=True, help="Log what happens (-vv: every page and request)."),
+    _to_set("--log-level", type=click.Choice(LOG_LEVELS), help="Log from this level on.  [default: warning]"),
+    _to_set(
         "--log-format",
         type=click.Choice(["text", "json"]),
         default="text",
@@ -120,14 +78,14 @@ log_options = _together(
 )
 
 connection_options = _together(
-    option(
+    _to_reach(
         "--api-key-file",
         metavar="FILE",
         help="File that holds the API key, unless SMSPARTNER_API_KEY has it. There is no option for the key itself: "
         "command lines can be seen by others.",
     ),
-    option("--base-url", default=DEFAULT_BASE_URL, show_default=True, metavar="URL", help="Where the API is."),
-    option(
+    _to_reach("--base-url", default=DEFAULT_BASE_URL, show_default=True, metavar="URL", help="Where the API is."),
+    _to_reach(
         "--concurrency",
         type=int,
         default=8,
@@ -135,8 +93,10 @@ connection_options = _together(
         metavar="N",
         help="Requests under way at once, at most.",
     ),
-    option("--rate", metavar="N/s|N/min", help="Requests allowed by the second or minute, for all workers together."),
-    option(
+    _to_reach(
+        "--rate", metavar="N/s|N/min", help="Requests allowed by the second or minute, for all workers together."
+    ),
+    _to_reach(
         "--timeout",
         type=float,
         default=30.0,
@@ -144,8 +104,8 @@ connection_options = _together(
         metavar="SECONDS",
         help="Limit for one whole response.",
     ),
-    option("--retries", type=int, default=5, show_default=True, metavar="N", help="Tries after the first."),
-    option(
+    _to_reach("--retries", type=int, default=5, show_default=True, metavar="N", help="Tries after the first."),
+    _to_reach(
         "--backoff",
         type=float,
         default=0.5,
@@ -156,14 +116,14 @@ connection_options = _together(
 )
 
 tag_options = _together(
-    option(
+    _to_choose(
         "--tags-file", metavar="FILE", help="Text file with one tag a line; # begins a comment; - is standard input."
     ),
-    option("--verify", is_flag=True, help="Read each tag until two passes hold the same numbers."),
+    _to_choose("--verify", is_flag=True, help="Read each tag until two passes hold the same numbers."),
 )
 
 phone_options = _together(
-    option(
+    _to_write(
         "--phone-numbers",
         type=click.Choice(["plain", "masked", "hashed"]),
         default="plain",
@@ -173,19 +133,19 @@ phone_options = _together(
 )
 
 judging_options = _together(
-    option(
+    _to_judge(
         "--validate",
         type=click.Choice(["gx", "contract"]),
         default="gx",
         show_default=True,
         help="contract leaves Great Expectations out; the contract's row rules are always checked.",
     ),
-    option(
+    _to_judge(
         "--expectations",
         metavar="FILE",
         help="Your own suite, in Great Expectations' JSON format, judged together with the contract's.",
     ),
-    option(
+    _to_judge(
         "--allow-quarantined",
         type=int,
         default=0,
@@ -196,38 +156,41 @@ judging_options = _together(
 )
 
 load_options = _together(
-    option(
+    _to_load(
         "--to",
         multiple=True,
         metavar="DEST",
         help="Where to load: a directory or s3://BUCKET/PREFIX (Parquet dataset), duckdb:FILE, postgresql://…, "
         "delta:DIR (Delta Lake), a .parquet, .csv or .csv.gz file, or - (CSV on stdout). May be repeated.",
     ),
-    option(
-        "--refresh",
-        type=click.Choice(["auto", "all"]),
-        default="auto",
-        show_default=True,
-        help="auto skips tags that are settled: nothing waiting, read over 48 h after the last delivery.",
-    ),
-    option(
-        "--fresh-for",
-        default="0",
-        show_default=True,
-        metavar="DURATION",
-        help="Also skip tags read less than this ago: 90s, 30m, 6h, 2d.",
-    ),
-    option(
-        "--fresh-since",
-        metavar="TIME",
-        help="Also skip tags read since then, such as 2026-11-23T18:00:00Z: a job that is tried again resumes.",
-    ),
-    option("--allow-shrink", is_flag=True, help="Replace what is loaded by a smaller population."),
-    option(
+    _to_write(
         "--csv-dialect",
         type=click.Choice(["rfc4180", "excel"]),
         default="rfc4180",
         show_default=True,
         help="excel: semicolons, byte order mark, numbers kept as text, formulas defused.",
     ),
+)
+
+refresh_options = _together(
+    _to_choose(
+        "--refresh",
+        type=click.Choice(["auto", "all"]),
+        default="auto",
+        show_default=True,
+        help="auto skips tags that are settled: nothing waiting, read over 48 h after the last delivery.",
+    ),
+    _to_choose(
+        "--fresh-for",
+        default="0",
+        show_default=True,
+        metavar="DURATION",
+        help="Also skip tags read less than this ago: 90s, 30m, 6h, 2d.",
+    ),
+    _to_choose(
+        "--fresh-since",
+        metavar="TIME",
+        help="Also skip tags read since then, such as 2026-11-23T18:00:00Z: a job that is tried again resumes.",
+    ),
+    _to_choose("--allow-shrink", is_flag=True, help="Replace what is loaded by a smaller population."),
 )

@@ -18,8 +18,6 @@ from smspartner.redaction import REDACT
 if TYPE_CHECKING:
     from rich.console import Console
 
-_WIDTH_OF_FILES = 160
-
 
 class _RedactingStream:
     """A text stream that passes on whole lines without secrets; bytes written to its `buffer` are data, and pass as is.
@@ -95,7 +93,4 @@ def make_console(*, quiet: bool = False, stderr: bool = True) -> Console:
         def render_str(self, text: str, **options: Any) -> Text:
             return super().render_str(REDACT(text), **options)
 
-    console = RedactingConsole(stderr=stderr, quiet=quiet, highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDTH_OF_FILES
-    return console
+    return RedactingConsole(stderr=stderr, quiet=quiet, highlight=False)

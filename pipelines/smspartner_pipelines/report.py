@@ -32,7 +32,7 @@ _SUMMARY = (
 )
 _LOADED = (
     *(Column("tag"), Column("rows", right=True), *_COUNTS),
-    *(Column("newest status"), Column("extracted"), Column("settled"), Column("numbers")),
+    *(Column("settled"), Column("newest status"), Column("extracted"), Column("numbers")),
 )
 _STYLES = {"complete": "green", "skipped": "dim", "unknown": "yellow"}
 
@@ -115,7 +115,7 @@ def _summary_row(row: TagRun) -> tuple[str | Cell, ...]:
         delivered,
         f"{row['waiting']:,}",
         Cell(f"{doubted:,}", "bold red" if doubted else ""),
-        row["reason"],
+        Cell(row["reason"], optional=True),
     )
 
 
@@ -190,7 +190,7 @@ def print_loaded_tags(tags: list[LoadedTag], console: Console) -> None:
 def _loaded_row(tag: LoadedTag) -> tuple[str, ...]:
     counts = (f"{count:,}" for count in (tag.rows_loaded, tag.waiting, tag.rows_quarantined))
     times = (_minute(tag.newest_status_at), _minute(tag.extracted_at))
-    return (tag.tag, *counts, *times, _settled(tag), tag.phone_numbers)
+    return (tag.tag, *counts, _settled(tag), *times, tag.phone_numbers)
 
 
 def _minute(time: datetime | None) -> str:

@@ -67,7 +67,7 @@ def test_packed_bodies(start_raw: Any, answer_with: Any, encoding: str, body: by
 def test_damaged_packed_bodies(start_raw: Any, answer_with: Any, body: bytes) -> None:
     """A packed body that is cut anywhere, damaged or followed by anything is refused, also where its JSON is whole."""
     error = failure(start_raw(answer_with("Content-Encoding: gzip", body=body)))
-    assert (UnreadableBody, "the body is packed (gzip), and damaged or cut") == (type(error), str(error))
+    assert (UnreadableBody, "the body is packed (gzip), and damaged or cut") == (type(error), error.what)
 
 
 def test_an_empty_body_is_not_cut(start_raw: Any, answer_with: Any) -> None:
@@ -81,7 +81,7 @@ def test_two_lengths(start_sandbox: Any, connect: Any) -> None:
     sandbox = start_sandbox([Campaign.of_rows("t", [])], faults=[Fault("two_lengths")])
     error = failure(sandbox)
     assert (UnreadableBody, True) == (type(error), error.retryable)
-    assert str(error) == "the answer says in two ways where it ends, as no sound server does"
+    assert error.what == "the answer says in two ways where it ends, as no sound server does"
 
 
 def test_declared_length_is_enough_to_refuse(start_raw: Any) -> None:
@@ -93,7 +93,7 @@ def test_declared_length_is_enough_to_refuse(start_raw: Any) -> None:
         connection.recv(1)
 
     error = failure(start_raw(serve))
-    assert (BodyTooLarge, "the body is larger than 67,108,864 bytes, which no page is") == (type(error), str(error))
+    assert (BodyTooLarge, "the body is larger than 67,108,864 bytes, which no page is") == (type(error), error.what)
 
 
 @pytest.mark.parametrize("fault", ["endless", "gzip_bomb"])
@@ -119,4 +119,4 @@ def test_the_vendors_word_in_a_redirect(start_raw: Any, answer_with: Any) -> Non
     """`success: false` decides also under a redirect."""
     body = b'{"success": false, "code": 90}'
     error = failure(start_raw(answer_with("Location: http://127.0.0.1:1/", status="302 Found", body=body)))
-    assert str(error) == "the API answered code 90 (malformed JSON)"
+    assert error.what == "the API answered code 90 (malformed JSON)"

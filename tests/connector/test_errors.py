@@ -49,7 +49,7 @@ def test_retryable_by_class() -> None:
 def test_facts_are_fields() -> None:
     """Codes, HTTP statuses, waits and verdicts are fields, not text to be parsed."""
     refused = AccessRefused("no", code=10, http_status=401)
-    assert (*(str(refused), refused.code, refused.http_status, refused.retry_after, refused.retryable),) == (
+    assert (*(refused.what, refused.code, refused.http_status, refused.retry_after, refused.retryable),) == (
         "no",
         10,
         401,
@@ -57,7 +57,8 @@ def test_facts_are_fields() -> None:
         False,
     )
     late = UnexpectedStatus("later", http_status=503, retryable=True, retry_after=2.0)
-    assert (str(late), late.http_status, late.retry_after, late.retryable) == ("later", 503, 2.0, True)
+    assert (late.what, late.http_status, late.retry_after, late.retryable) == ("later", 503, 2.0, True)
     lacking = NotComplete({"t": ("failed", "why"), "u": ("unknown", "what")})
-    assert str(lacking) == "not every tag is complete: t: failed (why); u: unknown (what)"
+    told = "not every tag is complete: t: failed (why), u: unknown (what); run again, or take the complete ones from "
+    assert str(lacking) == f"{told}iter_snapshots"
     assert str(QuarantinedRows({"t": 2, "u": 1})).startswith("3 rows can't be believed (t: 2, u: 1); ")

@@ -204,7 +204,7 @@ def test_stop_ends_the_run(start_sandbox: Any, connect: Any) -> None:
     assert next(populations).tag == "t0"
     stop.set()
     got = []
-    with pytest.raises(Interrupted, match=r"^asked to stop$"):  # noqa: PT012
+    with pytest.raises(Interrupted, match=r"^asked to stop;"):  # noqa: PT012
         got.extend(populations)
         raise Interrupted("asked to stop")  # everything had been read before the stop was seen
     settle()
@@ -235,7 +235,7 @@ def test_stop_during_a_backoff(start_sandbox: Any, connect: Any) -> None:
     consumer.join(30)
     settle()
     client.close()
-    assert list(map(str, ended)) == ["asked to stop"]
+    assert [type(exc) for exc in ended] == [Interrupted]
     assert len(sandbox.requests) == 1
 
 

@@ -172,7 +172,7 @@ def test_stop_ends_the_retrying(clock: Any) -> None:
         clock.set()
         raise ConnectionFailed("x")
 
-    with pytest.raises(Interrupted, match=r"^asked to stop$"):
+    with pytest.raises(Interrupted, match=r"^asked to stop;"):
         policy(clock).call(fail, lambda: None)
 
 

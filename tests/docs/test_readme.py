@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from smspartner_pipelines.cli import smspartner
+from smspartner_pipelines.cli import smspartner as group
 from smspartner_pipelines.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,7 +49,7 @@ def test_every_option_the_readme_names_exists() -> None:
         subprocess.run(
             [Path(sys.executable).with_name("smspartner"), name, "--help"], capture_output=True, text=True, check=True
         ).stdout
-        for name in smspartner.commands
+        for name in sorted(group.commands)
     )
     prose = re.sub(r"<!-- (generated|command): .*?```\n", "", README, flags=re.DOTALL)
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", prose))

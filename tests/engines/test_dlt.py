@@ -152,7 +152,7 @@ def test_tags_are_replaced_as_a_whole(
     assert shrunk == {
         "counted": {"statuses": 82, "quarantine": 3, "tag_runs": 7},
         "check": "NotComplete",
-        "told": f"not every tag is complete: {told}",
+        "told": f"not every tag is complete: {told}; run again, or take the complete ones from iter_snapshots",
     }
     assert allowed == {"counted": {"statuses": 2, "quarantine": 2, "tag_runs": 7}}  # all markers
     assert held(place) == loaded_by_run(connect(after), tmp_path / "after")

@@ -20,6 +20,7 @@ def program() -> None:
 
 @program.command()
 @options.load_options
+@options.refresh_options
 @options.judging_options
 @options.tag_options
 @options.phone_options

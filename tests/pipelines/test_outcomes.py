@@ -106,7 +106,7 @@ def test_exit_codes(snapshot: Any, verdicts: list[str], bad: int, allowed: int, 
     ("exc", "code", "failure"),
     [
         (KeyboardInterrupt(), ExitCode.INTERRUPTED, "interrupted; tags that were loaded stay loaded"),
-        (AccessRefused("code 10", code=10), ExitCode.REFUSED, "code 10"),
+        (AccessRefused("code 10", code=10), ExitCode.REFUSED, "code 10; check the key in your SMS Partner account"),
         (DestinationError("disk full"), ExitCode.NOT_DONE, "disk full"),
         (ValidationBroken("suite"), ExitCode.NOT_DONE, "suite"),
         (CountMismatch("books"), ExitCode.NOT_DONE, "books"),

@@ -127,10 +127,10 @@ def test_loaded_tags(loaded: Any) -> None:
     print_loaded_tags(tags, console)
     lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
     assert lines == [
-        "tag rows waiting quarantined newest status extracted settled numbers",
-        "a 4 0 0 2026-11-21 17:00Z 2026-11-23 18:00Z yes plain",
-        "b 4 2 0 2026-11-23 18:00Z no hashed:0123abcd",
-        "c 4 0 0 2026-11-21 17:00Z 2026-11-23 18:00Z no: run again plain",
+        "tag rows waiting quarantined settled newest status extracted numbers",
+        "a 4 0 0 yes 2026-11-21 17:00Z 2026-11-23 18:00Z plain",
+        "b 4 2 0 no 2026-11-23 18:00Z hashed:0123abcd",
+        "c 4 0 0 no: run again 2026-11-21 17:00Z 2026-11-23 18:00Z plain",
     ]
     assert [(row["tag"], row["settled"]) for row in json.loads(loaded_tags_json(tags))] == [
         ("a", True),

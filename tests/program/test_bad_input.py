@@ -30,13 +30,13 @@ ARGUMENTS = {
     "empty tag": (("run", "", "--to", "data"), "tag 1 is empty: give 1 to 20 characters"),
     "21 characters": (
         ("run", "ok", "a" * 21, "--to", "data"),
-        f"tag 2, '{'a' * 21}', has 21 characters; SMS Partner's tags have at most 20",
+        f"tag 2, '{'a' * 21}', has 21 characters; give at most 20, as any tag has",
     ),
     "white space": (("run", "a b", "--to", "data"), f"tag 1, 'a b', {SPACE}"),
     "no-break space": (("run", "a\u00a0b", "--to", "data"), rf"tag 1, 'a\xa0b', {SPACE}"),
     "control character": (
         ("run", "a\x07", "--to", "data"),
-        r"tag 1, 'a\x07', holds a control character, which no tag can",
+        r"tag 1, 'a\x07', holds a control character, which no tag can: write it without",
     ),
     "no destination": (
         ("run", "promo"),

@@ -3,16 +3,23 @@
 import http.client
 import importlib.metadata
 import json
+import os
 import re
+import shutil
 import signal
+import subprocess
+import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import duckdb
 import pytest
+from smspartner_pipelines.cli import smspartner as group
 from smspartner_pipelines.sandbox import FAULT_KINDS, Campaign, Fault
 from smspartner_schemas.contract import STATUSES, TABLES
 
-COMMANDS = ("run", "check", "tags", "validate", "quarantine", "forget", "compact", "schema", "sandbox", "demo")
+COMMANDS = sorted(group.commands)
+COMMAND = str(Path(sys.executable).with_name("smspartner"))
 
 
 @pytest.fixture
@@ -27,14 +34,15 @@ def sandbox(start_sandbox, campaign):
 def test_check(sandbox, command, here):
     """`check` says that the key is accepted and that destinations can be written, by one request for the account."""
     ended = command(sandbox, "check", "--to", "data", "--to", "all.csv")
-    expected = (
-        "ok    API key: accepted by the API\n"
-        "ok    data: can be written; 0 tags are loaded\n"
-        "ok    all.csv: can be written\n"
-    )
+    expected = [
+        "ok    API key: accepted by the API",
+        "ok    clock: agrees with the API's",
+        "ok    data: can be written; 0 tags are loaded",
+        "ok    all.csv: can be written",
+    ]
     assert (0, expected, "", ["/v1/me"]) == (
         ended.returncode,
-        ended.stdout,
+        ended.stdout.splitlines()[:-1],
         ended.stderr,
         [record.path for record in sandbox.requests],
     )
@@ -48,7 +56,7 @@ def test_check_counts_what_is_loaded(sandbox, command, files):
     ended = command(sandbox, "check", "--to", "data")
     assert (0, "ok    data: can be written; 2 tags are loaded", before) == (
         ended.returncode,
-        ended.stdout.splitlines()[1],
+        ended.stdout.splitlines()[2],
         files("data"),
     )
 
@@ -58,9 +66,40 @@ def test_check_wrong_key(sandbox, smspartner):
     ended = smspartner(sandbox, "check", SMSPARTNER_API_KEY="wrong-key-of-mine")
     told = (
         'FAIL  API key: the API answered code 10 (wrong API key), "Clé API incorrecte"; '
-        "check the key in your SMS Partner account, and that it may use the API\n"
+        "check the key in your SMS Partner account\n"
     )
-    assert (5, told, "") == (ended.returncode, ended.stdout, ended.stderr)
+    assert (5, told, "") == (ended.returncode, ended.stdout.partition("ok")[0], ended.stderr)
+
+
+def test_check_for_programs(sandbox, command):
+    """`check --json` gives the same as an array; a variable that no option reads is warned of, without its value."""
+    ended = command(sandbox, "check", "--to", "all.csv", "--json", SMSPARTNER_CONCURENCY="+33612345678")
+    found = json.loads(ended.stdout)
+    assert [(one["level"], one["what"]) for one in found] == [
+        ("warn", "SMSPARTNER_CONCURENCY"),
+        ("ok", "API key"),
+        ("ok", "clock"),
+        ("ok", "all.csv"),
+        ("ok", "versions"),
+    ]
+    assert (ended.returncode, "write SMSPARTNER_CONCURRENCY" in found[0]["told"]) == (0, True)
+    assert "3361234" not in ended.stdout
+
+
+def test_check_under_a_wrong_clock(sandbox, here):
+    """A clock that is hours off is warned of, since it decides what is settled; the check succeeds."""
+    faketime = shutil.which("faketime") or pytest.skip("needs faketime")
+    ended = subprocess.run(
+        [faketime, "-f", "+3h", COMMAND, "check"],
+        env={**os.environ, "SMSPARTNER_API_KEY": "sandbox-key", "SMSPARTNER_BASE_URL": sandbox.url},
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (told,) = [line for line in ended.stdout.splitlines() if "clock" in line]
+    pattern = r"warn  clock: (3:00:0|2:59:5)\d ahead of the API's; set it, since it decides which tags are settled.*"
+    assert re.fullmatch(pattern, told)
 
 
 TROUBLE = {
@@ -74,7 +113,10 @@ TROUBLE = {
         [Fault("html")],
         {},
         1,
-        "the body is a web page (HTML or XML), not JSON; check network, proxy and --base-url",
+        (
+            "the body is a web page (HTML or XML), not JSON; run again later; "
+            "if it lasts, check network, proxy and --base-url"
+        ),
     ),
     "no key": (
         [],
@@ -90,14 +132,15 @@ def test_check_without_an_answer(start_sandbox, command, case):
     """`check` says why there is no answer, and still checks the destinations."""
     faults, environment, code, told = case
     ended = command(start_sandbox([], faults=faults), "check", "--to", "all.csv", **environment)
-    assert (code, f"FAIL  API key: {told}\nok    all.csv: can be written\n") == (ended.returncode, ended.stdout)
+    lines = [line for line in ended.stdout.splitlines() if " clock: " not in line and " versions: " not in line]
+    assert (code, [f"FAIL  API key: {told}", "ok    all.csv: can be written"]) == (ended.returncode, lines)
 
 
 def test_check_bad_destination(sandbox, command, here):
     """`check` says of each destination why it can't be written; the code is 2."""
     (here / "file").write_text("")
     ended = command(sandbox, "check", "--to", "file/data", "--to", "sqlite:x")
-    told = ended.stdout.splitlines()
+    told = [line for line in ended.stdout.splitlines() if " clock: " not in line]
     assert (ended.returncode, told[0]) == (2, "ok    API key: accepted by the API")
     assert told[1] == (
         "FAIL  file/data: creating file/data failed: a part of the path is a file, not a directory; correct the path"
@@ -112,13 +155,13 @@ def test_tags(start_sandbox, campaign, command, api_row):
     """`tags` shows a line for each tag loaded: rows, how many wait, when read, whether it is settled."""
     waiting = Campaign.of_rows("[b]young[/b]", [api_row(1, status="Waiting", date=""), api_row(2, status="?")])
     command(start_sandbox([campaign("promo"), waiting]), "run", "promo", "[b]young[/b]", "--to", "data")
-    ended = command(None, "tags", "data")
+    ended = command(None, "tags", "data", COLUMNS="160")
     lines = [re.split(r"\s{2,}", line.strip()) for line in ended.stdout.splitlines()]
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert lines[0] == ["tag", "rows", "waiting", "quarantined", "newest status", "extracted", "settled", "numbers"]
-    assert [[*line[:-3], *line[-2:]] for line in lines[1:]] == [
+    assert lines[0] == ["tag", "rows", "waiting", "quarantined", "settled", "newest status", "extracted", "numbers"]
+    assert [[*line[:-2], line[-1]] for line in lines[1:]] == [
         ["[b]young[/b]", "1", "1", "1", "no", "plain"],
-        ["promo", "3", "0", "0", "2018-02-07 07:38Z", "yes", "plain"],
+        ["promo", "3", "0", "0", "yes", "2018-02-07 07:38Z", "plain"],
     ]
 
 
@@ -236,7 +279,7 @@ def test_demo(smspartner, here, rows):
         None, "demo", **dict.fromkeys(("SMSPARTNER_API_KEY", "SMSPARTNER_BACKOFF", "SMSPARTNER_RETRIES"), None)
     )
     assert (ended.returncode, ended.stderr, [path.name for path in here.iterdir()]) == (0, "", ["smspartner-demo"])
-    verdicts = re.findall(r"^(\S+) +(complete|unknown|skipped) ", ended.stdout, re.MULTILINE)
+    verdicts = re.findall(r"^(\S+) +(complete|unknown|skipped)(?: |$)", ended.stdout, re.MULTILINE)
     first = [(tag, "complete") for tag in ("promo-nov", "soldes-été", "relance", "rdv-rappel", "otp", "empty")]
     second = [(tag, "skipped" if tag in {"promo-nov", "soldes-été"} else verdict) for tag, verdict in first]
     unknown = ("never-sent", "unknown")
@@ -257,7 +300,8 @@ def test_version(smspartner):
 def test_help(command):
     """`--help` lists every command with what it does."""
     ended = command(None, "--help")
-    listed = re.findall(r"^  (\w+)  +\S", ended.stdout.partition("Commands:")[2], re.MULTILINE)
+    section = ended.stdout.partition("Commands:\n")[2].partition("\n\n")[0]
+    listed = re.findall(r"^  (\w+)  +\S", section, re.MULTILINE)
     assert (0, sorted(COMMANDS)) == (ended.returncode, sorted(listed))
     assert ended.stdout == command(None, "-h").stdout
 
@@ -279,27 +323,72 @@ def test_help_of_run_states_the_exit_codes(command):
     assert listed == ["0", "1", "2", "3", "4", "5", "130"]
 
 
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_pages_of_the_manual_fit_a_terminal(command, name):
+    """No line of a page is wider than 80 columns, and no description is cut."""
+    page = command(None, *filter(None, [name]), "--help").stdout
+    assert [line for line in page.splitlines() if len(line) > 80] == []
+    assert not re.search(r"^ .*\.\.\.$", page, re.MULTILINE)
+
+
+def test_options_of_run_stand_under_what_they_are_about(command):
+    """The long page of `run` has headings, with no option under none, and the main page tells environment and files."""
+    page = command(None, "run", "--help").stdout
+    headings = re.findall(r"^(\w.+):$", page, re.MULTILINE)
+    assert headings == [
+        *("Examples", "Where to load", "How it is written", "Which tags to read", "Which rows to believe"),
+        *("How to reach the API", "What is told", "Settings and logs", "Exit codes"),
+    ]
+    assert "Environment variables and files: smspartner --help" in page
+    main = command(None, "--help").stdout
+    assert {"Environment", "Files", "Exit codes"} <= set(re.findall(r"^(\w.+):$", main, re.MULTILINE))
+    assert all(name in main for name in ("SMSPARTNER_API_KEY ", "NO_PROXY", "REQUESTS_CA_BUNDLE", "NO_COLOR"))
+
+
 # what `run` can do beside loading
 
 
 def test_plan(sandbox, command, here):
     """`--plan` asks for each tag's first page only, says what a run would take, and loads nothing."""
-    ended = command(sandbox, "run", "promo", "relance", "never-sent", "--plan", "--rate", "100/s")
+    ended = command(sandbox, "run", "promo", "relance", "never-sent", "--plan", "--rate", "10/s", COLUMNS="120")
     told = [line.split() for line in (ended.stdout + ended.stderr).splitlines()]
     assert (
         ended.returncode,
         list(here.iterdir()),
         sorted((record.tag, record.page) for record in sandbox.requests),
     ) == (0, [], [("never-sent", None), ("promo", None), ("relance", None)])
-    assert told[:3] == [["tag", "rows", "requests", "note"], ["promo", "5", "3"], ["relance", "1", "1"]]
-    assert told[3][:8] == ["never-sent", "0", "1", "the", "API", "answered", "code", "4"]
-    assert " ".join(told[4]) == "3 tags, 6 rows, 5 requests at 100 a second: at least 0 s"
+    assert told[0] == ["tag", "rows", "pages", "requests", "note"]
+    assert told[1:3] == [["promo", "5", "3", "3"], ["relance", "1", "1", "1"]]
+    assert told[3][:9] == ["never-sent", "0", "1", "1", "the", "API", "answered", "code", "4"]
+    assert [" ".join(line) for line in told[4:]] == [
+        "3 tags (0 skipped), 6 rows, 5 requests",
+        "at least 0.5 s for the requests at the allowed 10 a second",
+    ]
+
+
+def test_plan_skips_what_a_run_skips(sandbox, command, files):
+    """With `--to`, a plan skips the tags that the run would skip, looks only, and counts both passes of `--verify`."""
+    command(sandbox, "run", "promo", "--to", "data")
+    before, asked = files("data"), len(sandbox.requests)
+    ended = command(sandbox, "run", "promo", "relance", "--to", "data", "--plan", "--json", "--verify")
+    plan = json.loads(ended.stdout)
+    assert [(tag["tag"], tag["skipped"], tag["requests"], tag["note"]) for tag in plan["tags"]] == [
+        ("promo", True, 0, "settled: nothing waiting, and read more than 48 h after its last delivery"),
+        ("relance", False, 2, None),
+    ]
+    assert (ended.returncode, plan["exit_code"], plan["requests"], plan["passes"], plan["rows"]) == (0, 0, 2, 2, 1)
+    assert ([record.tag for record in sandbox.requests[asked:]], files("data")) == (["relance"], before)
+    run = json.loads(command(sandbox, "run", "promo", "relance", "--to", "data", "--json", "--verify").stdout)
+    assert run["totals"]["requests"] == plan["requests"]
 
 
 def test_plan_with_a_wrong_key(sandbox, command):
     """`--plan` with a wrong key ends with 5."""
     ended = command(sandbox, "run", "promo", "--plan", SMSPARTNER_API_KEY="wrong-key-of-mine")
-    told = 'error: the API answered code 10 (wrong API key), "Clé API incorrecte"\n'
+    told = (
+        'error: the API answered code 10 (wrong API key), "Clé API incorrecte"; '
+        "check the key in your SMS Partner account\n"
+    )
     assert (5, told) == (ended.returncode, ended.stderr)
 
 

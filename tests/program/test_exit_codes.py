@@ -131,7 +131,10 @@ def test_5(serve, smspartner, here):
     ended = smspartner(
         sandbox, "run", "promo", "--to", "data", "--to", "rows.csv", SMSPARTNER_API_KEY="wrong-key-of-mine"
     )
-    told = 'exit code 5: the API answered code 10 (wrong API key), "Clé API incorrecte"'
+    told = (
+        'exit code 5: the API answered code 10 (wrong API key), "Clé API incorrecte"; '
+        "check the key in your SMS Partner account"
+    )
     assert (5, told, 1, "old") == (
         ended.returncode,
         last_line(ended),
@@ -156,7 +159,12 @@ def test_5_despite_http_401(serve, command):
 
 
 SILENCED = {
-    "wrong key": ([], "wrong-key-of-mine", 5, 'the API answered code 10 (wrong API key), "Clé API incorrecte"'),
+    "wrong key": (
+        [],
+        "wrong-key-of-mine",
+        5,
+        ('the API answered code 10 (wrong API key), "Clé API incorrecte"; check the key in your SMS Partner account'),
+    ),
     "HTML": (
         [Fault("html")],
         "sandbox-key",

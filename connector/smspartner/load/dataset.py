@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from smspartner.snapshot import Snapshot
 
 ENDING = ".parquet"
-_OUR_NAME = re.compile(r"([a-z0-9-]+-)?[0-9a-f]{16}\.parquet")
+OUR_NAME = re.compile(r"([a-z0-9-]+-)?[0-9a-f]{16}\.parquet")
 
 
 def file_name(tag: str) -> str:
@@ -242,7 +242,7 @@ class ParquetDataset:
             self._files.remove(f"{STAGING}/{leftover}")
         # A first load that died after its quarantine: its tag is not loaded, so nothing would ever replace the file.
         for name in set(self._tables(QUARANTINE)).difference(self._tables(STATUSES)):
-            if _OUR_NAME.fullmatch(name):
+            if OUR_NAME.fullmatch(name):
                 self._files.remove(f"{QUARANTINE.name}/{name}")
 
     def _tables(self, table: Table) -> dict[str, str]:

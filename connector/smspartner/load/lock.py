@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
@@ -12,7 +13,6 @@ from smspartner.load.atomic import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 class HeldLock:
@@ -73,6 +73,30 @@ def exclusive(lock_file: Path, where: str, *, remove: bool = False) -> Iterator[
                 lock_file.unlink()
         with suppress(OSError):  # a lock that can't be released ends with the process
             lock.release()
+
+
+def is_held(lock_file: Path) -> bool:
+    """Whether a process holds the lock now; a file that nobody holds is no lock."""
+    if not lock_file.exists():
+        return False
+    try:
+        with exclusive(lock_file, str(lock_file)):
+            return False
+    except DestinationBusy:
+        return True
+    except DestinationError:  # it can't be opened, which is told where it is needed
+        return False
+
+
+def holder(lock_file: Path) -> int | None:
+    """Give the id of the process that holds the lock, where the system tells: on Linux, of this machine."""
+    try:
+        number = lock_file.stat().st_ino
+        locks = Path("/proc/locks").read_text(encoding="ascii")
+    except OSError:
+        return None
+    held = (line.split() for line in locks.splitlines() if "->" not in line)  # an arrow marks who waits for it
+    return next((int(facts[4]) for facts in held if facts[5].endswith(f":{number}") and int(facts[4]) > 0), None)
 
 
 def _acquired(lock: FileLock, lock_file: Path) -> bool:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 from typing import Any
 
 import click
 
 from smspartner_pipelines import options
+from smspartner_pipelines.environment import known_variables
 from smspartner_pipelines.exit_codes import ExitCode
-from smspartner_pipelines.given import connection_from, phone_privacy, start_logging
+from smspartner_pipelines.given import connection_from, key_file_in_use, phone_privacy, start_logging
+from smspartner_pipelines.manual import EXIT_CODES
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES)
 @options.option("--to", multiple=True, metavar="DEST", help="A destination to check; may be repeated.")
 @options.option(
     "--leaks",
@@ -20,12 +24,16 @@ from smspartner_pipelines.given import connection_from, phone_privacy, start_log
     "all that is written for the key, the phone key and phone numbers. Takes about 10 seconds.",
 )
 @options.option("--expectations", metavar="FILE", help="With --leaks: your own suite.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array instead of lines.")
 @options.phone_options
 @options.connection_options
 @options.config_options
 @options.log_options
-def check(to: tuple[str, ...], *, leaks: bool, **given: Any) -> ExitCode:
-    """Check that the API accepts the key and that destinations can be written; changes nothing.
+def check(to: tuple[str, ...], *, leaks: bool, as_json: bool, **given: Any) -> ExitCode:
+    """Find what would keep a run from working, and say the cure; changes nothing that is loaded.
+
+    One line each for the API key, the way to the API, the clock, each destination, and the versions of libraries:
+    `ok`, `warn` for what may go wrong, `FAIL` for what would. The first failure gives the exit code.
 
     With --leaks, check that nothing written under your settings tells a secret: one line for each kind of output.
 
@@ -40,6 +48,24 @@ def check(to: tuple[str, ...], *, leaks: bool, **given: Any) -> ExitCode:
         return check_leaks(
             connection_from(given), phone_privacy(given["phone_numbers"]), given["expectations"], click.echo
         )
-    from smspartner_pipelines.check import check_all
+    return _check(to, given, as_json=as_json)
 
-    return check_all(lambda: connection_from(given), to, click.echo)
+
+def _check(to: tuple[str, ...], given: dict[str, Any], *, as_json: bool) -> ExitCode:
+    from smspartner_pipelines.check import check_all
+    from smspartner_pipelines.findings import exit_code_of
+
+    findings = []
+    for finding in check_all(
+        lambda: connection_from(given),
+        to,
+        environment=os.environ,
+        key_file=key_file_in_use(given),
+        known_variables=known_variables(click.get_current_context().find_root().command),
+    ):
+        findings.append(finding)
+        if not as_json:
+            click.echo(finding.line())
+    if as_json:
+        click.echo(json.dumps([finding.facts() for finding in findings], ensure_ascii=False, indent=2))
+    return exit_code_of(findings)

@@ -10,10 +10,11 @@ from smspartner_pipelines import options
 from smspartner_pipelines.commands.telling import tell
 from smspartner_pipelines.exit_codes import ExitCode
 from smspartner_pipelines.given import start_logging
+from smspartner_pipelines.manual import EXIT_CODES
 from smspartner_pipelines.output import make_console
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES)
 @click.argument("destination", metavar="DEST")
 @click.option(
     "--replay", is_flag=True, help="Read the rows once more, by the code of today, and load what it believes."

@@ -15,7 +15,8 @@ def sandbox(port: int, page_size: int, latency: float, faults: tuple[str, ...], 
     """Serve a local stand-in of the API, with campaigns and faults to rehearse a job on.
 
     \b
-    smspartner sandbox --fault rate_limit_seconds:times=3 --fault cut_json:tag=promo-nov,page=2,times=1
+    smspartner sandbox --fault rate_limit_seconds:times=3
+    smspartner sandbox --fault cut_json:tag=promo-nov,page=2,times=1
     """  # noqa: D301  # \b is click's mark
     from smspartner_pipelines.rehearsal import describe_faults, serve_sandbox
 

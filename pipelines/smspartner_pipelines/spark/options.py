@@ -11,8 +11,6 @@ from typing import Any, get_args
 
 from smspartner.connection import (
     BASE_URL_VARIABLE,
-    KEY_FILE_VARIABLE,
-    KEY_VARIABLE,
     Connection,
     check_base_url,
     check_limits,
@@ -22,6 +20,7 @@ from smspartner.connection import (
 from smspartner.errors import SettingsError
 from smspartner.snapshot import new_run_id
 from smspartner.tags import check_tags, read_tags_file
+from smspartner.variables import KEY_FILE_VARIABLE, KEY_VARIABLE
 from smspartner.vendor import DEFAULT_BASE_URL
 from smspartner_schemas.contract import PhoneForm
 
