@@ -17,10 +17,12 @@ _TOLD = ("great-expectations", "pandas", "pyarrow", "requests")
 
 def check_variables(environment: Mapping[str, str], known: Collection[str]) -> Iterator[Finding]:
     """Warn of variables that look like ours and that no option reads; their values are not told."""
+    endings = [name.removeprefix(PREFIX) for name in known]
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            remedy = f"write {near[0]} if that was meant" if near else "remove it, or see the options of `--help`"
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), endings, n=1)
+            meant = f"write {PREFIX}{near[0]} if that was meant" if near else ""
+            remedy = meant or "remove it, or see the options of `--help`"
             yield warning(name, f"no option reads this variable; {remedy}")
 
 

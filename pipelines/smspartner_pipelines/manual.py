@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from smspartner_pipelines.completion import complete_paths
 from smspartner_pipelines.environment import FILES, VARIABLES
-from smspartner_pipelines.exit_codes import MEANINGS
-
-EXIT_CODES = "exit codes"
-"""The epilog of a command that ends as a run does."""
+from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
 
 _ANY_OTHER = "Options"
 _VERBATIM = "\b"
@@ -29,6 +27,14 @@ class SectionOption(click.Option):
     def __init__(self, *args: Any, section: str = _ANY_OTHER, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.section = section
+
+
+class PageCommand(click.Command):
+    """A command whose page tells what its exit codes mean."""
+
+    def __init__(self, *args: Any, exit_codes: Mapping[ExitCode, str], **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.exit_codes = exit_codes
 
 
 class PageContext(click.Context):
@@ -45,6 +51,7 @@ class ManualGroup(click.Group):
     """A group whose commands have pages, and complete paths in the shell."""
 
     context_class = PageContext
+    exit_codes = MEANINGS
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         """Add a command."""
@@ -69,8 +76,8 @@ def _write_page(command: click.Command, context: click.Context, formatter: click
     if isinstance(command, click.Group):
         _write_definitions(formatter, "Environment", list(VARIABLES.items()))
         _write_definitions(formatter, "Files", list(FILES.items()))
-    if isinstance(command, click.Group) or command.epilog == EXIT_CODES:
-        codes = [(f"{int(code):>3}", meaning.replace("`", "")) for code, meaning in MEANINGS.items()]
+    if isinstance(command, PageCommand | ManualGroup):
+        codes = [(f"{int(code):>3}", meaning.replace("`", "")) for code, meaning in command.exit_codes.items()]
         _write_definitions(formatter, "Exit codes", codes)
     if context.parent is not None:
         formatter.write_paragraph()

@@ -48,7 +48,7 @@ def test_stop_ends_the_waiting(clock: Any) -> None:
     """Whoever asks for a turn after the run was asked to stop is sent away, even if nothing is to be waited for."""
     pace = Pace(None, clock)
     clock.set()
-    with pytest.raises(Interrupted, match=r"^asked to stop$"):
+    with pytest.raises(Interrupted, match=r"^asked to stop;"):
         pace.wait_turn()
 
 

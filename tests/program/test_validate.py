@@ -315,7 +315,8 @@ def test_what_is_said(load, command, here):
     assert (ended.returncode, ended.stdout) == (4, "")
     assert ended.stderr.splitlines() == [
         "rule             rows  tags  expected",
-        "country_matches     1     1  country values must match this regular expression: ^(?:[A-Z]{2})(?![\\s\\S]).",
+        "country_matches     1     1  country values must match this regular expression:",
+        "                             ^(?:[A-Z]{2})(?![\\s\\S]).",
         "1 tags and 1 rows fail, of 5 rows of 2 tags in data",
         f"page: pages/{page.name}",
     ]
@@ -414,6 +415,7 @@ def test_interrupted(load, start, here, number):
 def test_exit_codes_are_told_alike(command):
     """The help and the how-to tell the same exit codes in the same words."""
     page = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "validate.md").read_text(encoding="utf-8")
-    told = re.findall(r"^ +(\d+)  (.+)$", command(None, "validate", "--help", COLUMNS="200").stdout, re.MULTILINE)
-    assert told == re.findall(r"^\| (\d+) \| (.+) \|$", page, re.MULTILINE)
-    assert len(told) == 5
+    told = " ".join(command(None, "validate", "--help").stdout.partition("Exit codes:")[2].split())
+    rows = re.findall(r"^\| (\d+) \| (.+) \|$", page, re.MULTILINE)
+    assert len(rows) == 5
+    assert told.startswith(" ".join(f"{code} {meaning}" for code, meaning in rows))

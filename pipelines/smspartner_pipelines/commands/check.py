@@ -10,12 +10,12 @@ import click
 
 from smspartner_pipelines import options
 from smspartner_pipelines.environment import known_variables
-from smspartner_pipelines.exit_codes import ExitCode
+from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
 from smspartner_pipelines.given import connection_from, key_file_in_use, phone_privacy, start_logging
-from smspartner_pipelines.manual import EXIT_CODES
+from smspartner_pipelines.manual import PageCommand
 
 
-@click.command(epilog=EXIT_CODES)
+@click.command(cls=PageCommand, exit_codes=MEANINGS)
 @options.option("--to", multiple=True, metavar="DEST", help="A destination to check; may be repeated.")
 @options.option(
     "--leaks",

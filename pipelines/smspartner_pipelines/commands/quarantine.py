@@ -8,13 +8,13 @@ import click
 
 from smspartner_pipelines import options
 from smspartner_pipelines.commands.telling import tell
-from smspartner_pipelines.exit_codes import ExitCode
+from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
 from smspartner_pipelines.given import start_logging
-from smspartner_pipelines.manual import EXIT_CODES
+from smspartner_pipelines.manual import PageCommand
 from smspartner_pipelines.output import make_console
 
 
-@click.command(epilog=EXIT_CODES)
+@click.command(cls=PageCommand, exit_codes=MEANINGS)
 @click.argument("destination", metavar="DEST")
 @click.option(
     "--replay", is_flag=True, help="Read the rows once more, by the code of today, and load what it believes."

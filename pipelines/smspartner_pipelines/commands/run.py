@@ -9,9 +9,9 @@ from smspartner.errors import SettingsError
 
 from smspartner_pipelines import options
 from smspartner_pipelines.commands.telling import tell
-from smspartner_pipelines.exit_codes import ExitCode
+from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
 from smspartner_pipelines.given import asked_tags, connection_from, run_settings, start_logging
-from smspartner_pipelines.manual import EXIT_CODES
+from smspartner_pipelines.manual import PageCommand
 from smspartner_pipelines.output import make_console
 from smspartner_pipelines.without_pandas import use_arrow_without_pandas
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from smspartner.connection import Connection
 
 
-@click.command(epilog=EXIT_CODES)
+@click.command(cls=PageCommand, exit_codes=MEANINGS)
 @click.argument("tags", metavar="[TAG]...", nargs=-1)
 @options.load_options
 @options.phone_options

@@ -10,6 +10,7 @@ import click
 from smspartner_pipelines import options
 from smspartner_pipelines.exit_codes import ExitCode
 from smspartner_pipelines.given import start_logging
+from smspartner_pipelines.manual import PageCommand
 from smspartner_pipelines.output import make_console
 
 _MEANINGS = {
@@ -19,10 +20,9 @@ _MEANINGS = {
     ExitCode.ROWS_IN_QUARANTINE: "what is loaded can't be believed: rows, or tags as a whole, fail",
     ExitCode.INTERRUPTED: "interrupted",
 }
-_EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"  {int(code):>3}  {meaning}" for code, meaning in _MEANINGS.items())
 
 
-@click.command(epilog=_EXIT_CODES)
+@click.command(cls=PageCommand, exit_codes=_MEANINGS)
 @click.argument("destination", metavar="DEST")
 @click.option(
     "-o",
