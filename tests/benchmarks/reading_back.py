@@ -1,11 +1,11 @@
-"""Measures the campaign report on many rows: time, memory, and the size of the page.
+"""Measures what reads back all that is loaded: the campaign report, and the validation.
 
-    python tests/benchmarks/campaign_report.py [--tags 5000] [--rows 2000] [--to DEST]
+    python tests/benchmarks/reading_back.py [--tags 5000] [--rows 2000] [--to DEST] [--write]
 
 makes a dataset through the product's own loader (--rows each; delivery within two days of a start in the last two
-months, a tenth of the tags still waiting, one in fifty with rows in quarantine), then runs `smspartner report` on it as
-a process of its own, three times, and prints the median. `--to` takes any destination; one that is there is not made
-again.
+months, a tenth of the tags still waiting, one in fifty with rows in quarantine), then runs each command on it as a
+process of its own, three times, and prints medians; --write puts them into the README. `--to` takes any destination;
+one that is there is not made again.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from measuring import write_table
 from smspartner.grouping import gathered
 from smspartner.load import open_destination
 from smspartner.snapshot import Snapshot
@@ -43,7 +44,7 @@ def snapshot_of(number: int, rows: int) -> Snapshot:
     seconds = int(start.timestamp()) + np.minimum(random.exponential(10_000, rows), 2 * 86_400).astype("int64")
     columns = {
         "tag": _same(f"campaign-{number}", rows),
-        "phone_number": pa.array([f"+336{n:08}" for n in random.integers(0, 10**8, rows)]),
+        "phone_number": pa.array([f"+336{n:08}" for n in random.permutation(10 * rows)[:rows]]),
         "occurrence": pa.repeat(pa.scalar(1, pa.int32()), rows),
         "country": _words(random.choice(len(COUNTRIES), rows, p=[0.86] + [0.02] * 7), COUNTRIES),
         "status": _words(status, STATUS_WORDS),
@@ -100,16 +101,22 @@ def load(uri: str, tags: int, rows: int) -> None:
             destination.finish(tag_runs, run_id)
 
 
-def measure(uri: str, page: Path) -> tuple[float, float, float]:
-    """Write the report in a process of its own: seconds, seconds of CPU, MB of memory at its peak."""
+def measure(arguments: list[str], folder: str) -> Sequence[float]:
+    """Run a command of the product in a process of its own: seconds, seconds of CPU, MB of memory at its peak."""
     command = Path(sys.executable).with_name("smspartner")
     began = time.perf_counter()
-    child = os.posix_spawn(command, [str(command), "report", uri, "-o", str(page)], dict(os.environ))
+    child = os.posix_spawn("/usr/bin/env", ["env", "-C", folder, str(command), *arguments], dict(os.environ))
     _, status, usage = os.wait4(child, 0)
     seconds = time.perf_counter() - began
     if status:
-        raise SystemExit(f"the report ended with {os.waitstatus_to_exitcode(status)}")
+        raise SystemExit(f"{arguments[0]} ended with {os.waitstatus_to_exitcode(status)}")
     return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def page_size(folder: Path) -> float:
+    """Give the MB of the page that a command has made last."""
+    pages = [path for path in folder.rglob("*.html") if path.name != "index.html"]
+    return max(pages, key=lambda path: path.stat().st_mtime).stat().st_size / 1e6
 
 
 def main() -> None:
@@ -118,16 +125,22 @@ def main() -> None:
     parser.add_argument("--tags", type=int, default=5_000)
     parser.add_argument("--rows", type=int, default=2_000)
     parser.add_argument("--to")
+    parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
+    rows = [f"| {arguments.tags:,} tags x {arguments.rows:,} | seconds | of CPU | peak memory, MB | page, MB |"]
+    rows.append("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         uri = arguments.to or f"{folder}/data"
         if not open_destination(uri).exists():
             load(uri, arguments.tags, arguments.rows)
-        page = Path(folder) / "report.html"
-        measured = [measure(uri, page) for _ in range(REPEAT)]
-        seconds, cpu, memory = (statistics.median(values) for values in zip(*measured, strict=True))
-        size = page.stat().st_size / 1e6
-    sys.stdout.write(f"{seconds:.1f} s ({cpu:.1f} s of CPU), {memory:.0f} MB at the peak, a page of {size:.2f} MB\n")
+        for command in ("report", "validate"):
+            measured = [measure([command, uri], folder) for _ in range(REPEAT)]
+            seconds, cpu, memory = (statistics.median(values) for values in zip(*measured, strict=True))
+            size = page_size(Path(folder))
+            rows.append(f"| `smspartner {command}` | {seconds:.1f} | {cpu:.1f} | {memory:.0f} | {size:.2f} |")
+    sys.stdout.write("\n".join([*rows, ""]))
+    if arguments.write:
+        write_table("reading_back", "\n".join(rows))
 
 
 if __name__ == "__main__":
