@@ -28,7 +28,7 @@ def check_tags(tags: Iterable[str]) -> list[str]:
     listed = sorted(tags, key=str) if isinstance(tags, Set) else tags
     checked = list(dict.fromkeys(_checked(tag, f"tag {position}") for position, tag in enumerate(listed, start=1)))
     if not checked:
-        raise TagError("no tag was given: name at least one, or give a tags file")
+        raise TagError("no tag was given: name at least one, or a file of tags (--tags-file)")
     return checked
 
 

@@ -53,8 +53,7 @@ def check_api(connect: Callable[[], Connection], environment: Mapping[str, str])
         yield _key(trouble)
         yield from _proxy(client.proxy, trouble)
         yield from _certificates(trouble, environment)
-        if client.seconds_ahead is not None:
-            yield _clock(timedelta(seconds=client.seconds_ahead))
+        yield _clock(client.seconds_ahead)
     finally:
         client.close()
 
@@ -93,7 +92,10 @@ def _certificates(trouble: RequestError | None, environment: Mapping[str, str]) 
         yield warning("TLS", f"{named[0]} is set but not read; name the file in {_CERTIFICATES[0]}")
 
 
-def _clock(ahead: timedelta) -> Finding:
+def _clock(seconds_ahead: float | None) -> Finding:
+    if seconds_ahead is None:
+        return warning("clock", "the API gave no time to compare it with; check again once it answers")
+    ahead = timedelta(seconds=seconds_ahead)
     if abs(ahead) <= _MOST_CLOCKS_DIFFER:
         return fine("clock", "agrees with the API's")
     side = "ahead of" if ahead > timedelta(0) else "behind"

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 import click
+from click.exceptions import NoArgsIsHelpError
 from smspartner.errors import AccessRefused, Interrupted, SettingsError, SmsPartnerError
 from smspartner.redaction import Redactor
 
@@ -28,8 +29,13 @@ def exit_code_of(command: Callable[[], object]) -> ExitCode:
         from smspartner.load.atomic import destination_error
 
         failed, told = ExitCode.NOT_DONE, str(destination_error(exc, "writing to standard output"))
-    except (click.ClickException, SmsPartnerError) as exc:
-        failed, told = _exit_code(exc), exc.format_message() if isinstance(exc, click.ClickException) else str(exc)
+    except NoArgsIsHelpError as exc:  # whoever asks for nothing is told what there is
+        click.echo(exc.format_message(), err=True)
+        return ExitCode.WRONG_SETTINGS
+    except click.ClickException as exc:
+        failed, told = _exit_code(exc), " ".join(exc.format_message().split())
+    except SmsPartnerError as exc:
+        failed, told = _exit_code(exc), str(exc)
     except Exception as exc:  # noqa: BLE001  # a bug: its text might hold data, its place does not
         failed, told = ExitCode.NOT_DONE, _bug(exc)
     else:

@@ -133,8 +133,10 @@ def _text(block: Any, hide: Callable[[str], str], quote: str = _QUOTE) -> str:
 
 
 def _value(value: Any) -> str:
+    """Give a value as text in which nothing is invisible: patterns name spaces that look alike, or like nothing."""
     text = value.isoformat() if isinstance(value, datetime) else str(value)
-    return text.replace(_QUOTE, "'")
+    seen = (sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text)
+    return "".join(seen).replace(_QUOTE, "'")
 
 
 def _without_numbers(value: Any) -> Any:

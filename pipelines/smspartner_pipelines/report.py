@@ -179,7 +179,9 @@ def _failures(outcome: RunOutcome) -> list[str]:
 
 
 def _why(outcome: RunOutcome) -> str:
-    return outcome.failure or MEANINGS[outcome.exit_code].replace("`", "")
+    why = outcome.failure or MEANINGS[outcome.exit_code].replace("`", "")
+    failed = any(row["verdict"] == "failed" for row in outcome.tag_runs.values())
+    return f"{why}; smspartner check may find the cause" if failed and not outcome.failure else why
 
 
 def print_loaded_tags(tags: list[LoadedTag], console: Console) -> None:

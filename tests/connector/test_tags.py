@@ -129,7 +129,7 @@ def test_what_lists_no_tags(tags: object, message: str) -> None:
 
 def test_no_tag_at_all() -> None:
     """A run without tags is refused."""
-    with pytest.raises(TagError, match=r"^no tag was given: name at least one, or give a tags file$"):
+    with pytest.raises(TagError, match=r"^no tag was given: name at least one, or a file of tags \(--tags-file\)$"):
         check_tags([])
 
 

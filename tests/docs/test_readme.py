@@ -62,6 +62,7 @@ def test_every_option_the_readme_names_exists() -> None:
         ("README.md", "main_job"),
         ("README.md", "destinations"),
         ("README.md", "beside_peers"),
+        ("README.md", "reading_back"),
         ("docs/scale.md", "doors"),
     ],
 )

@@ -489,7 +489,9 @@ def test_folder_vanishes(here, make_snapshot):
     """A directory that is removed during the run is an error with a remedy."""
     with ParquetDataset(str(here)) as dataset:
         (here / "statuses").rmdir()
-        with pytest.raises(DestinationError, match="a directory of the path does not exist; create it and run again"):
+        with pytest.raises(
+            DestinationError, match="a directory of the path does not exist; create it, or name another place"
+        ):
             list(dataset.replace_tags([make_snapshot()], RUN_ID))
     assert files(here / ".staging") == []
 

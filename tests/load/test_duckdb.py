@@ -25,7 +25,9 @@ def test_what_is_wrong_is_told(tmp_path):
     (tmp_path / "other.db").write_text("something else, of some length" * 99)
     assert refused(tmp_path / "other.db").endswith("other.db: it is no DuckDB database; name another file")
     assert refused(tmp_path).endswith(": it is a directory; name a file")
-    assert "a directory of the path does not exist; create it and run again" in refused(tmp_path / "none" / "a.db")
+    assert "a directory of the path does not exist; create it, or name another place" in refused(
+        tmp_path / "none" / "a.db"
+    )
     assert "would be gone when the run ends; name a file" in refused(":memory:")
     assert [path.name for path in tmp_path.iterdir()] == ["other.db"]
 

@@ -187,7 +187,7 @@ def test_check(target):
     ("path", "says"),
     [
         ("folder.csv", "is a directory; write parquet:"),
-        ("gone/rows.csv", "a directory of the path does not exist; create it and run again"),
+        ("gone/rows.csv", "a directory of the path does not exist; create it, or name another place"),
         ("file/rows.csv", "a part of the path is a file, not a directory; correct the path"),
     ],
 )

@@ -26,7 +26,7 @@ def suite(kind, **kwargs):
 
 
 ARGUMENTS = {
-    "no tag": (("run", "--to", "data"), "no tag was given: name at least one, or give a tags file"),
+    "no tag": (("run", "--to", "data"), "no tag was given: name at least one, or a file of tags (--tags-file)"),
     "empty tag": (("run", "", "--to", "data"), "tag 1 is empty: give 1 to 20 characters"),
     "21 characters": (
         ("run", "ok", "a" * 21, "--to", "data"),
@@ -230,7 +230,7 @@ FILES = {
     ),
     "tags file of comments": (
         (b"# none yet\n\n", ("run", "--to", "data", "--tags-file", "given")),
-        "no tag was given: name at least one, or give a tags file",
+        "no tag was given: name at least one, or a file of tags (--tags-file)",
     ),
     "binary key file": (
         (b"\xff\xfe", (*RUN, "--api-key-file", "given")),
@@ -318,7 +318,7 @@ def test_export_onto_a_directory(sandbox, command, here):
 
 def test_export_into_a_missing_directory(sandbox, command):
     """An export is not written into a directory that does not exist."""
-    told = "writing into exports failed: a directory of the path does not exist; create it and run again"
+    told = "writing into exports failed: a directory of the path does not exist; create it, or name another place"
     refused(command(sandbox, "run", "promo", "--to", "exports/rows.csv"), told)
 
 

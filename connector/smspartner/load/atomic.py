@@ -31,7 +31,7 @@ _CAUSES: dict[int, tuple[str, str]] = {
     errno.EROFS: ("the file system is read-only", "make it writable or load elsewhere"),
     errno.EACCES: ("permission is denied", "allow this user to write there or load elsewhere"),
     errno.EPERM: ("permission is denied", "allow this user to write there or load elsewhere"),
-    errno.ENOENT: ("a directory of the path does not exist", "create it and run again"),
+    errno.ENOENT: ("a directory of the path does not exist", "create it, or name another place"),
     errno.ENOTDIR: ("a part of the path is a file, not a directory", "correct the path"),
     errno.EEXIST: ("a file stands where a directory is needed", "correct the path"),
     errno.EISDIR: ("a directory stands where a file is needed", "correct the path"),
