@@ -195,10 +195,10 @@ def test_a_bar_for_each_time_that_data_was_fetched(visit, tmp_path: Path) -> Non
     assert "times fetched: 3" in page.locator("#progress p").inner_text()
     bars = page.locator("#progress .mark-rect path").evaluate_all("all => all.map((bar) => bar.getAttribute('d'))")
     assert len({re.match(r"M([0-9.]+),", path)[1] for path in bars}) == 3
-    labels = [text for text in page.locator("#progress svg text").all_inner_texts() if ":" in text]
+    labels = [text for text in page.locator("#progress svg text").all_text_contents() if ":" in text]
     assert labels == ["24 Nov, 18:59:54", "24 Nov, 18:59:58"]
     assert not page.get_by_role("button", name="Next").is_visible()  # one page of the table is all
-    assert page.locator("#countries-chart .mark-text text").all_inner_texts() == ["20", "10", "10"]
+    assert page.locator("#countries-chart .mark-text.role-mark text").all_text_contents() == ["20", "10", "10"]
 
 
 def test_days_stand_above_their_dates(visit, make_page) -> None:

@@ -4,7 +4,6 @@
 
 const colours = statuses.map((word) => `var(--status-${word})`);
 const statusNames = statuses.map((word) => data.status_names[word]);
-const dateFormat = { year: "%Y", quarter: "%b %Y", month: "%b %Y", week: "%-d %b", date: "%-d %b", day: "%-d %b", hours: "%H:%M", minutes: "%H:%M" };
 const config = {
   background: "transparent", font: getComputedStyle(document.body).fontFamily, aria: false, padding: 4, locale: { number: data.number_format, time: data.time_format },
   view: { stroke: null }, bar: { discreteBandSize: { band: 0.75 } },
@@ -115,15 +114,17 @@ function barsOverTime(pairs, size, written) {
   const first = pairs[0][0], last = pairs[pairs.length - 1][0];
   const slots = (last - first) / size + 1;
   const middle = size === DAY ? 0 : size / 2, half = size * Math.min(0.46, slots * MOST_WIDTH / 2);
-  const step = size * Math.ceil(slots / 10);
-  const days = Array.from({ length: Math.ceil(slots * size / step) }, (_, i) => first + i * step);
+  const step = size === DAY ? DAY * Math.ceil(slots / 10) : HOUR * ([1, 3, 6, 12].find((hours) => slots / hours <= 9) || 24 * Math.ceil(slots / 24 / 9));
+  const start = size === DAY ? first : Math.ceil(first / step) * step;
+  const ticks = Array.from({ length: Math.max(1, Math.floor((last - start) / step) + 1) }, (_, i) => start + i * step);
+  const format = size === DAY ? (slots > 300 ? "'%b %Y'" : "'%-d %b'") : `datum.value % ${DAY} || datum.value === 0 ? '%H:%M' : '%-d %b'`;
   return {
     data: { values: pairs.map(([at, found]) => ({ from: at + middle - half, to: at + middle + half, rows: found, when: written(at) })) }, height: 220,
     mark: { type: "rect", color: "var(--status-delivered)" },
     encoding: {
       x: {
-        field: "from", type: "temporal", scale: { type: "utc", nice: false, domainMin: first + middle - size / 2, domainMax: last + middle + size / 2 },
-        axis: { title: null, grid: false, format: dateFormat, labelOverlap: "greedy", labelSeparation: 8, labelFlush: true, ...(size === DAY ? { values: days } : { tickCount: 8 }) },
+        field: "from", type: "quantitative", scale: { zero: false, nice: false, domain: [first + middle - size / 2, last + middle + size / 2] },
+        axis: { title: null, grid: false, values: ticks, labelExpr: `utcFormat(datum.value, ${format})`, labelOverlap: "greedy", labelSeparation: 8, labelFlush: false },
       },
       x2: { field: "to" },
       y: { field: "rows", type: "quantitative", axis: wholeNumbers }, y2: { datum: 0 },
