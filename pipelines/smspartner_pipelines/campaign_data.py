@@ -42,7 +42,7 @@ COLUMNS = (
     TableColumn("opt_outs", "column_opt_outs"),
     TableColumn("quarantined", "column_quarantined"),
     TableColumn("newest", "column_newest"),
-    TableColumn("read", "column_read"),
+    TableColumn("fetched", "column_fetched"),
 )
 
 
@@ -90,7 +90,7 @@ def _tags(figures: CampaignFigures, names: list[str]) -> dict[str, list[Any]]:
         "opt_outs": [tag.opt_outs for tag in tags],
         "quarantined": [tag.quarantined for tag in tags],
         "newest": [_seconds(tag.state.newest_status_at) for tag in tags],
-        "read": [_seconds(tag.state.extracted_at) for tag in tags],
+        "fetched": [_seconds(tag.state.extracted_at) for tag in tags],
     }
 
 

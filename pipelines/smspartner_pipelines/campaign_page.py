@@ -23,6 +23,7 @@ from smspartner_pipelines.campaign_texts import Language, Texts
 
 _STALE = timedelta(hours=24)
 _MOST_NAMED = 5
+_STANDINGS = (WAITING, OPEN, SETTLED, UNSURE)
 _SCRIPTS = ("campaigns_words.js", "campaigns_charts.js", "campaigns_table.js")
 """Of the page itself, in the order in which they need each other."""
 
@@ -95,8 +96,9 @@ def _words(figures: CampaignFigures, texts: Texts, made_at: datetime) -> dict[st
         "remarks": _remarks(figures, texts, made_at),
         "key_figures": _key_figures(figures, texts),
         "statuses": [_status(word, figures, texts) for word in STATUS_WORDS],
-        "standings": [(code, texts(f"standing_{code}")) for code in (WAITING, OPEN, SETTLED, UNSURE)],
+        "standings": [(code, texts(f"standing_{code}")) for code in _STANDINGS],
         "columns": [{"key": column.key, "right": column.right, "name": column.name(texts)} for column in COLUMNS],
+        "glossary": _glossary(texts),
         "has_progress": bool(figures.progress.readings),
         "progress_left_out": figures.progress.left_out,
         "total_waiting": figures.total(WAITING),
@@ -106,6 +108,13 @@ def _words(figures: CampaignFigures, texts: Texts, made_at: datetime) -> dict[st
             for reason, (rows, tags) in sorted(figures.reasons.items(), key=lambda item: (-item[1][0], item[0]))
         ],
     }
+
+
+def _glossary(texts: Texts) -> list[tuple[str, str]]:
+    """Give the words of the page that say something else elsewhere, or nothing, each with its meaning."""
+    keys = ["delivery_rate", *(f"status_{word}" for word in STATUS_WORDS), "opt_outs", "in_quarantine", "data_fetched"]
+    keys += [f"standing_{code}" for code in _STANDINGS]
+    return [(texts(key), texts(f"{key}_means")) for key in keys]
 
 
 def _notices(figures: CampaignFigures, texts: Texts) -> list[str]:
@@ -138,10 +147,10 @@ def _key_figures(figures: CampaignFigures, texts: Texts) -> list[dict[str, Any]]
     still_open = [tag for tag in tags if tag.standing != SETTLED]
     messages, delivered, waiting = figures.messages, figures.total(DELIVERED), figures.total(WAITING)
     opt_outs, quarantined = sum(tag.opt_outs for tag in tags), sum(tag.quarantined for tag in tags)
-    last_read_note: Any = ""
+    data_fetched_note: Any = ""
     if still_open:
         oldest = min(tag.state.extracted_at for tag in still_open)
-        last_read_note = Markup("{}{}").format(texts("last_read_note"), _time(oldest))
+        data_fetched_note = Markup("{}{}").format(texts("data_fetched_note"), _time(oldest))
     listed: list[tuple[str, Any, Any]] = [
         (texts("campaigns"), len(tags), texts("campaigns_note", open=len(still_open))),
         (texts("messages"), messages, texts("messages_note")),
@@ -153,7 +162,7 @@ def _key_figures(figures: CampaignFigures, texts: Texts) -> list[dict[str, Any]]
         (texts("status_waiting"), waiting, texts("waiting_note", share=texts.percent(waiting, messages))),
         (texts("opt_outs"), opt_outs, texts("opt_outs_note", share=texts.percent(opt_outs, messages))),
         (texts("in_quarantine"), quarantined, texts("in_quarantine_note")),
-        (texts("last_read"), _time(max(tag.state.extracted_at for tag in tags)), last_read_note),
+        (texts("data_fetched"), _time(max(tag.state.extracted_at for tag in tags)), data_fetched_note),
     ]
     return [
         {

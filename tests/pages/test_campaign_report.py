@@ -58,12 +58,13 @@ def snapshot_of(tag: str, counts: dict[str, int], *, quarantined: int = 0, sent_
     return Snapshot(tag, "complete", "", table, quarantine, READ_AT, rows_declared=received, rows_received=received)
 
 
-def runs_of(tag: str, *delivered: int, of: int = 40) -> pa.Table:
-    """Make the history of a tag: how many were delivered in each run, an hour after the other; the rest waited."""
+def runs_of(tag: str, *delivered: int, apart: timedelta = timedelta(hours=1)) -> pa.Table:
+    """Make the history of a tag of 40: how many were delivered in each run, so far apart; the rest waited."""
+    of = 40
     rows = [
         {column.name: 0 for column in TAG_RUNS.columns}
         | {"run_id": f"run-{n}", "tag": tag, "verdict": "complete", "reason": "", "rows_loaded": of}
-        | {"delivered": done, "waiting": of - done, "extracted_at": READ_AT - timedelta(hours=len(delivered) - n)}
+        | {"delivered": done, "waiting": of - done, "extracted_at": READ_AT - apart * (len(delivered) - n)}
         for n, done in enumerate(delivered)
     ]
     return pa.Table.from_pylist(rows, schema=arrow_schema(TAG_RUNS))
@@ -181,6 +182,44 @@ def test_times_that_were_asked_for(visit, make_page) -> None:
     assert page.locator("#table tbody tr td:last-child").first.inner_text() == "24 Nov, 23:30"
 
 
+def test_a_bar_for_each_time_that_data_was_fetched(visit, tmp_path: Path) -> None:
+    """Runs of the same minute have a bar each, side by side, and the axis tells when the first and the last were."""
+    uri = str(tmp_path / "data")
+    with open_destination(uri) as destination:
+        list(destination.replace_tags([snapshot_of("relance", {"delivered": 30, "waiting": 10})], "run-3"))
+        for row in runs_of("relance", 5, 20, 30, apart=timedelta(seconds=2)).to_batches(max_chunksize=1):
+            destination.finish(pa.Table.from_batches([row]), row["run_id"][0].as_py())
+    write_campaign_report(ReportSettings(uri, str(tmp_path / "report.html")))
+    page = visit(tmp_path / "report.html").page
+    page.wait_for_selector("#progress svg")
+    assert "times fetched: 3" in page.locator("#progress p").inner_text()
+    bars = page.locator("#progress .mark-rect path").evaluate_all("all => all.map((bar) => bar.getAttribute('d'))")
+    assert len({re.match(r"M([0-9.]+),", path)[1] for path in bars}) == 3
+    labels = [text for text in page.locator("#progress svg text").all_text_contents() if ":" in text]
+    assert labels == ["24 Nov, 18:59:54", "24 Nov, 18:59:58"]
+    assert not page.get_by_role("button", name="Next").is_visible()  # one page of the table is all
+    assert page.locator("#countries-chart .mark-text.role-mark text").all_text_contents() == ["20", "10", "10"]
+
+
+def test_days_stand_above_their_dates(visit, make_page) -> None:
+    """By day, the first bar's date is written below its middle."""
+    page = visit(make_page()).page
+    bar = page.locator("#times-chart .mark-rect path").first.bounding_box()
+    label = page.locator("#times-chart .role-axis-label text").first.bounding_box()
+    assert bar["x"] + bar["width"] / 2 == pytest.approx(label["x"] + label["width"] / 2, abs=2)
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_words_are_explained(visit, make_page, language: str) -> None:
+    """Every status and state that the page shows stands in its glossary, and that the figures were checked is told."""
+    page = visit(make_page(language=language)).page
+    explained = page.locator("dl.glossary dt").all_inner_texts()
+    shown = json.loads(page.locator("#data").inner_text())
+    assert {*shown["status_names"].values(), *shown["standing_names"].values()} <= set(explained)
+    told = {"en": "These figures were checked", "fr": "Chiffres vérifiés"}[language]
+    assert told in page.locator(".page-footer").inner_text()
+
+
 def test_french(visit, make_page) -> None:
     """In French, words are French, decimals follow a comma, and thousands and % a narrow space."""
     page = visit(make_page(language="fr"), locale="en-US").page
@@ -284,7 +323,7 @@ def test_what_does_not_add_up_is_told(visit, tmp_path: Path) -> None:
     told = page.locator(".notice.bad").all_inner_texts()
     assert told[0].startswith("Campaigns whose figures do not add up: 1 (relance).")
     assert told[1] == "Rows that belong to no campaign that was loaded, and count in no figure: 3."
-    assert "All figures add up" not in page.locator(".page-footer").inner_text()
+    assert "These figures were checked" not in page.locator(".page-footer").inner_text()
 
 
 def test_script_data_stays_data() -> None:

@@ -4,7 +4,6 @@
 
 const colours = statuses.map((word) => `var(--status-${word})`);
 const statusNames = statuses.map((word) => data.status_names[word]);
-const dateFormat = { year: "%Y", quarter: "%b %Y", month: "%b %Y", week: "%-d %b", date: "%-d %b", day: "%-d %b", hours: "%H:%M", minutes: "%H:%M" };
 const config = {
   background: "transparent", font: getComputedStyle(document.body).fontFamily, aria: false, padding: 4, locale: { number: data.number_format, time: data.time_format },
   view: { stroke: null }, bar: { discreteBandSize: { band: 0.75 } },
@@ -106,8 +105,32 @@ function showTimes() {
   timesBy[shownBy](pairs, { 1: "", 4: texts.hourly, 96: texts.daily }[times.step]);
 }
 
-function peakOf(pairs) {
-  return pairs.reduce((most, pair) => (pair[1] > most[1] ? pair : most));
+const peakOf = (pairs) => pairs.reduce((most, pair) => (pair[1] > most[1] ? pair : most));
+
+const MOST_WIDTH = 1 / 8; // of the chart, so that a single bar is not as wide as the page
+
+/* Hours begin at their ticks; days stand above theirs. No slot beyond the first and the last is drawn. */
+function barsOverTime(pairs, size, written) {
+  const first = pairs[0][0], last = pairs[pairs.length - 1][0];
+  const slots = (last - first) / size + 1;
+  const middle = size === DAY ? 0 : size / 2, half = size * Math.min(0.46, slots * MOST_WIDTH / 2);
+  const step = size === DAY ? DAY * Math.ceil(slots / 10) : HOUR * ([1, 3, 6, 12].find((hours) => slots / hours <= 9) || 24 * Math.ceil(slots / 24 / 9));
+  const start = size === DAY ? first : Math.ceil(first / step) * step;
+  const ticks = Array.from({ length: Math.max(1, Math.floor((last - start) / step) + 1) }, (_, i) => start + i * step);
+  const format = size === DAY ? (slots > 300 ? "'%b %Y'" : "'%-d %b'") : `datum.value % ${DAY} || datum.value === 0 ? '%H:%M' : '%-d %b'`;
+  return {
+    data: { values: pairs.map(([at, found]) => ({ from: at + middle - half, to: at + middle + half, rows: found, when: written(at) })) }, height: 220,
+    mark: { type: "rect", color: "var(--status-delivered)" },
+    encoding: {
+      x: {
+        field: "from", type: "quantitative", scale: { zero: false, nice: false, domain: [first + middle - size / 2, last + middle + size / 2] },
+        axis: { title: null, grid: false, values: ticks, labelExpr: `utcFormat(datum.value, ${format})`, labelOverlap: "greedy", labelSeparation: 8, labelFlush: false },
+      },
+      x2: { field: "to" },
+      y: { field: "rows", type: "quantitative", axis: wholeNumbers }, y2: { datum: 0 },
+      tooltip: [{ field: "when", title: texts.when }, { field: "rows", format: ",d", title: texts.deliveries }],
+    },
+  };
 }
 
 function showSeries(pairs, size, written, note, sentence) {
@@ -115,18 +138,7 @@ function showSeries(pairs, size, written, note, sentence) {
   const peak = peakOf(pairs);
   byId("times-summary").textContent = [sentence(rows, written(peak[0]), peak[1]), note].filter(Boolean).join(" ");
   figuresTable(byId("times-table"), [texts.when, texts.deliveries], pairs.map(([at, found]) => [written(at), count.format(found)]));
-  const first = pairs[0][0], last = pairs[pairs.length - 1][0] + size;
-  draw(byId("times-chart"), {
-    // Two empty slots keep a single one from being as wide as the page.
-    data: { values: [...pairs, [first - size, 0], [last, 0]].map(([at, found]) => ({ from: at, to: at + size * 0.92, rows: found, when: written(at) })) }, height: 220,
-    mark: { type: "rect", color: "var(--status-delivered)" },
-    encoding: {
-      x: { field: "from", type: "temporal", scale: { type: "utc" }, axis: { title: null, grid: false, format: dateFormat, labelOverlap: "greedy", labelSeparation: 8, labelFlush: true, tickCount: size === DAY ? { interval: "day", step: Math.max(1, Math.ceil((last - first) / DAY / 10)) } : 8 } },
-      x2: { field: "to" },
-      y: { field: "rows", type: "quantitative", axis: wholeNumbers }, y2: { datum: 0 },
-      tooltip: [{ field: "when", title: texts.when }, { field: "rows", format: ",d", title: texts.deliveries }],
-    },
-  });
+  draw(byId("times-chart"), barsOverTime(pairs, size, written));
 }
 
 function showDays(pairs, note) {
@@ -161,6 +173,20 @@ function offerTags() {
 
 const MOST_COUNTRIES = 12;
 
+/* Bars from zero, with the messages at the end of each: beside a large one, a small one is a hairline. */
+function countriesSpec(drawn) {
+  const { data: bars, height, mark, encoding } = barsSpec(drawn.flatMap(([name, counts]) => byStatus(name, counts, "country")), "country", texts.country);
+  const totals = drawn.map(([country, , all]) => ({ country, all, written: count.format(all) }));
+  const longest = Math.max(...totals.map(({ written }) => written.length));
+  return {
+    height, padding: { left: 4, top: 4, bottom: 4, right: 12 + 8 * longest },
+    layer: [
+      { data: bars, mark, encoding: { ...encoding, x: { field: "rows", type: "quantitative", scale: { nice: false }, axis: { format: ",d", tickCount: 4, title: null } } } },
+      { data: { values: totals }, mark: { type: "text", align: "left", dx: 5, fontSize: 12, color: "var(--text)" }, encoding: { y: encoding.y, x: { field: "all", type: "quantitative" }, text: { field: "written" } } },
+    ],
+  };
+}
+
 function showCountries() {
   if (!data.countries.length) { byId("countries-chart").hidden = true; return; }
   const names = new Intl.DisplayNames(locale, { type: "region", fallback: "code" });
@@ -171,10 +197,29 @@ function showCountries() {
   const drawn = all.slice(0, MOST_COUNTRIES);
   if (rest.length) drawn.push([say("others", { count: rest.length }), statuses.map((_, s) => sum(rest.map((one) => one[1][s])))]);
   byId("countries-summary").textContent += ` ${say("countries", { first: all[0][0], rows: sum(all[0][1]) })}`;
-  const spec = barsSpec(drawn.flatMap(([name, counts]) => byStatus(name, counts, "country")), "country", texts.country);
-  spec.encoding.x = { field: "rows", type: "quantitative", axis: { format: ",d", tickCount: 4, title: null } };
-  draw(byId("countries-chart"), spec);
+  draw(byId("countries-chart"), countriesSpec(drawn.map(([name, counts]) => [name, counts, sum(counts)])));
   figuresTable(byId("countries-table"), [texts.country, texts.rows, ...statusNames], all.map(([name, counts]) => [name, ...[sum(counts), ...counts].map((rows) => count.format(rows))]));
+}
+
+/* The times of readings; with seconds where minutes do not tell them apart. */
+function timesOfReadings(readings) {
+  const times = readings.map(([at]) => briefly(at * 1000));
+  return new Set(times).size === times.length ? times : readings.map(([at]) => toTheSecond.format(at * 1000));
+}
+
+/* A bar for each reading, in their order: several may be of one minute. The axis tells the first and the last time. */
+function progressSpec(readings) {
+  const times = timesOfReadings(readings);
+  const last = readings.length - 1;
+  const rows = readings.flatMap(([, counts], n) => byStatus(n, counts, "reading").map((row) => ({ ...row, when: times[n] })));
+  const spec = barsSpec(rows, "reading", texts.fetched);
+  const { x, y, tooltip } = spec.encoding;
+  tooltip[0].field = "when";
+  const aligned = last < 3 ? "center" : { condition: { test: "datum.value === 0", value: "left" }, value: "right" };
+  const labels = { values: [...new Set([0, last])], labelExpr: `datum.value === 0 ? ${JSON.stringify(times[0])} : ${JSON.stringify(times[last])}`, labelAngle: 0, labelAlign: aligned, labelOverlap: false };
+  spec.encoding.x = { ...y, axis: { ...y.axis, ...labels } };
+  spec.encoding.y = { ...x, axis: { ...x.axis, tickCount: 3 } };
+  return { ...spec, height: 90 };
 }
 
 function showProgress() {
@@ -194,13 +239,11 @@ function showProgress() {
     chart.className = "chart";
     chart.setAttribute("role", "img");
     chart.setAttribute("aria-labelledby", `${title.id} ${words.id}`);
-    const rows = readings.flatMap(([when, counts]) => byStatus(moment.format(when * 1000), counts, "when"));
-    const spec = barsSpec(rows, "when", texts.reading);
-    const { x, y } = spec.encoding;
-    spec.encoding.x = { ...y, axis: { ...y.axis, labels: false } };
-    spec.encoding.y = { ...x, axis: { ...x.axis, tickCount: 3 } };
-    draw(chart, { ...spec, height: 90 });
+    draw(chart, progressSpec(readings));
   });
-  const rows = data.progress.flatMap(({ tag, readings }) => readings.map(([when, counts]) => [tag, moment.format(when * 1000), ...counts.map((found) => count.format(found))]));
-  figuresTable(byId("progress-table"), [texts.campaign, texts.reading, ...statusNames], rows);
+  const rows = data.progress.flatMap(({ tag, readings }) => {
+    const times = timesOfReadings(readings);
+    return readings.map(([, counts], n) => [tag, times[n], ...counts.map((found) => count.format(found))]);
+  });
+  figuresTable(byId("progress-table"), [texts.campaign, texts.fetched, ...statusNames], rows);
 }

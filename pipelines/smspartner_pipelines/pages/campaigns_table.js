@@ -15,7 +15,7 @@ const number = (values) => (i) => count.format(values[i]);
 const at = (values) => (i) => (values[i] === null ? "–" : briefly(values[i] * 1000));
 const cells = {
   tag: null, standing: (i) => data.standing_names[tags.standing[i]], messages: number(messages), rate: (i) => share(tags.delivered[i], messages[i]),
-  newest: at(tags.newest), read: at(tags.read),
+  newest: at(tags.newest), fetched: at(tags.fetched),
 };
 const state = { by: "messages", down: true, first: 0, size: PAGE, order: [] };
 
@@ -45,6 +45,7 @@ function show() {
   body.replaceChildren(...shown.map(tableRow));
   byId("found").textContent = state.order.length ? say("found", { found: state.order.length, all: searched.length }) : texts.none_found;
   byId("shown").textContent = shown.length ? say("shown", { first: state.first + 1, last: state.first + shown.length }) : "";
+  byId("pages").hidden = state.order.length <= state.size;
   byId("previous").disabled = state.first === 0;
   byId("next").disabled = state.first + state.size >= state.order.length;
   for (const button of document.querySelectorAll("#table thead button")) {

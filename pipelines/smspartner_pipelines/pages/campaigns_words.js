@@ -30,6 +30,7 @@ const inZone = (options) => new Intl.DateTimeFormat(locale, { timeZone: zone, ..
 const asUtc = (options) => new Intl.DateTimeFormat(locale, { timeZone: "UTC", ...options });
 const moment = inZone({ day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
 const thisYear = inZone({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const toTheSecond = inZone({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const yearOf = inZone({ year: "numeric" });
 /* Without the year, where it is that of the page. */
 const briefly = (time) => (yearOf.format(time) === yearOf.format(data.made * 1000) ? thisYear : moment).format(time);
@@ -78,4 +79,7 @@ function summed(pairs, size) {
   return [...found].sort((one, other) => one[0] - other[0]);
 }
 
-for (const element of document.querySelectorAll("time")) element.textContent = moment.format(Date.parse(element.dateTime));
+for (const element of document.querySelectorAll("time")) {
+  const time = Date.parse(element.dateTime);
+  element.textContent = element.closest(".figure") ? briefly(time) : moment.format(time); // a tile is narrow
+}
