@@ -179,9 +179,7 @@ def _failures(outcome: RunOutcome) -> list[str]:
 
 
 def _why(outcome: RunOutcome) -> str:
-    why = outcome.failure or MEANINGS[outcome.exit_code].replace("`", "")
-    failed = any(row["verdict"] == "failed" for row in outcome.tag_runs.values())
-    return f"{why}; smspartner check may find the cause" if failed and not outcome.failure else why
+    return outcome.failure or MEANINGS[outcome.exit_code].replace("`", "")
 
 
 def print_loaded_tags(tags: list[LoadedTag], console: Console) -> None:
