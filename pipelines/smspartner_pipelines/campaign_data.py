@@ -12,7 +12,7 @@ import vl_convert
 from smspartner.redaction import MASK
 from smspartner_schemas.contract import PHONE_PATTERNS, STATUS_WORDS
 
-from smspartner_pipelines.campaign_figures import OPEN, SETTLED, UNSURE, CampaignFigures
+from smspartner_pipelines.campaign_figures import STANDINGS, CampaignFigures
 from smspartner_pipelines.campaign_texts import Language, Texts
 from smspartner_pipelines.campaign_times import Times, times_of_all, times_of_each
 
@@ -68,7 +68,7 @@ def page_data(figures: CampaignFigures, texts: Texts, zone: str | None, made_at:
         "time_format": vl_convert.get_time_format_locale(_LOCALES[texts.language]),
         "statuses": STATUS_WORDS,
         "status_names": {word: texts(f"status_{word}") for word in STATUS_WORDS},
-        "standing_names": {code: texts(f"standing_{code}") for code in (SETTLED, OPEN, UNSURE, "waiting")},
+        "standing_names": {code: texts(f"standing_{code}") for code in STANDINGS},
         "columns": [{"key": column.key, "right": column.right} for column in COLUMNS],
         "tags": _tags(figures, list(names.values())),
         "countries": [[country, list(counts.values())] for country, counts in figures.countries.items()],

@@ -25,6 +25,8 @@ _MOMENTS = ("tag", "status", QUARTER_HOUR)
 UNSURE = "unsure"
 SETTLED = "settled"
 OPEN = "open"
+STANDINGS = (WAITING, OPEN, SETTLED, UNSURE)
+"""How far a campaign is, in the order in which pages list it."""
 
 
 @dataclass

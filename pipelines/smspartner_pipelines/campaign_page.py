@@ -18,12 +18,11 @@ from smspartner.redaction import REDACT
 from smspartner_schemas.contract import DELIVERED, STATUS_WORDS, WAITING
 
 from smspartner_pipelines.campaign_data import COLUMNS, page_data, shown_tags
-from smspartner_pipelines.campaign_figures import OPEN, SETTLED, UNSURE, CampaignFigures
+from smspartner_pipelines.campaign_figures import SETTLED, STANDINGS, CampaignFigures
 from smspartner_pipelines.campaign_texts import Language, Texts
 
 _STALE = timedelta(hours=24)
 _MOST_NAMED = 5
-_STANDINGS = (WAITING, OPEN, SETTLED, UNSURE)
 _SCRIPTS = ("campaigns_words.js", "campaigns_charts.js", "campaigns_table.js")
 """Of the page itself, in the order in which they need each other."""
 
@@ -96,7 +95,7 @@ def _words(figures: CampaignFigures, texts: Texts, made_at: datetime) -> dict[st
         "remarks": _remarks(figures, texts, made_at),
         "key_figures": _key_figures(figures, texts),
         "statuses": [_status(word, figures, texts) for word in STATUS_WORDS],
-        "standings": [(code, texts(f"standing_{code}")) for code in _STANDINGS],
+        "standings": [(code, texts(f"standing_{code}")) for code in STANDINGS],
         "columns": [{"key": column.key, "right": column.right, "name": column.name(texts)} for column in COLUMNS],
         "glossary": _glossary(texts),
         "has_progress": bool(figures.progress.readings),
@@ -113,7 +112,7 @@ def _words(figures: CampaignFigures, texts: Texts, made_at: datetime) -> dict[st
 def _glossary(texts: Texts) -> list[tuple[str, str]]:
     """Give the words of the page that say something else elsewhere, or nothing, each with its meaning."""
     keys = ["delivery_rate", *(f"status_{word}" for word in STATUS_WORDS), "opt_outs", "in_quarantine", "data_fetched"]
-    keys += [f"standing_{code}" for code in _STANDINGS]
+    keys += [f"standing_{code}" for code in STANDINGS]
     return [(texts(key), texts(f"{key}_means")) for key in keys]
 
 

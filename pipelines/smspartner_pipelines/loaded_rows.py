@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -32,8 +32,8 @@ def read_together(store: TagStore) -> AbstractContextManager[object]:
     return store.reading() if isinstance(store, ReadsTogether) else nullcontext()
 
 
-def read_tags(store: TagStore) -> Iterator[ReadTag]:
-    """Read every tag, in order, those in which something is wrong last.
+def read_tags(store: TagStore, states: Mapping[str, LoadedTag]) -> Iterator[ReadTag]:
+    """Read every tag of `states`, what the store says that it holds, in order; those in which something is wrong last.
 
     Such a tag is read twice: a run may have replaced it between its state and its rows, which is nobody's fault.
 
@@ -41,16 +41,16 @@ def read_tags(store: TagStore) -> Iterator[ReadTag]:
         DestinationError: the destination can't be read at all; a tag that can't is a finding.
     """
     doubted: dict[str, ReadTag] = {}
-    for tag, state in sorted(store.loaded_tags().items()):
+    for tag, state in sorted(states.items()):
         read = _read(store, state)
         if read.troubles:
             doubted[tag] = _without_rows(read)
         else:
             yield read
-    states = store.loaded_tags() if doubted else {}
+    now = store.loaded_tags() if doubted else {}
     for tag in doubted:
-        if tag in states:
-            yield _read(store, states[tag])
+        if tag in now:
+            yield _read(store, now[tag])
 
 
 def _read(store: TagStore, state: LoadedTag) -> ReadTag:

@@ -40,6 +40,14 @@ _to_set = partial(option, section="Settings and logs")
 told_option = partial(option, section="What is told")
 
 
+expectations_option = partial(
+    option,
+    "--expectations",
+    metavar="FILE",
+    help="Your own suite, in Great Expectations' JSON format, judged together with the contract's.",
+)
+
+
 def _together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         for declare in reversed(options):
@@ -140,11 +148,7 @@ judging_options = _together(
         show_default=True,
         help="contract leaves Great Expectations out; the contract's row rules are always checked.",
     ),
-    _to_judge(
-        "--expectations",
-        metavar="FILE",
-        help="Your own suite, in Great Expectations' JSON format, judged together with the contract's.",
-    ),
+    expectations_option(section="Which rows to believe"),
     _to_judge(
         "--allow-quarantined",
         type=int,

@@ -30,9 +30,10 @@ def validate_loaded(store: TagStore, user_suite: UserSuite | None = None) -> Val
     start_import()
     outcome = ValidationOutcome(store.uri, user_suite.name if user_suite else None)
     with read_together(store):
-        forms = {_form(state.phone_numbers) for state in store.loaded_tags().values()} or {"plain"}
+        states = store.loaded_tags()
+        forms = {_form(state.phone_numbers) for state in states.values()} or {"plain"}
         judges = {form: _Judge(cast("PhoneForm", form), user_suite) for form in sorted(forms)}
-        for batch in gathered(_noted(read_tags(store), outcome), lambda read: read.rows.num_rows, BATCH_ROWS):
+        for batch in gathered(_noted(read_tags(store, states), outcome), lambda read: read.rows.num_rows, BATCH_ROWS):
             for form, judge in judges.items():
                 judge.judge([read for read in batch if _form(read.state.phone_numbers) == form], outcome)
     for judge in judges.values():

@@ -199,7 +199,8 @@ def test_a_run_meanwhile_is_no_fault(load, sandbox, command, here):
     from smspartner_pipelines.loaded_rows import read_tags
 
     load("data")
-    tags = read_tags(open_store("data"))
+    store = open_store("data")
+    tags = read_tags(store, store.loaded_tags())
     first = next(tags)
     command(sandbox, "run", "second", "--to", "data", "--quiet", "--refresh", "all")
     second = next(tags)

@@ -32,11 +32,7 @@ _MEANINGS = {
     metavar="DIR",
     help="Where the pages go; earlier ones stay, and the index lists all.",
 )
-@options.option(
-    "--expectations",
-    metavar="FILE",
-    help="Your own suite, in Great Expectations' JSON format, judged together with the contract's.",
-)
+@options.expectations_option()
 @click.option("--json", "as_json", is_flag=True, help="Put the result on stdout.")
 @options.option("--quiet", is_flag=True, help="No summary; errors only.")
 @options.config_options
