@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from smspartner import errors
     from smspartner.connection import Connection, parse_rate, read_api_key
-    from smspartner.phone_privacy import PhonePrivacy
-    from smspartner.reading import iter_snapshots, read_statuses
+    from smspartner.phone_numbers import PhonePrivacy
+    from smspartner.api import iter_snapshots, read_statuses
     from smspartner.redaction import Secret
     from smspartner.snapshot import Snapshot
 
@@ -37,13 +37,13 @@ __all__ = [
 
 _HOMES = {
     "Connection": "connection",
-    "PhonePrivacy": "phone_privacy",
+    "PhonePrivacy": "phone_numbers",
     "Secret": "redaction",
     "Snapshot": "snapshot",
-    "iter_snapshots": "reading",
+    "iter_snapshots": "api",
     "parse_rate": "connection",
     "read_api_key": "connection",
-    "read_statuses": "reading",
+    "read_statuses": "api",
 }
 
 

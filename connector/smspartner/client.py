@@ -23,7 +23,7 @@ from smspartner import vendor
 from smspartner.body import ENCODINGS, read_body
 from smspartner.connection import Connection
 from smspartner.errors import RequestError
-from smspartner.pages import Page, read_envelope, read_page, read_value
+from smspartner.page import Page, read_envelope, read_page, read_value
 from smspartner.redaction import Secret
 from smspartner.transport import DeadlineAdapter, map_failure
 

@@ -14,10 +14,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from smspartner import facts
+from smspartner import values
 from smspartner.drift import STOP_MISSING, unknown_word
 from smspartner.grouping import gathered
-from smspartner.pages import Page
+from smspartner.page import Page
 from smspartner.rows import Drift, documented_rows, looks_documented, read_rows
 from smspartner.typed_rows import TIMESTAMP, Reasons
 
@@ -118,26 +118,26 @@ def read_documented(rows: pa.StructArray) -> Columns:
     numbers, status, stop, date = (rows.field(name) for name in ("phoneNumber", "status", "stopSMS", "date"))
     doubts: list[tuple[str, np.ndarray]] = []
     as_e164 = pc.and_(
-        pc.match_substring_regex(numbers, facts.E164),
-        pc.invert(pc.starts_with(numbers, facts.HOME_TRUNK_ZERO)),
+        pc.match_substring_regex(numbers, values.E164),
+        pc.invert(pc.starts_with(numbers, values.HOME_TRUNK_ZERO)),
     )
-    epoch = pc.and_(pc.ascii_is_decimal(date), pc.less_equal(pc.binary_length(date), facts.MOST_EPOCH_DIGITS))
+    epoch = pc.and_(pc.ascii_is_decimal(date), pc.less_equal(pc.binary_length(date), values.MOST_EPOCH_DIGITS))
     seconds = pc.if_else(epoch, date, None).cast(pa.int64())
-    in_range = pc.and_(pc.greater_equal(seconds, facts.EARLIEST_SECOND), pc.less_equal(seconds, facts.LATEST_SECOND))
+    in_range = pc.and_(pc.greater_equal(seconds, values.EARLIEST_SECOND), pc.less_equal(seconds, values.LATEST_SECOND))
     status_at = pc.multiply(seconds, 1_000_000).cast(TIMESTAMP)
     nowhere = pa.repeat(pa.scalar(None, pa.string()), len(status))
     columns = Columns(
-        phone_number=_settle(numbers, numbers, as_e164, facts.read_phone_number, doubts),
-        status=_settle(status, nowhere, None, facts.read_status, doubts),
+        phone_number=_settle(numbers, numbers, as_e164, values.read_phone_number, doubts),
+        status=_settle(status, nowhere, None, values.read_status, doubts),
         stop_sms=stop.fill_null(False),
-        status_at=_settle(date, status_at, in_range, facts.read_date, doubts),
+        status_at=_settle(date, status_at, in_range, values.read_date, doubts),
         reasons={},
         drift={STOP_MISSING: _places(pc.is_null(stop))} if stop.null_count else {},
     )
     for reason, places in doubts:
         for place in places.tolist():
             columns.reasons[place] = (*columns.reasons.get(place, ()), reason)
-        if reason == facts.STATUS_UNKNOWN:
+        if reason == values.STATUS_UNKNOWN:
             for place in places.tolist():
                 columns.drift.setdefault(unknown_word(status[place].as_py()), []).append(place)
     return columns
@@ -147,7 +147,7 @@ def _settle(
     values: pa.Array,
     typed: pa.Array,
     settled: pa.BooleanArray | None,
-    read: Callable[[object], facts.Fact],
+    read: Callable[[object], values.Fact],
     doubts: list[tuple[str, np.ndarray]],
 ) -> pa.Array:
     """Ask `read` about each distinct value that is not settled already; append the places of those it doubts."""

@@ -17,9 +17,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from smspartner import facts
+from smspartner import values
 from smspartner.errors import SettingsError
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.redaction import MASK, Secret, find_numbers
 from smspartner.variables import PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
 
@@ -44,7 +44,7 @@ class Person:
     """Whom to erase; prints as `***`."""
 
     def __init__(self, number: str, privacy: PhonePrivacy) -> None:
-        read, _ = facts.read_phone_number(number.strip())
+        read, _ = values.read_phone_number(number.strip())
         if not isinstance(read, str):
             raise SettingsError("that is no phone number: write it with its calling code, such as +33612345678")
         privacy.check_key("an erasure is remembered under a secret key")
@@ -129,7 +129,7 @@ def _numbers_within(digits: str) -> Iterator[str]:
     for start in range(len(digits) - SHORTEST_NUMBER + 1):
         for end in range(start + SHORTEST_NUMBER, min(start + LONGEST_NUMBER, len(digits)) + 1):
             part = digits[start:end]
-            number = facts.read_phone_number(part)[0] if part.startswith("0") else f"+{part}"
+            number = values.read_phone_number(part)[0] if part.startswith("0") else f"+{part}"
             if isinstance(number, str):
                 yield number
 

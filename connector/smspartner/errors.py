@@ -33,7 +33,6 @@ No message or field ever holds the API key or a phone number. This module import
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from smspartner import vendor
@@ -46,15 +45,16 @@ _MOST_TAGS = 3
 class SmsPartnerError(Exception):
     """Base of all errors of this package.
 
-    `remedy` is what to do where the message itself does not say it.
+    `what` says what happened and where, `remedy` what to do: given, or the one of its class. As text: both, after `; `.
     """
 
     remedy = ""
 
-    def __init__(self, message: str = "") -> None:
-        self.what = REDACT(message)
-        has_remedy = "; " in re.sub(r'"[^"]*"', "", message)  # but for what is quoted
-        super().__init__(self.what if has_remedy or not self.remedy else f"{self.what}; {self.remedy}")
+    def __init__(self, what: str = "", *, remedy: str | None = None) -> None:
+        self.what = REDACT(what)
+        if remedy is not None:
+            self.remedy = REDACT(remedy)
+        super().__init__(f"{self.what}; {self.remedy}" if self.remedy else self.what)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Go from process to process with all facts, whatever the constructor takes."""

@@ -19,8 +19,8 @@ from smspartner.client import Client
 from smspartner.connection import Connection
 from smspartner.errors import AccessRefused, Interrupted, RequestError
 from smspartner.pace import Pace
-from smspartner.pages import Page
-from smspartner.paging import walk_pages
+from smspartner.page import Page
+from smspartner.pagination import walk_pages
 from smspartner.retry import RetryPolicy
 from smspartner.walker import Population, Walker
 from smspartner.workers import Answer, Task, Workers

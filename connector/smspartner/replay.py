@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from smspartner.load.destinations import StoredTag
-from smspartner.pages import Page
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner_pipelines.load.destination import StoredTag
+from smspartner.page import Page
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.rows import read_rows
 from smspartner.snapshot import Snapshot
 from smspartner.stored_rows import facts_of, places_of

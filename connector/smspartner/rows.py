@@ -9,7 +9,7 @@ import msgspec
 import pyarrow as pa
 from pyarrow import json as arrow_json
 
-from smspartner import drift, facts, vendor
+from smspartner import drift, values, vendor
 from smspartner.errors import UnreadableBody
 from smspartner.fields import read_fields
 
@@ -119,9 +119,9 @@ def read_rows(raw_rows: Sequence[bytes]) -> RowFacts:
     for place, raw in enumerate(raw_rows):
         row = _decoded(raw)
         if not isinstance(row, dict):
-            _append(read, place, _nothing_but(facts.NO_OBJECT))
+            _append(read, place, _nothing_but(values.NO_OBJECT))
         elif _contradicts_itself(raw, row):
-            _append(read, place, _nothing_but(facts.CONTRADICTION))
+            _append(read, place, _nothing_but(values.CONTRADICTION))
         else:
             _read_row(row, place, read)
     return read
@@ -142,15 +142,15 @@ def _contradicts_itself(raw: bytes, row: dict[str, object]) -> bool:
 
 def _read_row(row: dict[str, object], place: int, read: RowFacts) -> None:
     if vendor.ERROR_ROW_KEYS & row.keys() and _is_error(row):
-        _append(read, place, _nothing_but(facts.ROW_ERROR))
+        _append(read, place, _nothing_but(values.ROW_ERROR))
         return
     for name in _row_drift(row):
         read.drift.setdefault(name, []).append(place)
     found = (
-        facts.read_phone_number(row.get("phoneNumber")),
-        _either(row, vendor.STATUS_KEYS, facts.read_status),
-        _either(row, vendor.STOP_KEYS, facts.read_stop_sms),
-        facts.read_date(row.get("date")),
+        values.read_phone_number(row.get("phoneNumber")),
+        _either(row, vendor.STATUS_KEYS, values.read_status),
+        _either(row, vendor.STOP_KEYS, values.read_stop_sms),
+        values.read_date(row.get("date")),
     )
     _append(read, place, found)
 
@@ -168,28 +168,28 @@ def _row_drift(row: dict[str, object]) -> Iterator[str]:
         yield drift.STOP_MISSING
     for name in vendor.STATUS_KEYS:
         value = row.get(name)
-        if isinstance(value, str) and facts.read_status(value)[1] is not None:
+        if isinstance(value, str) and values.read_status(value)[1] is not None:
             yield drift.unknown_word(value)
 
 
 def _is_error(row: dict[str, object]) -> bool:
     """Whether a row says that it failed: `success` false, or a code other than the one of success."""
     success, code = row.get("success"), row.get("code")
-    failed = success is not None and facts.read_stop_sms(success)[0] is not True
+    failed = success is not None and values.read_stop_sms(success)[0] is not True
     return failed or (code is not None and str(code).strip() != str(vendor.SUCCESS_CODE))
 
 
-def _either(row: dict[str, object], keys: tuple[str, ...], read: facts.Reader) -> facts.Fact:
+def _either(row: dict[str, object], keys: tuple[str, ...], read: values.Reader) -> values.Fact:
     """Read a fact that has two spellings; where both are given, they must agree."""
     given = [read(row[key]) for key in keys if row.get(key) is not None]
     if not given:
         return read(None)
     if any(fact != given[0] for fact in given[1:]):
-        return None, facts.CONTRADICTION
+        return None, values.CONTRADICTION
     return given[0]
 
 
-_FourFacts = tuple[facts.Fact, facts.Fact, facts.Fact, facts.Fact]
+_FourFacts = tuple[values.Fact, values.Fact, values.Fact, values.Fact]
 
 
 def _nothing_but(reason: str) -> _FourFacts:

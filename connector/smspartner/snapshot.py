@@ -17,7 +17,7 @@ from smspartner_schemas.contract import QUARANTINE, STATUSES
 from smspartner.drift import bounded
 from smspartner.erasure import NOBODY, ErasedNumbers
 from smspartner.errors import CountMismatch
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.transform import Sent, type_tags
 from smspartner.typed_rows import Stamp, TypedRows
 from smspartner.walker import Population

@@ -15,7 +15,7 @@ from smspartner_schemas.contract import QUARANTINE, STATUSES
 
 from smspartner.erasure import Person
 from smspartner.errors import CountMismatch
-from smspartner.load.destinations import LoadedTag, StoredTag
+from smspartner_pipelines.load.destination import LoadedTag, StoredTag
 from smspartner.snapshot import Snapshot
 
 Places = npt.NDArray[np.int64]

@@ -22,8 +22,8 @@ from smspartner.columns import Columns, read_columns
 from smspartner.country import countries
 from smspartner.drift import DATE_MISSING
 from smspartner.erasure import NOBODY, ErasedNumbers
-from smspartner.pages import Page
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner.page import Page
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.rows import Drift
 from smspartner.typed_rows import TIMESTAMP, PageRows, Reasons, Stamp, TypedRows
 

@@ -14,8 +14,8 @@ from smspartner_schemas.arrow import arrow_schema, empty_table
 from smspartner_schemas.contract import QUARANTINE
 
 from smspartner.errors import RawRowMissing
-from smspartner.pages import Page
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner.page import Page
+from smspartner.phone_numbers import PhonePrivacy
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from smspartner.errors import PopulationError, PopulationMoved, RequestError, UnknownTag
-from smspartner.pages import Page
-from smspartner.paging import Ask, Walk
+from smspartner.page import Page
+from smspartner.pagination import Ask, Walk
 from smspartner.workers import Answer, Task
 
 

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from smspartner.errors import Interrupted, RequestError
-from smspartner.pages import Page
+from smspartner.page import Page
 from smspartner.retry import RetryPolicy
 
 

@@ -20,7 +20,7 @@ from threading import Timer
 from typing import IO, Any, TypeAlias
 
 from smspartner.errors import SettingsError
-from smspartner.load import secrets_in
+from smspartner_pipelines.load import secrets_in
 from smspartner.tags import check_tags, read_tags_file
 
 from smspartner_pipelines.job_end import JobEnd

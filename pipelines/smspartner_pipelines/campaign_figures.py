@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from smspartner.errors import SettingsError
-from smspartner.load.counting import QUARTER_HOUR, ROWS
-from smspartner.load.destinations import LoadedTag, TagStore
+from smspartner_pipelines.load.counting import QUARTER_HOUR, ROWS
+from smspartner_pipelines.load.destination import LoadedTag, TagStore
 from smspartner_schemas.contract import DELIVERED, QUARANTINE, STATUS_WORDS, STATUSES, WAITING
 
 from smspartner_pipelines.campaign_progress import Progress, progress_of

@@ -10,9 +10,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from smspartner.errors import SettingsError
-from smspartner.load import open_store
-from smspartner.load.atomic import replace_file, try_writing
-from smspartner.load.nesting import refuse_inside_dataset
+from smspartner_pipelines.load import open_store
+from smspartner_pipelines.load.atomic import replace_file, try_writing
+from smspartner_pipelines.load.nesting import refuse_inside_dataset
 
 from smspartner_pipelines.campaign_figures import campaign_figures
 from smspartner_pipelines.campaign_texts import Language

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal, get_args
 
-from smspartner.facts import REASONS
+from smspartner.values import REASONS
 
 from smspartner_pipelines.quarantine import meaning_of
 

@@ -18,7 +18,7 @@ _MOST_NAMES = 3
 
 def check_place(uri: str, *, least_free: int = _LEAST_FREE) -> Iterator[Finding]:
     """Check a destination: the first line says whether it can be written, further ones warn."""
-    from smspartner.load import local_directory, mask_secrets
+    from smspartner_pipelines.load import local_directory, mask_secrets
 
     place = _written(uri)
     yield place
@@ -34,7 +34,7 @@ def check_place(uri: str, *, least_free: int = _LEAST_FREE) -> Iterator[Finding]
 
 
 def _written(uri: str) -> Finding:
-    from smspartner.load import mask_secrets, open_destination
+    from smspartner_pipelines.load import mask_secrets, open_destination
 
     name = mask_secrets(uri)
     try:
@@ -52,8 +52,8 @@ def _written(uri: str) -> Finding:
 
 def _directory(name: str, folder: Path) -> Iterator[Finding]:
     """Warn of another run, of the leftovers of dead ones, and of files that are not ours."""
-    from smspartner.load.foreign import files_that_are_not_ours, leftovers
-    from smspartner.load.lock import holder, is_held
+    from smspartner_pipelines.load.foreign import files_that_are_not_ours, leftovers
+    from smspartner_pipelines.load.lock import holder, is_held
 
     lock_file = folder / ".lock"
     held = is_held(lock_file)

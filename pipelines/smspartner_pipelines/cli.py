@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import click
-from smspartner.load import learn_secrets
+from smspartner_pipelines.load import learn_secrets
 
 from smspartner_pipelines.commands.check import check
 from smspartner_pipelines.commands.compact import compact

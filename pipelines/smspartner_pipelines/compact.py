@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from smspartner.load import open_store
-from smspartner.load.destinations import Compactable
+from smspartner_pipelines.load import open_store
+from smspartner_pipelines.load.destination import Compactable
 
 from smspartner_pipelines.exit_codes import ExitCode
 

@@ -14,7 +14,7 @@ import dlt
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from smspartner.errors import SettingsError
-from smspartner.load.destinations import LoadedTag
+from smspartner_pipelines.load.destination import LoadedTag
 from smspartner_schemas.contract import PHONE_PATTERNS, QUARANTINE, STATUSES, TAG_RUNS
 
 from smspartner_pipelines.dlt_tables import check_merging

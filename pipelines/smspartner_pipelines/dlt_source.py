@@ -22,7 +22,7 @@ import pyarrow as pa
 from smspartner.connection import Connection, connection_from_environment
 from smspartner.errors import SettingsError
 from smspartner.extract import READY_ROWS
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.snapshot import Snapshot, new_run_id, take_snapshots
 from smspartner.tags import check_no_secret, check_tags
 from smspartner.variables import KEY_VARIABLE

@@ -26,7 +26,7 @@ def exit_code_of(command: Callable[[], object]) -> ExitCode:
     except (BrokenPipeError, SystemExit):  # which is what click makes of it
         failed, told = ExitCode.NOT_DONE, "standard output was closed before everything was written"
     except OutputFailed as exc:
-        from smspartner.load.atomic import destination_error
+        from smspartner_pipelines.load.atomic import destination_error
 
         failed, told = ExitCode.NOT_DONE, str(destination_error(exc, "writing to standard output"))
     except NoArgsIsHelpError as exc:  # whoever asks for nothing is told what there is

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 
 from smspartner.erasure import Erasure, Person
-from smspartner.load import open_store
-from smspartner.load.destinations import LoadedTag, TagStore
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner_pipelines.load import open_store
+from smspartner_pipelines.load.destination import LoadedTag, TagStore
+from smspartner.phone_numbers import PhonePrivacy
 
 from smspartner_pipelines.exit_codes import ExitCode
 

@@ -6,14 +6,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import click
-from smspartner.load import secrets_in
+from smspartner_pipelines.load import secrets_in
 from smspartner.redaction import REDACT, Secret
 
 from smspartner_pipelines.environment import PREFIX
 
 if TYPE_CHECKING:
     from smspartner.connection import Connection
-    from smspartner.phone_privacy import PhonePrivacy
+    from smspartner.phone_numbers import PhonePrivacy
 
     from smspartner_pipelines.settings import RunSettings
 
@@ -96,7 +96,7 @@ def run_settings(tags: tuple[str, ...], connection: Connection, given: dict[str,
 
 def phone_privacy(form: Any) -> PhonePrivacy:
     """Give the form of phone numbers, with the keys of the environment."""
-    from smspartner.phone_privacy import PhonePrivacy
+    from smspartner.phone_numbers import PhonePrivacy
 
     current, *retired = [Secret(key) if key.strip() else None for key in _phone_keys()]
     return PhonePrivacy(form, current, tuple(filter(None, retired)))

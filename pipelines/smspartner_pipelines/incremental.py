@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from smspartner.load.destinations import LoadedTag
+from smspartner_pipelines.load.destination import LoadedTag
 from smspartner.vendor import LONGEST_DELIVERY_HOURS
 
 from smspartner_pipelines.settings import Choosing

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from smspartner.connection import Connection, read_api_key
 from smspartner.errors import SmsPartnerError
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.redaction import SHORTEST_HIDDEN_ANYWHERE, Secret
 from smspartner.variables import KEY_VARIABLE, PHONE_KEY_VARIABLE
 
@@ -166,7 +166,7 @@ def _arguments(number: int, name: str, url: str, form: str) -> list[str]:
 
 def _exceptions(url: str) -> Iterator[str]:
     """Give what a notebook or an error tracker would show of the failure, with the variables of all frames."""
-    from smspartner.reading import read_statuses
+    from smspartner.api import read_statuses
 
     connection = Connection(read_api_key(), base_url=url, retries=0)
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 from smspartner.errors import DestinationError
-from smspartner.load.destinations import LoadedTag, ReadsTogether, StoredTag, TagStore
+from smspartner_pipelines.load.destination import LoadedTag, ReadsTogether, StoredTag, TagStore
 from smspartner_schemas.arrow import empty_table
 from smspartner_schemas.contract import STATUSES
 

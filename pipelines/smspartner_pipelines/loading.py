@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from smspartner.errors import DestinationError
-from smspartner.load.destinations import Destination
+from smspartner_pipelines.load.destination import Destination
 from smspartner.snapshot import Snapshot
 
 from smspartner_pipelines.incremental import Selection

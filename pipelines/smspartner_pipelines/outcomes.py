@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from smspartner.errors import AccessRefused, CountMismatch, DestinationError, ValidationBroken
-from smspartner.load.destinations import WrittenFile
+from smspartner_pipelines.load.destination import WrittenFile
 from smspartner.snapshot import Snapshot
 from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import ACCEPTED, STATUS_WORDS, TAG_RUNS

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from smspartner.client import Client
 from smspartner.connection import Connection
 from smspartner.errors import AccessRefused, RequestError, UnknownTag
-from smspartner.load import open_destination
-from smspartner.load.destinations import Destination, LoadedTag
+from smspartner_pipelines.load import open_destination
+from smspartner_pipelines.load.destination import Destination, LoadedTag
 from smspartner.pace import Pace
 from smspartner.retry import RetryPolicy
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from smspartner_schemas.contract import TABLES, PhoneForm
-from smspartner_schemas.ddl import Dialect, ddl
+from smspartner_schemas.sql import Dialect, ddl
 
 
 def contract_as(style: str, dialect: Dialect, phone_form: PhoneForm) -> str:

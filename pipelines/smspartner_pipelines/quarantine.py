@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 from rich.console import Console
-from smspartner.facts import REASONS
-from smspartner.load.destinations import LoadedTag, TagStore
+from smspartner.values import REASONS
+from smspartner_pipelines.load.destination import LoadedTag, TagStore
 from smspartner_schemas.rules import row_rules
 
 from smspartner_pipelines.tables import Column, print_table

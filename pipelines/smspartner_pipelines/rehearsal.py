@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rich.console import Console
 from smspartner.connection import Connection
 from smspartner.errors import SettingsError
-from smspartner.load import open_destination
+from smspartner_pipelines.load import open_destination
 from smspartner.redaction import Secret
 
 from smspartner_pipelines.exit_codes import ExitCode

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from smspartner.load import mask_secrets, open_store
-from smspartner.load.destinations import LoadedTag, TagStore
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner_pipelines.load import mask_secrets, open_store
+from smspartner_pipelines.load.destination import LoadedTag, TagStore
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.replay import replay
 from smspartner.snapshot import Snapshot, new_run_id
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
-from smspartner.load.destinations import LoadedTag
+from smspartner_pipelines.load.destination import LoadedTag
 from smspartner.redaction import REDACT
 
 from smspartner_pipelines.exit_codes import MEANINGS, ExitCode

@@ -14,8 +14,8 @@ from smspartner.connection import Connection
 from smspartner.erasure import ErasedNumbers
 from smspartner.errors import DestinationError, SettingsError
 from smspartner.extract import extract
-from smspartner.load import open_destination
-from smspartner.load.destinations import Destination
+from smspartner_pipelines.load import open_destination
+from smspartner_pipelines.load.destination import Destination
 from smspartner.snapshot import Snapshot, new_run_id, take_snapshots
 from smspartner.walker import Population
 

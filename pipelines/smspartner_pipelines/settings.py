@@ -10,9 +10,9 @@ from typing import Any, Literal, Protocol
 
 from smspartner.connection import Connection, Reach
 from smspartner.errors import SettingsError
-from smspartner.load import mask_secrets
-from smspartner.load.destinations import CsvDialect
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner_pipelines.load import mask_secrets
+from smspartner_pipelines.load.destination import CsvDialect
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.redaction import REDACT
 from smspartner.tags import check_no_secret
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from smspartner.load.destinations import LoadedTag
+from smspartner_pipelines.load.destination import LoadedTag
 from smspartner.snapshot import Snapshot
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pyarrow.compute as pc
 from smspartner.errors import CountMismatch
-from smspartner.load.destinations import LoadedTag, StoredTag
+from smspartner_pipelines.load.destination import LoadedTag, StoredTag
 from smspartner.stored_rows import places_of
 from smspartner_schemas.contract import WAITING
 from smspartner_schemas.rules import schema_problems

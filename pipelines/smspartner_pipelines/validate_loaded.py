@@ -9,7 +9,7 @@ from typing import cast
 
 import pyarrow as pa
 from smspartner.grouping import gathered
-from smspartner.load.destinations import TagStore
+from smspartner_pipelines.load.destination import TagStore
 from smspartner_schemas.contract import STATUSES, PhoneForm
 from smspartner_schemas.rules import broken_rules, row_rules
 

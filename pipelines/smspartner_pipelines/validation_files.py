@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 from smspartner.errors import SettingsError
-from smspartner.load.atomic import guarded, make_directory, replace_file, replace_files, try_writing
-from smspartner.load.nesting import refuse_inside_dataset
+from smspartner_pipelines.load.atomic import guarded, make_directory, replace_file, replace_files, try_writing
+from smspartner_pipelines.load.nesting import refuse_inside_dataset
 from smspartner.redaction import REDACT
 
 from smspartner_pipelines.validation_outcome import KIND

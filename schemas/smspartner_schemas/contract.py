@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-ColumnType = Literal["string", "int32", "int64", "float64", "bool", "timestamp", "strings", "integers"]
-"""`timestamp` is microseconds in UTC; `strings` is a list of strings, `integers` one of int64."""
+ColumnType = Literal["string", "int32", "int64", "float64", "bool", "timestamp", "strings"]
+"""`timestamp` is microseconds in UTC; `strings` is a list of strings."""
 
 PhoneForm = Literal["plain", "masked", "hashed"]
 
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
 """Goes up with every change that an older reader or loader could not live with."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column and everything that may be believed of its values.
+    """One column and the values it allows.
 
     `pattern` must match the whole value; `minimum` and `maximum` are inclusive. `categorical` columns are
     dictionary-encoded in Arrow and Parquet, and categoricals in pandas.
@@ -61,12 +61,13 @@ STATUS_WORDS = ("delivered", "not_delivered", "waiting", "ko")
 DELIVERED = "delivered"
 WAITING = "waiting"
 VERDICT_MEANINGS = {
-    "complete": "every page answered as itself, all declared the same total, and that many rows were received; loaded",
+    "complete": "every page returned the number asked for, all declared the same total, that many rows were received, "
+    "and nothing stands behind the end; loaded",
     "unknown": "the API knows nothing under the tag; nothing to load",
-    "skipped": "what is loaded is settled or fresh; not asked for",
-    "incomplete": "pages repeat, are missing, or hold fewer or more rows than they must; not loaded",
-    "unstable": "the declared total changed on every reading; not loaded",
-    "shrunk": "fewer rows than are loaded already; what is loaded stays",
+    "skipped": "what is loaded is unchanged or fresh; not read",
+    "incomplete": "pages repeat, overlap or are missing, or there are fewer or more rows than declared; not loaded",
+    "unstable": "the declared total changed in every pass; not loaded",
+    "shrunk": "fewer rows, or far fewer valid rows, than are loaded; what is loaded stays",
     "failed": "a request failed for good, the tag failed validation, or its destinations failed; not loaded",
 }
 VERDICTS = tuple(VERDICT_MEANINGS)
@@ -133,27 +134,37 @@ STATUSES = Table(
     primary_key=("tag", "phone_number", "occurrence"),
 )
 
+_COUNTS_OF_ROWS = (
+    Column("rows_received", "int64", "rows the API sent", minimum=0),
+    Column("rows_loaded", "int64", "rows in `statuses`", minimum=0),
+    Column("rows_quarantined", "int64", "rows in `quarantine`", minimum=0),
+    Column("rows_erased", "int64", "rows left out, since the person was erased", minimum=0),
+    Column("delivered", "int64", "rows loaded as delivered", minimum=0),
+    Column("not_delivered", "int64", "rows loaded as not delivered", minimum=0),
+    Column("waiting", "int64", "rows loaded as waiting", minimum=0),
+    Column("ko", "int64", "rows loaded as ko", minimum=0),
+    Column("stop_sms", "int64", "rows loaded of recipients who opted out", minimum=0),
+)
+
+ROW_COUNTS = tuple(column.name for column in _COUNTS_OF_ROWS)
+"""Counts that a reading of a tag comes to; loaded + quarantined + erased = received."""
+
 TAG_RUNS = Table(
     name="tag_runs",
-    meaning="One row per tag and run: the history of a campaign's progress, and the audit.",
+    meaning="One row per tag and run: the history of a campaign's progress, and the audit. A skipped tag's row repeats "
+    "the counts of the reading that is loaded; pages, requests, retries, asked_at and seconds are this run's.",
     columns=(
         _RUN_ID,
         _TAG,
-        Column("verdict", "string", "what became of the tag in the run", categorical=True, allowed=VERDICTS),
+        Column("verdict", "string", "the result of the tag in the run", categorical=True, allowed=VERDICTS),
         Column("reason", "string", "the verdict in words"),
         Column("rows_declared", "int64", "the API's `total`", nullable=True, minimum=0),
-        Column("rows_received", "int64", "rows the API sent in the last pass", minimum=0),
-        Column("rows_loaded", "int64", "rows loaded", minimum=0),
-        Column("rows_quarantined", "int64", "rows put into quarantine", minimum=0),
-        Column("delivered", "int64", "rows loaded as delivered", minimum=0),
-        Column("not_delivered", "int64", "rows loaded as not delivered", minimum=0),
-        Column("waiting", "int64", "rows loaded as waiting", minimum=0),
-        Column("ko", "int64", "rows loaded as ko", minimum=0),
-        Column("stop_sms", "int64", "rows loaded of recipients who opted out", minimum=0),
+        *_COUNTS_OF_ROWS,
         Column("pages", "int64", "pages of the last pass", minimum=0),
         Column("requests", "int64", "requests sent for the tag, retries included", minimum=0),
         Column("retries", "int64", "requests sent again after a failure", minimum=0),
-        Column("extracted_at", "timestamp", "when the population was read", nullable=True),
+        Column("extracted_at", "timestamp", "when page 1 of the pass that counts was asked for", nullable=True),
+        Column("asked_at", "timestamp", "when this run first asked for the tag; null if it did not", nullable=True),
         Column("seconds", "float64", "from the tag's first request to its last answer", minimum=0),
     ),
     primary_key=("run_id", "tag"),
@@ -161,7 +172,7 @@ TAG_RUNS = Table(
 
 QUARANTINE = Table(
     name="quarantine",
-    meaning="Rows that could not be believed, kept raw.",
+    meaning="Rows that are not valid, kept raw.",
     columns=(
         _TAG,
         Column("page", "int32", "the page that held the row, from 1", minimum=1),
@@ -178,19 +189,15 @@ QUARANTINE = Table(
 
 LOADED_TAGS = Table(
     name="loaded_tags",
-    meaning="One row per tag that is loaded: what a later run judges by, without reading its rows.",
+    meaning="One row per tag that is loaded: what a later run decides by, without reading its rows.",
     columns=(
         _TAG,
-        Column("rows_received", "int64", "rows the API sent", minimum=0),
-        Column("rows_loaded", "int64", "rows of the tag in `statuses`", minimum=0),
-        Column("rows_quarantined", "int64", "rows of the tag in `quarantine`", minimum=0),
-        Column("waiting", "int64", "rows loaded as waiting", minimum=0),
+        *_COUNTS_OF_ROWS,
         Column("newest_status_at", "timestamp", "the latest `status_at`; null where no row has one", nullable=True),
         _EXTRACTED_AT,
         _RUN_ID,
         Column("phone_numbers", "string", "the form of the phone numbers; `hashed:` names the key, too"),
-        Column("page_rows", "int64", "rows of a full page", minimum=0),
-        Column("erased_places", "integers", "places, from 0, of rows left out since their numbers were erased"),
+        Column("first_page", "string", "SHA-256 of the rows of page 1 as loaded; empty where it is not known"),
     ),
     primary_key=("tag",),
 )
@@ -216,25 +223,8 @@ RUNS = Table(
     primary_key=("run_id",),
 )
 
-ROW_ORDER = Table(
-    name="row_order",
-    meaning="The API's order of the rows of tags with rows in quarantine, which a replay puts in their places.",
-    columns=(
-        _TAG,
-        Column(
-            "ranks",
-            "integers",
-            "row by row in API order, its place (from 0) among the tag's rows sorted by `phone_number`, `occurrence`",
-        ),
-    ),
-    primary_key=("tag",),
-)
-
 TABLES = (STATUSES, TAG_RUNS, QUARANTINE)
 """What users read."""
 
-BOOKKEEPING = (LOADED_TAGS, ERASURES, RUNS)
+STATE_TABLES = (LOADED_TAGS, ERASURES, RUNS)
 """What a warehouse keeps besides; a Parquet dataset keeps the same facts in footers and JSON files."""
-
-SQL_TABLES = (*TABLES, *BOOKKEEPING, ROW_ORDER)
-"""What a database with SQL holds: its tables have no order of their own."""

@@ -25,7 +25,7 @@ import plain_ways
 import pyarrow as pa
 import pyarrow.compute as pc
 from smspartner import Connection, Secret
-from smspartner.load import open_destination
+from smspartner_pipelines.load import open_destination
 from smspartner.snapshot import Snapshot
 from smspartner_pipelines.incremental import select_tags
 from smspartner_pipelines.outcomes import RunOutcome

@@ -20,7 +20,7 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import STATUSES
-from smspartner_schemas.ddl import create_table
+from smspartner_schemas.sql import create_table
 
 Batches = Sequence[Sequence[pa.Table]]
 

@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 from measuring import write_table
 from smspartner.grouping import gathered
-from smspartner.load import open_destination
+from smspartner_pipelines.load import open_destination
 from smspartner.snapshot import Snapshot
 from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import QUARANTINE, STATUS_WORDS, STATUSES, TAG_RUNS, WAITING

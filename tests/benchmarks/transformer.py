@@ -17,8 +17,8 @@ from itertools import islice
 
 from loopback_server import PAGE_ROWS, cut_page, row_digits
 from smspartner.extract import READY_ROWS
-from smspartner.pages import read_page
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner.page import read_page
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.transform import Sent, type_tags
 from smspartner.typed_rows import Stamp
 

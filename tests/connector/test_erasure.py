@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from smspartner.erasure import NOBODY, ErasedNumbers, Person, numbers_in
 from smspartner.errors import SettingsError
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.redaction import Secret
 
 AT = datetime(2026, 11, 24, 9, tzinfo=UTC)

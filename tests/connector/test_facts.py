@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from smspartner import facts, vendor
+from smspartner import values, vendor
 from smspartner_schemas.contract import STATUS_WORDS
 
 MISSING_NUMBER = (None, "phone_number_missing")
@@ -62,9 +62,9 @@ def at(*moment: int) -> tuple[int, None]:
         ({}, OTHER_STATUS),
     ],
 )
-def test_status(value: object, fact: facts.Fact) -> None:
+def test_status(value: object, fact: values.Fact) -> None:
     """A status word counts in any case and with stray white space; any other value is named as the reason it is."""
-    assert fact == facts.read_status(value)
+    assert fact == values.read_status(value)
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ def test_status(value: object, fact: facts.Fact) -> None:
         ({}, NO_ANSWER),
     ],
 )
-def test_stop_sms(value: object, fact: facts.Fact) -> None:
+def test_stop_sms(value: object, fact: values.Fact) -> None:
     """An opt-out is a bool, 0 or 1, either as text, or absent; nothing else is taken for an answer."""
-    found = facts.read_stop_sms(value)
+    found = values.read_stop_sms(value)
     assert (fact, type(fact[0])) == (found, type(found[0]))
 
 
@@ -115,7 +115,7 @@ def test_stop_sms(value: object, fact: facts.Fact) -> None:
 )
 def test_spellings_of_one_number(value: object) -> None:
     """A French number is the same number in E.164, national, `00`, bare and spaced form, as text or as JSON number."""
-    assert facts.read_phone_number(value) == ("+33612345678", None)
+    assert values.read_phone_number(value) == ("+33612345678", None)
 
 
 @pytest.mark.parametrize(
@@ -166,9 +166,9 @@ def test_spellings_of_one_number(value: object) -> None:
         ({"number": "+33612345678"}, NO_NUMBER),
     ],
 )
-def test_phone_number(value: object, fact: facts.Fact) -> None:
+def test_phone_number(value: object, fact: values.Fact) -> None:
     """Numbers of all countries are read; letters, foreign digits, extensions and other types are no numbers."""
-    assert fact == facts.read_phone_number(value)
+    assert fact == values.read_phone_number(value)
 
 
 @pytest.mark.parametrize(
@@ -237,9 +237,9 @@ def test_phone_number(value: object, fact: facts.Fact) -> None:
         ({}, NO_DATE),
     ],
 )
-def test_date(value: object, fact: facts.Fact) -> None:
+def test_date(value: object, fact: values.Fact) -> None:
     """Epoch seconds in any type and local French time are dates; what is no moment of a delivery is named so."""
-    assert fact == facts.read_date(value)
+    assert fact == values.read_date(value)
 
 
 @given(ANYTHING)
@@ -247,36 +247,36 @@ def test_date(value: object, fact: facts.Fact) -> None:
 @example("\ud800")
 def test_any_value_is_a_fact_or_a_reason(value: object) -> None:
     """Whatever the API sends for a field is read as a believable value, as none, or as a documented reason."""
-    number, why_number = facts.read_phone_number(value)
-    status, why_status = facts.read_status(value)
-    stop, why_stop = facts.read_stop_sms(value)
-    date, why_date = facts.read_date(value)
+    number, why_number = values.read_phone_number(value)
+    status, why_status = values.read_status(value)
+    stop, why_stop = values.read_stop_sms(value)
+    date, why_date = values.read_date(value)
 
-    assert {why_number, why_status, why_stop, why_date} <= {None, *facts.REASONS}
+    assert {why_number, why_status, why_stop, why_date} <= {None, *values.REASONS}
     assert (number is None) == (why_number is not None)
     assert (status is None) == (why_status is not None)
     assert (stop is None) == (why_stop is not None)
     assert date is None or why_date is None
     assert status in {None, *STATUS_WORDS}
     assert stop in {None, True, False}
-    assert date is None or facts.EARLIEST_SECOND <= int(str(date)) // 1_000_000 <= facts.LATEST_SECOND
+    assert date is None or values.EARLIEST_SECOND <= int(str(date)) // 1_000_000 <= values.LATEST_SECOND
 
 
 @given(st.text("+0123456789 .-()/", max_size=20))
 def test_numbers_are_e164(text: str) -> None:
     """Whatever is written with digits and grouping is read as E.164, as missing, or as no number."""
-    number, reason = facts.read_phone_number(text)
+    number, reason = values.read_phone_number(text)
     digits = str(number).removeprefix("+")
     assert reason is not None or (str(number)[0] == "+" and digits.isdigit() and 7 <= len(digits) <= 15)
 
 
-@given(st.integers(facts.EARLIEST_SECOND, facts.LATEST_SECOND))
+@given(st.integers(values.EARLIEST_SECOND, values.LATEST_SECOND))
 def test_epoch_in_every_type(second: int) -> None:
     """A moment between 2000 and 2100 is the same moment as text, as JSON integer and as JSON float."""
     expected = (second * 1_000_000, None)
-    assert [expected] * 3 == [facts.read_date(value) for value in (str(second), second, float(second))]
+    assert [expected] * 3 == [values.read_date(value) for value in (str(second), second, float(second))]
 
 
 def test_every_documented_word_is_read() -> None:
     """The vendor's four words give the contract's four words."""
-    assert set(STATUS_WORDS) == {facts.read_status(word)[0] for word in vendor.STATUS_WORDS}
+    assert set(STATUS_WORDS) == {values.read_status(word)[0] for word in vendor.STATUS_WORDS}

@@ -20,7 +20,7 @@ from smspartner.errors import (
     UnreadableBody,
     VendorError,
 )
-from smspartner.pages import Page, read_page
+from smspartner.page import Page, read_page
 from smspartner.redaction import REDACT, Secret
 from smspartner.rows import documented_rows
 

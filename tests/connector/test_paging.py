@@ -17,8 +17,8 @@ from smspartner.errors import (
     ResponseTimeout,
     UnknownTag,
 )
-from smspartner.pages import Page
-from smspartner.paging import Walk, walk_pages
+from smspartner.page import Page
+from smspartner.pagination import Walk, walk_pages
 
 Fetch = Callable[[int], Page | RequestError]
 GONE = UnknownTag("the API answered code 4 (message not found)", code=4, http_status=200)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from smspartner.errors import SettingsError
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.redaction import Secret
 from smspartner_schemas.contract import PHONE_PATTERNS
 

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from smspartner.erasure import NOBODY, ErasedNumbers, Person
 from smspartner.errors import CountMismatch, RawRowMissing
-from smspartner.load.destinations import StoredTag
-from smspartner.load.state import state_of
-from smspartner.pages import read_page
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner_pipelines.load.destination import StoredTag
+from smspartner_pipelines.load.state import state_of
+from smspartner.page import read_page
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.redaction import Secret
 from smspartner.replay import replay
 from smspartner.snapshot import Snapshot, take_snapshot

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from smspartner.errors import CountMismatch
-from smspartner.pages import read_page
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner.page import read_page
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.snapshot import Snapshot, new_run_id, take_snapshot
 from smspartner.walker import Population
 

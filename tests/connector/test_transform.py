@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from smspartner import facts
+from smspartner import values
 from smspartner.columns import Columns, read_columns, read_documented, read_mixed, read_tolerantly
-from smspartner.pages import Page
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner.page import Page
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.redaction import Secret
 from smspartner.rows import documented_rows, split_rows
 from smspartner.transform import Sent, occurrences, type_rows, type_tags
@@ -315,7 +315,7 @@ def test_a_field_given_twice_among_documented_rows() -> None:
     raw = [json.dumps(ROW).encode(), twice, b"{}"]
     found = read_mixed(raw)
     assert plainly(found) == plainly(read_tolerantly(raw))
-    assert found.reasons[1] == (facts.CONTRADICTION,)
+    assert found.reasons[1] == (values.CONTRADICTION,)
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)

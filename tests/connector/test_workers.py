@@ -10,7 +10,7 @@ import pytest
 from smspartner.connection import Connection
 from smspartner.errors import ConnectionFailed, Interrupted
 from smspartner.pace import Pace
-from smspartner.pages import Page
+from smspartner.page import Page
 from smspartner.redaction import Secret
 from smspartner.retry import RetryPolicy
 from smspartner.workers import Answer, Task, Workers

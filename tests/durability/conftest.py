@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from smspartner.load.dataset import ParquetDataset
+from smspartner_pipelines.load.dataset import ParquetDataset
 from smspartner_pipelines.sandbox import Campaign, Sandbox
 
 Row = dict[str, Any]

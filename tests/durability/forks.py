@@ -48,8 +48,8 @@ HEAVY = (
         "rich.table",
         "rich._emoji_codes",
     ),
-    *("smspartner.reading", "smspartner.load.dataset", "smspartner.load.export", "smspartner.client"),
-    "smspartner.load.delta",
+    *("smspartner.api", "smspartner_pipelines.load.dataset", "smspartner_pipelines.load.export", "smspartner.client"),
+    "smspartner_pipelines.load.delta",
     *("smspartner_pipelines.run", "smspartner_pipelines.report", "smspartner_pipelines.logs"),
     *("smspartner_pipelines.forget", "smspartner_pipelines.replay_run"),
     "encodings.utf_16_be",  # whoever becomes another user may not reach Python's own folder

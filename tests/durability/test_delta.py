@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
-from smspartner.load.delta import DeltaLake
+from smspartner_pipelines.load.delta import DeltaLake
 
 TAGS = ("gains", "loses", "same", "empty")
 TABLES = ("statuses", "quarantine", "loaded_tags", "tag_runs")

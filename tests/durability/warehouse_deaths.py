@@ -21,11 +21,11 @@ from typing import Any
 import pyarrow as pa
 from smspartner.erasure import Person
 from smspartner.errors import DestinationError
-from smspartner.load import open_destination
-from smspartner.load.duckdb import DuckdbDatabase
-from smspartner.load.postgresql import PostgresqlDatabase
-from smspartner.load.warehouse import Warehouse
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner_pipelines.load import open_destination
+from smspartner_pipelines.load.duckdb import DuckdbDatabase
+from smspartner_pipelines.load.postgresql import PostgresqlDatabase
+from smspartner_pipelines.load.warehouse import Warehouse
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.redaction import Secret
 
 OLD, NEW = "20261123T180000Z-ab12cd34", "20261124T180000Z-ab12cd34"

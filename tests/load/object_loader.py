@@ -12,11 +12,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-for name in ("s3fs", "botocore.session", "smspartner.load.object_files", "smspartner.load.dataset"):
+for name in ("s3fs", "botocore.session", "smspartner_pipelines.load.object_files", "smspartner_pipelines.load.dataset"):
     importlib.import_module(name)
 
 snapshots = importlib.import_module("conftest")
-open_destination = importlib.import_module("smspartner.load").open_destination
+open_destination = importlib.import_module("smspartner_pipelines.load").open_destination
 
 RUN_ID = "20261124T180000Z-ef56ab78"
 

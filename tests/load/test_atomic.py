@@ -6,8 +6,8 @@ import os
 
 import pytest
 from smspartner.errors import DestinationError
-from smspartner.load.atomic import StagedFile, destination_error, guarded, is_staged, remove_file, replace_file
-from smspartner.load.destinations import WrittenFile
+from smspartner_pipelines.load.atomic import StagedFile, destination_error, guarded, is_staged, remove_file, replace_file
+from smspartner_pipelines.load.destination import WrittenFile
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_full_disk(tmp_path, start):
     child = start(
         """
 from pathlib import Path
-from smspartner.load.atomic import replace_file
+from smspartner_pipelines.load.atomic import replace_file
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 here = Path(sys.argv[1])
 try:

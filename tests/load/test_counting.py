@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 from smspartner.errors import DestinationError
-from smspartner.load.counting import QUARTER_HOUR, columns_needed, count_parts, read_columns
+from smspartner_pipelines.load.counting import QUARTER_HOUR, columns_needed, count_parts, read_columns
 from smspartner_schemas.arrow import empty_table
 from smspartner_schemas.contract import QUARANTINE, STATUSES
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pytest
-from smspartner.load.csv_format import csv_header, csv_lines
+from smspartner_pipelines.load.csv_format import csv_header, csv_lines
 from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import STATUSES
 

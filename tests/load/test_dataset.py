@@ -13,8 +13,8 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 from smspartner.errors import CountMismatch, DestinationBusy, DestinationError
-from smspartner.load.dataset import ParquetDataset, file_name
-from smspartner.load.destinations import LoadedTag
+from smspartner_pipelines.load.dataset import ParquetDataset, file_name
+from smspartner_pipelines.load.destination import LoadedTag
 from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import QUARANTINE, STATUSES, TAG_RUNS
 from smspartner_schemas.frames import pandas_dtypes, to_frame
@@ -260,7 +260,7 @@ def test_names_are_readable():
 # When something dies.
 
 KILLED = """
-from smspartner.load.dataset import ParquetDataset
+from smspartner_pipelines.load.dataset import ParquetDataset
 here, event, count, rows, quarantined = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
 
 def strike(name, arguments):
@@ -497,7 +497,7 @@ def test_folder_vanishes(here, make_snapshot):
 
 
 RUN = """
-from smspartner.load.dataset import ParquetDataset
+from smspartner_pipelines.load.dataset import ParquetDataset
 with ParquetDataset(sys.argv[1]) as dataset:
     list(dataset.replace_tags([conftest.build_snapshot("first")], "FIRST"))
     print("in", flush=True)

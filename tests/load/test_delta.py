@@ -13,11 +13,11 @@ from deltalake import DeltaTable, Field, Schema, TableFeatures, write_deltalake
 from deltalake.exceptions import CommitFailedError
 from smspartner.erasure import Person
 from smspartner.errors import CountMismatch, DestinationBusy, DestinationError, SettingsError
-from smspartner.load import open_destination
-from smspartner.load.dataset import ParquetDataset
-from smspartner.load.delta import DeltaLake
-from smspartner.load.destinations import Compactable, LoadedTag
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner_pipelines.load import open_destination
+from smspartner_pipelines.load.dataset import ParquetDataset
+from smspartner_pipelines.load.delta import DeltaLake
+from smspartner_pipelines.load.destination import Compactable, LoadedTag
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.redaction import Secret
 from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import LOADED_TAGS, QUARANTINE, STATUSES, TAG_RUNS

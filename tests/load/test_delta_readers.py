@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from smspartner.load.delta import DeltaLake
+from smspartner_pipelines.load.delta import DeltaLake
 
 READERS = os.environ.get("SMSPARTNER_TEST_READERS", "")
 """A Python with duckdb, duckdb-extension-delta, pyspark and deltalake."""

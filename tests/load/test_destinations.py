@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from smspartner.errors import SettingsError
-from smspartner.load import mask_secrets, open_destination
+from smspartner_pipelines.load import mask_secrets, open_destination
 from smspartner.redaction import REDACT
 
 
@@ -118,7 +118,7 @@ def test_dialects(tmp_path):
 
 def test_light():
     """Naming a destination imports nothing heavy before it is opened."""
-    program = "import sys, smspartner.load, smspartner.load.destinations; print('pyarrow' in sys.modules)"
+    program = "import sys, smspartner_pipelines.load, smspartner_pipelines.load.destination; print('pyarrow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

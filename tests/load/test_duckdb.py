@@ -7,7 +7,7 @@ import subprocess
 import duckdb
 import pytest
 from smspartner.errors import DestinationBusy, DestinationError
-from smspartner.load import open_destination
+from smspartner_pipelines.load import open_destination
 
 RUN_ID = "20261123T180000Z-ab12cd34"
 

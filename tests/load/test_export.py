@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from smspartner.errors import CountMismatch, DestinationBusy, DestinationError
-from smspartner.load.csv_format import csv_header, csv_lines
-from smspartner.load.export import CsvExport, CsvStdout, ParquetExport
+from smspartner_pipelines.load.csv_format import csv_header, csv_lines
+from smspartner_pipelines.load.export import CsvExport, CsvStdout, ParquetExport
 from smspartner_schemas.arrow import arrow_schema, empty_table
 from smspartner_schemas.contract import STATUSES, TAG_RUNS
 
@@ -205,7 +205,7 @@ def test_wrong_paths(tmp_path, path, says):
 
 FULL_DISK = """
 from smspartner.errors import DestinationError
-from smspartner.load import open_destination
+from smspartner_pipelines.load import open_destination
 from smspartner_schemas.arrow import empty_table
 from smspartner_schemas.contract import TAG_RUNS
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -236,7 +236,7 @@ def test_full_disk(target, start):
 
 
 RUN = """
-from smspartner.load import open_destination
+from smspartner_pipelines.load import open_destination
 with open_destination(sys.argv[1]) as export:
     export.replace_tag(conftest.build_snapshot("first", 200_000), "FIRST")
     print("in", flush=True)
@@ -310,7 +310,7 @@ def test_stdout_takes_no_bytes(monkeypatch):
 
 TO_STDOUT = """
 from smspartner.errors import DestinationError
-from smspartner.load import open_destination
+from smspartner_pipelines.load import open_destination
 if sys.argv[1:]:
     os.dup2(os.open(sys.argv[1], os.O_WRONLY), 1)
 with open_destination("-") as export:

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 
 import pytest
 from smspartner.errors import DestinationBusy, DestinationError
-from smspartner.load.dataset import ParquetDataset
-from smspartner.load.object_files import ObjectFiles
+from smspartner_pipelines.load.dataset import ParquetDataset
+from smspartner_pipelines.load.object_files import ObjectFiles
 
 RUN_ID = "20261123T180000Z-ab12cd34"
 

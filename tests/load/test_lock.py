@@ -4,11 +4,11 @@ import re
 
 import pytest
 from smspartner.errors import DestinationBusy, DestinationError
-from smspartner.load.lock import exclusive
+from smspartner_pipelines.load.lock import exclusive
 
 HOLDER = """
 from pathlib import Path
-from smspartner.load.lock import exclusive
+from smspartner_pipelines.load.lock import exclusive
 with exclusive(Path(sys.argv[1]), "there", remove=len(sys.argv) > 2):
     print("held", flush=True)
     sys.stdin.readline()
@@ -74,7 +74,7 @@ def test_released_after_an_error(tmp_path):
 CONTENDER = """
 from pathlib import Path
 from smspartner.errors import DestinationBusy
-from smspartner.load.lock import exclusive
+from smspartner_pipelines.load.lock import exclusive
 here, held = Path(sys.argv[1]), 0
 print("ready", flush=True)
 sys.stdin.readline()

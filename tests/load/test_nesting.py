@@ -2,7 +2,7 @@
 
 import pytest
 from smspartner.errors import DestinationError
-from smspartner.load.nesting import FOLDERS, refuse_inside_dataset
+from smspartner_pipelines.load.nesting import FOLDERS, refuse_inside_dataset
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from smspartner.load import open_destination
-from smspartner.load.dataset import file_name
+from smspartner_pipelines.load import open_destination
+from smspartner_pipelines.load.dataset import file_name
 
 EARLIER, LATER = "20261123T180000Z-ab12cd34", "20261124T180000Z-ef56ab78"
 TAGS = ("gains", "loses", "new", "same")

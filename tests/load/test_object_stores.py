@@ -10,10 +10,10 @@ import pyarrow.fs
 import pytest
 from smspartner.erasure import Person
 from smspartner.errors import DestinationError, SettingsError
-from smspartner.load import open_destination, open_store
-from smspartner.load.dataset import file_name
-from smspartner.load.object_files import ObjectFiles
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner_pipelines.load import open_destination, open_store
+from smspartner_pipelines.load.dataset import file_name
+from smspartner_pipelines.load.object_files import ObjectFiles
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.redaction import Secret
 from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import STATUSES

@@ -6,9 +6,9 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 from smspartner.errors import DestinationBusy, DestinationError
-from smspartner.load import open_destination
-from smspartner.load.postgresql import PostgresqlDatabase
-from smspartner.load.warehouse import Warehouse
+from smspartner_pipelines.load import open_destination
+from smspartner_pipelines.load.postgresql import PostgresqlDatabase
+from smspartner_pipelines.load.warehouse import Warehouse
 
 FIRST, SECOND = "20261123T180000Z-ab12cd34", "20261124T180000Z-ab12cd34"
 

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pytest
 from smspartner.erasure import Person
 from smspartner.errors import CountMismatch, DestinationBusy, DestinationError
-from smspartner.load import open_destination
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner_pipelines.load import open_destination
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.redaction import Secret
 from smspartner_schemas.contract import LOADED_TAGS, STATUSES
-from smspartner_schemas.ddl import quoted
+from smspartner_schemas.sql import quoted
 
 FIRST, SECOND = "20261123T180000Z-ab12cd34", "20261124T180000Z-ab12cd34"
 AWKWARD = ("O'Brien", 'say"so"', "100%_done", "back\\slash", "😀é", "{a,b}", "NULL", "$1", "--x", "A", "a")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from smspartner.load import open_destination, open_store
+from smspartner_pipelines.load import open_destination, open_store
 from smspartner.snapshot import Snapshot
 from smspartner_pipelines.campaign_figures import campaign_figures
 from smspartner_pipelines.campaign_page import as_script_data

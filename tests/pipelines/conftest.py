@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from smspartner.connection import Connection
-from smspartner.load.destinations import LoadedTag
-from smspartner.pages import read_page
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner_pipelines.load.destination import LoadedTag
+from smspartner.page import read_page
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.redaction import Secret
 from smspartner.snapshot import Snapshot, take_snapshot
 from smspartner.walker import Population

@@ -8,7 +8,7 @@ from importlib.resources import files
 from itertools import product
 
 import pytest
-from smspartner.facts import REASONS
+from smspartner.values import REASONS
 from smspartner_pipelines.campaign_texts import LANGUAGES, Texts, key_of
 
 TABLE = tomllib.loads((files("smspartner_pipelines") / "pages" / "texts.toml").read_text(encoding="utf-8"))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from smspartner.connection import Connection
 from smspartner.errors import SettingsError
-from smspartner.load.lock import exclusive
+from smspartner_pipelines.load.lock import exclusive
 from smspartner_pipelines.check import check_all
 from smspartner_pipelines.check_here import check_variables, check_versions
 from smspartner_pipelines.check_places import check_place

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.redaction import Secret
 from smspartner_pipelines.incremental import Selection, is_settled, select_tags
 

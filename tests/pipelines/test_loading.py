@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from smspartner.errors import CountMismatch, DestinationError
-from smspartner.load import open_destination
+from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.incremental import Selection
 from smspartner_pipelines.loading import Loading
 from smspartner_pipelines.outcomes import RunOutcome

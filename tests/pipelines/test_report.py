@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rich.console import Console
-from smspartner.load.destinations import WrittenFile
+from smspartner_pipelines.load.destination import WrittenFile
 from smspartner_pipelines.exit_codes import ExitCode
 from smspartner_pipelines.outcomes import DestinationOutcome, RunOutcome, tag_run
 from smspartner_pipelines.report import loaded_tags_json, print_loaded_tags, print_summary, report, report_json

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from smspartner.errors import SettingsError
-from smspartner.phone_privacy import PhonePrivacy
+from smspartner.phone_numbers import PhonePrivacy
 from smspartner.redaction import REDACT, Secret
 from smspartner_pipelines.settings import parse_duration, parse_time
 

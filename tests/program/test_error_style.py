@@ -15,13 +15,13 @@ import requests
 from smspartner import errors, vendor
 from smspartner.client import Client
 from smspartner.errors import NotComplete, PopulationError, SmsPartnerError, VendorError
-from smspartner.load import open_destination
-from smspartner.load.lock import exclusive
-from smspartner.load.state import state_of
+from smspartner_pipelines.load import open_destination
+from smspartner_pipelines.load.lock import exclusive
+from smspartner_pipelines.load.state import state_of
 from smspartner.pace import Pace
-from smspartner.pages import Page, read_page
-from smspartner.paging import walk_pages
-from smspartner.reading import iter_snapshots, read_statuses
+from smspartner.page import Page, read_page
+from smspartner.pagination import walk_pages
+from smspartner.api import iter_snapshots, read_statuses
 from smspartner.replay import replay
 from smspartner.stored_rows import StoredTag
 from smspartner.tags import check_tags

@@ -6,7 +6,7 @@ import resource
 import signal
 
 import pytest
-from smspartner.load.dataset import ParquetDataset
+from smspartner_pipelines.load.dataset import ParquetDataset
 from smspartner_pipelines.sandbox import Campaign, Fault
 
 INTERRUPTED = "exit code 130: interrupted; tags that were loaded stay loaded"

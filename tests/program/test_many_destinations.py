@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from smspartner.load import mask_secrets, open_destination
+from smspartner_pipelines.load import mask_secrets, open_destination
 from smspartner_pipelines.sandbox import Campaign, Fault
 
 KEEPING = ("data", "parquet:more.csv", "delta:lake", "duckdb:all.duckdb")

@@ -11,7 +11,7 @@ from pathlib import Path
 import openpyxl
 import pyarrow as pa
 import pytest
-from smspartner.load.csv_format import csv_header, csv_lines
+from smspartner_pipelines.load.csv_format import csv_header, csv_lines
 from smspartner_pipelines.sandbox import Campaign
 
 TAGS = (

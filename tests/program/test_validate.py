@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from smspartner.load import open_store
+from smspartner_pipelines.load import open_store
 from smspartner.redaction import find_numbers
 from smspartner_pipelines.sandbox import Campaign
 from smspartner_schemas.expectations import suite

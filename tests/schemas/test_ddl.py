@@ -6,7 +6,7 @@ import duckdb
 import pytest
 from smspartner_schemas.campaigns import CAMPAIGNS
 from smspartner_schemas.contract import CONTRACT_VERSION, SQL_TABLES, STATUSES, TAG_RUNS
-from smspartner_schemas.ddl import Dialect, create_table, ddl, version_in
+from smspartner_schemas.sql import Dialect, create_table, ddl, version_in
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def quarantine(destination: str, *, replay: bool, as_json: bool, quiet: bool, **
     start_logging(given)
     if replay:
         return _replay(destination, given, as_json=as_json, quiet=quiet)
-    from smspartner.load import open_store
+    from smspartner_pipelines.load import open_store
 
     from smspartner_pipelines.quarantine import doubts_in, doubts_json, print_doubts
 

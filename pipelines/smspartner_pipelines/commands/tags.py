@@ -17,7 +17,7 @@ def tags(destination: str, *, as_json: bool) -> ExitCode:
     \b
     smspartner tags data/
     """  # noqa: D301  # \b is click's mark
-    from smspartner.load import open_store
+    from smspartner_pipelines.load import open_store
 
     from smspartner_pipelines.report import loaded_tags_json, print_loaded_tags
 

@@ -50,7 +50,7 @@ def validate(
     smspartner validate data/ -o validation/ --expectations mine.json
     """  # noqa: D301  # \b is click's mark
     start_logging(given)
-    from smspartner.load import open_store
+    from smspartner_pipelines.load import open_store
 
     from smspartner_pipelines.interrupt import raised
     from smspartner_pipelines.user_suite import load_user_suite

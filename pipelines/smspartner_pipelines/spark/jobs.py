@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from smspartner.errors import DestinationError
-from smspartner.load.undisturbed import Undisturbed
+from smspartner_pipelines.load.undisturbed import Undisturbed
 from smspartner.redaction import REDACT, hide_numbers
 
 if TYPE_CHECKING:

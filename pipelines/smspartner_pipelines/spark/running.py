@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from smspartner.connection import read_api_key
 from smspartner.errors import SettingsError
-from smspartner.load import local_directory
+from smspartner_pipelines.load import local_directory
 from smspartner.redaction import REDACT, guard_logging
 from smspartner.snapshot import Snapshot
 from smspartner.tags import check_tags

@@ -1,0 +1,132 @@
+"""The library's front door: snapshots one at a time, or all rows as one typed pandas frame."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from smspartner.connection import NO_KEY, Connection, connection_from_environment
+from smspartner.errors import NotComplete, QuarantinedRows, SettingsError, SmsPartnerError
+from smspartner.phone_numbers import PhonePrivacy
+from smspartner.tags import check_no_secret, check_tags
+from smspartner.variables import KEY_FILE_VARIABLE, KEY_VARIABLE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from smspartner.snapshot import Snapshot
+
+
+def iter_snapshots(
+    tags: Iterable[str], connection: Connection | None = None, *, privacy: PhonePrivacy | None = None
+) -> Iterator[Snapshot]:
+    """Read tags side by side and give one snapshot after the other, in the order of `tags`.
+
+    Without a `connection`, the key is read from `SMSPARTNER_API_KEY` (or the file `SMSPARTNER_API_KEY_FILE` names), and
+    the base URL from `SMSPARTNER_BASE_URL`.
+    Every tag is given, with its verdict; only `complete` ones hold rows. `snapshot.table` and `snapshot.quarantine` are
+    pyarrow tables with the schemas of `statuses` and `quarantine`. Memory depends on a few tags, not on their number.
+
+    Raises:
+        SettingsError: no key, or a tag that none can be (TagError), or things in each other's place; nothing was
+            requested.
+        AccessRefused: the API refuses the key or the account.
+    """
+    checked = check_tags(tags)
+    settled = _connection_here() if connection is None else connection
+    settled_privacy = PhonePrivacy() if privacy is None else privacy
+    _check_kinds(settled, settled_privacy)
+    check_no_secret(checked)
+    return _snapshots(checked, settled, settled_privacy)
+
+
+def _connection_here() -> Connection:
+    """Connect as the environment says; whoever calls from a notebook may not have set one."""
+    if not os.environ.get(KEY_VARIABLE) and not os.environ.get(KEY_FILE_VARIABLE):
+        raise SettingsError(
+            f"{NO_KEY}, before Python (or the notebook's kernel) starts; or ask for it: "
+            "connection=smspartner.Connection(smspartner.Secret(getpass.getpass()))"
+        )
+    return connection_from_environment()
+
+
+def _check_kinds(connection: object, privacy: object) -> None:
+    """Refuse what is given in the place of something else, without showing it: it may be the key.
+
+    Raises:
+        SettingsError: it says what to give.
+    """
+    if not isinstance(connection, Connection):
+        kind = type(connection).__name__
+        raise SettingsError(
+            f"connection is {kind}: give smspartner.Connection(smspartner.Secret(getpass.getpass())), or leave it out "
+            f"and set {KEY_VARIABLE}"
+        )
+    if not isinstance(privacy, PhonePrivacy):
+        kind = type(privacy).__name__
+        raise SettingsError(f"privacy is {kind}: give smspartner.PhonePrivacy('masked'), 'plain' or 'hashed'")
+
+
+def _snapshots(tags: list[str], connection: Connection, privacy: PhonePrivacy) -> Iterator[Snapshot]:
+    from smspartner.client import Client
+    from smspartner.extract import extract
+    from smspartner.snapshot import new_run_id, take_snapshots
+
+    take = partial(take_snapshots, run_id=new_run_id(), privacy=privacy)
+    client = Client(connection)
+    try:
+        with closing(extract(tags, client, connection, threading.Event(), take)) as groups:
+            yield from chain.from_iterable(groups)
+    finally:
+        client.close()
+
+
+def read_statuses(
+    tags: Iterable[str],
+    connection: Connection | None = None,
+    *,
+    privacy: PhonePrivacy | None = None,
+    allow_quarantined: int = 0,
+) -> pd.DataFrame:
+    """Read all rows of tags as one pandas frame with the columns and dtypes of `statuses`.
+
+    `tag`, `country`, `status`, `run_id` are categoricals, `phone_number` is `str`, `occurrence` int32, `stop_sms` bool,
+    `status_at` and `extracted_at` are `datetime64[us, UTC]`. Rows are in the order of `tags`, then of the API.
+
+    Raises:
+        NotComplete: a tag is not complete (`unknown` included); its `verdicts` say which and why.
+        QuarantinedRows: more than `allow_quarantined` rows can't be believed; `iter_snapshots` shows them.
+        SettingsError, AccessRefused: as `iter_snapshots`.
+    """
+    import pyarrow as pa
+    from smspartner_schemas.frames import to_frame
+
+    tables = _tables(iter_snapshots(tags, connection, privacy=privacy), allow_quarantined)
+    if isinstance(tables, SmsPartnerError):
+        raise tables
+    return to_frame(pa.concat_tables(tables))
+
+
+def _tables(snapshots: Iterator[Snapshot], allow_quarantined: int) -> list[pa.Table] | SmsPartnerError:
+    """Collect the rows, or say what is wrong: returned, so that no frame of its traceback holds phone numbers."""
+    from smspartner_schemas.arrow import empty_table
+    from smspartner_schemas.contract import STATUSES
+
+    tables, lacking, quarantined = [empty_table(STATUSES)], {}, {}
+    for snapshot in snapshots:
+        tables.append(snapshot.table)
+        if not snapshot.complete:
+            lacking[snapshot.tag] = (snapshot.verdict, snapshot.reason)
+        if snapshot.quarantine.num_rows:
+            quarantined[snapshot.tag] = snapshot.quarantine.num_rows
+    if lacking:
+        return NotComplete(lacking)
+    if sum(quarantined.values()) > allow_quarantined:
+        return QuarantinedRows(quarantined)
+    return tables
