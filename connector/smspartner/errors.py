@@ -33,7 +33,7 @@ No message or field ever holds the API key or a phone number. This module import
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from smspartner import vendor
 from smspartner.redaction import REDACT
@@ -65,6 +65,14 @@ def _again(kind: type[SmsPartnerError], args: tuple[Any, ...], facts: dict[str, 
     made = kind.__new__(kind, *args)
     made.__dict__.update(facts)
     return made
+
+
+def raise_alone(error: Exception) -> NoReturn:
+    """Raise without cause and context, also within an `except` block: a foreign exception may hold secrets."""
+    try:
+        raise error from None
+    finally:
+        error.__context__ = None
 
 
 class SettingsError(SmsPartnerError):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
+from smspartner.errors import DestinationError
+from smspartner_schemas.contract import ERASURES, LOADED_TAGS, STATUS_WORDS
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     import pyarrow as pa
@@ -119,10 +122,42 @@ class Destination(Protocol):
         """Remove old versions that still hold replaced rows, for an erasure; nothing to do where there are none."""
 
 
-def loaded_tags(destination: Destination) -> tuple[dict[str, LoadedTag], list[Damage]]:
-    """Give what is loaded, by tag, and what can't be read of it."""
-    from smspartner_schemas.contract import LOADED_TAGS
+def state_of(snapshot: Snapshot) -> LoadedTag:
+    """Return what a destination keeps of a complete snapshot, as soon as it is loaded.
 
+    Raises:
+        CountMismatch: its counts do not add up.
+    """
+    import pyarrow.compute as pc
+
+    snapshot.check_counts()
+    newest = pc.max(snapshot.table["status_at"]).as_py()
+    return LoadedTag(
+        tag=snapshot.tag,
+        rows_received=snapshot.rows_received,
+        rows_loaded=snapshot.table.num_rows,
+        rows_quarantined=snapshot.quarantine.num_rows,
+        rows_erased=snapshot.rows_erased,
+        **{word: snapshot.statuses.get(word, 0) for word in STATUS_WORDS},
+        stop_sms=pc.sum(snapshot.table["stop_sms"]).as_py() or 0,
+        newest_status_at=newest and newest.astimezone(UTC),
+        extracted_at=snapshot.extracted_at.astimezone(UTC),
+        run_id=snapshot.run_id,
+        phone_numbers=snapshot.phone_numbers,
+        first_page=snapshot.first_page,
+    )
+
+
+def loaded_tags_table(states: Iterable[LoadedTag]) -> pa.Table:
+    """Give states as rows of `loaded_tags`."""
+    import pyarrow as pa
+    from smspartner_schemas.arrow import arrow_schema
+
+    return pa.Table.from_pylist([vars(state) for state in states], schema=arrow_schema(LOADED_TAGS))
+
+
+def loaded_tags(destination: Destination) -> tuple[dict[str, LoadedTag], list[Damage]]:
+    """Give what is loaded, by tag, and what can't be read of it; nothing where no tags are kept."""
     tags: dict[str, LoadedTag] = {}
     damages = []
     for part in destination.scan(LOADED_TAGS, LOADED_TAGS.column_names) if destination.keeps_tags else ():
@@ -131,3 +166,38 @@ def loaded_tags(destination: Destination) -> tuple[dict[str, LoadedTag], list[Da
         else:
             tags |= {row["tag"]: LoadedTag(**row) for row in part.to_pylist()}
     return tags, damages
+
+
+def erasures_table(erasures: Iterable[Erasure]) -> pa.Table:
+    """Give records as rows of `erasures`; counts are null while an erasure goes on."""
+    import pyarrow as pa
+    from smspartner_schemas.arrow import arrow_schema
+
+    rows = [
+        {"key_id": erasure.key_id, "number_hash": erasure.number_hash, "erased_at": erasure.erased_at}
+        | {f"removed_{name}": count for name, count in erasure.removed.items()}
+        for erasure in erasures
+    ]
+    return pa.Table.from_pylist(rows, schema=arrow_schema(ERASURES))
+
+
+def erasures(destination: Destination) -> list[Erasure]:
+    """Give the records of the people whose rows must not be loaded there.
+
+    Raises:
+        DestinationError: a record can't be read; without it, the person's rows would come back.
+    """
+    from smspartner.erasure import Erasure
+
+    found = []
+    for part in destination.scan(ERASURES, ERASURES.column_names) if destination.keeps_tags else ():
+        if isinstance(part, Damage):
+            raise DestinationError(
+                f"{part.place} {part.what}, and without it an erased person's rows would come back",
+                remedy="restore it from a backup, or erase the person again with `smspartner forget`, then delete it",
+            )
+        for row in part.to_pylist():
+            counts = {name: row[f"removed_{name}"] for name in ("tags", "rows", "quarantined")}
+            removed = {name: count for name, count in counts.items() if count is not None}
+            found.append(Erasure(row["key_id"], row["number_hash"], row["erased_at"].astimezone(UTC), removed))
+    return found
