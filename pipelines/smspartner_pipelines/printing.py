@@ -13,7 +13,7 @@ def contract_as(style: str, dialect: Dialect, phone_form: PhoneForm) -> str:
     if style == "sql":
         return ddl(dialect)
     if style == "gx":
-        from smspartner_schemas.expectations import suite
+        from smspartner_schemas.rules import suite
 
         return json.dumps(suite(phone_form), ensure_ascii=False, indent=2)
     from smspartner_schemas.describe import as_json, as_table

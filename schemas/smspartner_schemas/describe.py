@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from smspartner_schemas.contract import BOOKKEEPING, CONTRACT_VERSION, PHONE_PATTERNS, TABLES
+from smspartner_schemas.contract import CONTRACT_VERSION, PHONE_PATTERNS, STATE_TABLES, TABLES
 
 if TYPE_CHECKING:
     from smspartner_schemas.contract import Column, ColumnType, Table
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 _ARROW_NAMES: dict[ColumnType, str] = {
     "timestamp": "timestamp[us, UTC]",
     "strings": "list of string",
-    "integers": "list of int64",
 }
 
 _ALWAYS = frozenset({"name", "type", "meaning", "nullable"})
@@ -37,7 +36,7 @@ def as_json() -> str:
         "contract_version": CONTRACT_VERSION,
         "phone_patterns": PHONE_PATTERNS,
         "tables": [_table(table) for table in TABLES],
-        "bookkeeping": [_table(table) for table in BOOKKEEPING],
+        "state_tables": [_table(table) for table in STATE_TABLES],
     }
     return json.dumps(contract, indent=2, ensure_ascii=False)
 

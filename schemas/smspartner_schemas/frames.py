@@ -1,7 +1,7 @@
-"""The typed pandas frame of `statuses`.
+"""The typed pandas frame of `statuses`, alike in pandas 2 (2.2 or later) and 3.
 
-Categoricals, `str`, `int32`, `bool` and numpy-backed `datetime64[us, UTC]`: the native dtypes that pandas and Great
-Expectations work on fast.
+Categoricals, `str` (in pandas 2 its `object`), `int32`, `bool` and numpy-backed `datetime64[us, UTC]`: the native
+dtypes that pandas and Great Expectations work on fast.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from smspartner_schemas.contract import Column
 
 _DTYPES = {
-    "string": "str",
+    "string": str(pd.Series([], dtype="str").dtype),
     "int32": "int32",
     "int64": "int64",
     "float64": "float64",
@@ -73,7 +73,7 @@ def _categorical(column: Column, values: pa.ChunkedArray) -> pd.Series[Any]:
     series = cast("pd.Series[Any]", values.to_pandas())
     found = list(series.cat.categories)
     categories = [*column.allowed, *(word for word in found if word not in column.allowed)]
-    # Named even where nothing changes: the categories of zero rows would be objects, not `str`.
+    # Named even where nothing changes: the categories of zero rows would be objects, not `str`, in pandas 3.
     return series.cat.set_categories(pd.Index(categories, dtype="str"))
 
 

@@ -1,25 +1,24 @@
-"""The row rules: what may be believed of one row, derived from the contract's columns.
+"""The row rules, derived from the contract's columns, and the Great Expectations suite that says the same.
 
-Each rule knows its native check on Arrow, column-wise and without a Python object per row, and the Great Expectations
-expectation that says the same.
+Each rule is one object with its check on Arrow, column-wise and without a Python object per row, and its expectation
+as the JSON that Great Expectations reads. Nothing of that library is imported here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from smspartner_schemas.arrow import arrow_schema
-from smspartner_schemas.contract import PHONE_PATTERNS, STATUSES
+from smspartner_schemas.contract import CONTRACT_VERSION, PHONE_PATTERNS, STATUSES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from smspartner_schemas.contract import Column, PhoneForm, Table
 
@@ -31,115 +30,106 @@ WHITE_SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\u1680\u2000-\u200a\u2028\u2029\u202f
 END = r"(?![\s\S])"
 """The end of the text in Python and Java, whose `$` lets a trailing line break pass; RE2 knows no such assertion."""
 
+COLUMNS_RULE = "columns_in_order"
+"""The rule of the table as a whole: the contract's columns, in the contract's order."""
 
-class Rule(Protocol):
-    """One row rule. `name` is stable: reports and quarantine reasons are keyed by it."""
+
+@dataclass(frozen=True)
+class ColumnRule:
+    """A rule that looks at one column; a null passes every rule but `NotNull`."""
+
+    column: str
+    suffix: ClassVar[str]
+    kind: ClassVar[str]
 
     @property
     def name(self) -> str:
-        """The rule's name."""
-        ...
+        """The rule's name, which is stable: reports and reasons are keyed by it."""
+        return f"{self.column}_{self.suffix}"
 
     def violations(self, table: pa.Table) -> Mask:
         """Return one bool per row of `table`: true where the row breaks the rule."""
-        ...
+        chunks = (chunk for chunk in table.column(self.column).chunks if len(chunk))
+        parts = [self._chunk_mask(chunk) for chunk in chunks]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=bool)
 
     def expectation(self) -> dict[str, Any]:
-        """Return the expectation that says the same: `type`, `kwargs` and `meta` with the rule's name."""
-        ...
+        """Return the expectation that says the same: `type`, `kwargs`, and `meta` with the rule's name."""
+        return {"type": self.kind, "kwargs": {"column": self.column, **self._kwargs()}, "meta": {"rule": self.name}}
+
+    def _wrong(self, values: pa.Array) -> pa.Array:
+        """Return which values break the rule; null where the value is null and passes."""
+        raise NotImplementedError
+
+    def _kwargs(self) -> dict[str, Any]:
+        return {}
+
+    def _chunk_mask(self, chunk: pa.Array) -> Mask:
+        if not isinstance(chunk, pa.DictionaryArray):
+            return _numpy(self._wrong(chunk))
+        # The words of the dictionary and a null are judged, and the rows look up theirs: few words stand for many rows.
+        words = pa.concat_arrays([chunk.dictionary, pa.nulls(1, chunk.dictionary.type)])
+        wrong = _numpy(self._wrong(words))
+        if not wrong.any():
+            return np.zeros(len(chunk), dtype=bool)
+        mask: Mask = wrong[np.asarray(pc.fill_null(chunk.indices, len(words) - 1))]
+        return mask
 
 
-@dataclass(frozen=True)
-class NotNull:
+class NotNull(ColumnRule):
     """The column has a value."""
 
-    column: str
+    suffix = "not_null"
+    kind = "expect_column_values_to_not_be_null"
 
-    @property
-    def name(self) -> str:
-        """`<column>_not_null`."""
-        return f"{self.column}_not_null"
-
-    def violations(self, table: pa.Table) -> Mask:
-        """Return true where the value is null."""
-        return _mask(table.column(self.column), pc.is_null)
-
-    def expectation(self) -> dict[str, Any]:
-        """Return `expect_column_values_to_not_be_null`."""
-        return _expectation("expect_column_values_to_not_be_null", self.name, column=self.column)
+    def _wrong(self, values: pa.Array) -> pa.Array:
+        return pc.is_null(values)
 
 
 @dataclass(frozen=True)
-class InSet:
-    """The value is one of `allowed`; nulls pass."""
+class InSet(ColumnRule):
+    """The value is one of `allowed`."""
 
-    column: str
     allowed: tuple[str, ...]
+    suffix = "in_set"
+    kind = "expect_column_values_to_be_in_set"
 
-    @property
-    def name(self) -> str:
-        """`<column>_in_set`."""
-        return f"{self.column}_in_set"
+    def _wrong(self, values: pa.Array) -> pa.Array:
+        return pc.invert(pc.is_in(values, pa.array([*self.allowed, None], pa.string())))
 
-    def violations(self, table: pa.Table) -> Mask:
-        """Return true where the value is not allowed."""
-        allowed = pa.array([*self.allowed, None], pa.string())
-        return _mask(table.column(self.column), lambda values: pc.invert(pc.is_in(values, allowed)))
-
-    def expectation(self) -> dict[str, Any]:
-        """Return `expect_column_values_to_be_in_set`."""
-        kwargs = {"column": self.column, "value_set": list(self.allowed)}
-        return _expectation("expect_column_values_to_be_in_set", self.name, **kwargs)
+    def _kwargs(self) -> dict[str, Any]:
+        return {"value_set": list(self.allowed)}
 
 
 @dataclass(frozen=True)
-class Matches:
-    r"""The whole value matches `pattern`; nulls pass.
+class Matches(ColumnRule):
+    r"""The whole value matches `pattern`, in which `\S` means what it means in Python: no white space of any script."""
 
-    `\S` means what it means in Python: no white space of any script.
-    """
-
-    column: str
     pattern: str
-
-    @property
-    def name(self) -> str:
-        """`<column>_matches`."""
-        return f"{self.column}_matches"
+    suffix = "matches"
+    kind = "expect_column_values_to_match_regex"
 
     @property
     def _body(self) -> str:
         return self.pattern.replace(r"\S", f"[^{WHITE_SPACE}]")
 
-    def violations(self, table: pa.Table) -> Mask:
-        """Return true where the value does not match as a whole."""
-        regex = f"^(?:{self._body})$"
-        return _mask(table.column(self.column), lambda values: pc.invert(pc.match_substring_regex(values, regex)))
+    def _wrong(self, values: pa.Array) -> pa.Array:
+        return pc.invert(pc.match_substring_regex(values, f"^(?:{self._body})$"))
 
-    def expectation(self) -> dict[str, Any]:
-        """Return `expect_column_values_to_match_regex`, whose regex Python and Java read alike."""
-        kwargs = {"column": self.column, "regex": f"^(?:{self._body}){END}"}
-        return _expectation("expect_column_values_to_match_regex", self.name, **kwargs)
+    def _kwargs(self) -> dict[str, Any]:
+        return {"regex": f"^(?:{self._body}){END}"}
 
 
 @dataclass(frozen=True)
-class Between:
-    """The value is at least `minimum` and at most `maximum`, where they are given; nulls pass."""
+class Between(ColumnRule):
+    """The value is at least `minimum` and at most `maximum`, where they are given."""
 
-    column: str
     minimum: int | datetime | None = None
     maximum: int | datetime | None = None
+    suffix = "between"
+    kind = "expect_column_values_to_be_between"
 
-    @property
-    def name(self) -> str:
-        """`<column>_between`."""
-        return f"{self.column}_between"
-
-    def violations(self, table: pa.Table) -> Mask:
-        """Return true where the value is out of bounds."""
-        return _mask(table.column(self.column), self._outside)
-
-    def _outside(self, values: pa.Array) -> pa.Array:
+    def _wrong(self, values: pa.Array) -> pa.Array:
         outside = pa.array(np.zeros(len(values), dtype=bool))
         if self.minimum is not None:
             outside = pc.or_(outside, pc.less(values, pa.scalar(self.minimum, values.type)))
@@ -147,15 +137,13 @@ class Between:
             outside = pc.or_(outside, pc.greater(values, pa.scalar(self.maximum, values.type)))
         return outside
 
-    def expectation(self) -> dict[str, Any]:
-        """Return `expect_column_values_to_be_between`; dates as ISO 8601 with their offset."""
+    def _kwargs(self) -> dict[str, Any]:
         bounds = {"min_value": self.minimum, "max_value": self.maximum}
-        kwargs = {
+        return {
             key: bound.isoformat() if isinstance(bound, datetime) else bound
             for key, bound in bounds.items()
             if bound is not None
         }
-        return _expectation("expect_column_values_to_be_between", self.name, column=self.column, **kwargs)
 
 
 @dataclass(frozen=True)
@@ -163,20 +151,21 @@ class UniqueTogether:
     """The columns are the primary key: no two rows agree in all of them; null equals null."""
 
     columns: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """`primary_key_unique`."""
-        return "primary_key_unique"
+    name: ClassVar[str] = "primary_key_unique"
 
     def violations(self, table: pa.Table) -> Mask:
         """Return true for every row whose key another row has too."""
-        keys = pa.table({name: _plain(table.column(name)) for name in self.columns})
+        keys = pa.table({name: _one_dictionary(table.column(name)) for name in self.columns})
         groups = keys.group_by(list(self.columns), use_threads=False).aggregate([([], "count_all")])
         mask = np.zeros(table.num_rows, dtype=bool)
         if groups.num_rows < table.num_rows:
             mask[self._repeated(keys)] = True
         return mask
+
+    def expectation(self) -> dict[str, Any]:
+        """Return `expect_compound_columns_to_be_unique`, which must not pass over rows of nulls."""
+        kwargs = {"column_list": list(self.columns), "ignore_row_if": "never"}
+        return {"type": "expect_compound_columns_to_be_unique", "kwargs": kwargs, "meta": {"rule": self.name}}
 
     def _repeated(self, keys: pa.Table) -> npt.NDArray[np.int64]:
         rows = keys.append_column("_row", pa.array(np.arange(keys.num_rows)))
@@ -184,23 +173,21 @@ class UniqueTogether:
         repeated = groups.filter(pc.greater(groups["_row_count"], 1))["_row_list"]
         return np.asarray(repeated.combine_chunks().flatten(), dtype="int64")
 
-    def expectation(self) -> dict[str, Any]:
-        """Return `expect_compound_columns_to_be_unique`, which is told not to pass over rows of nulls."""
-        kwargs = {"column_list": list(self.columns), "ignore_row_if": "never"}
-        return _expectation("expect_compound_columns_to_be_unique", self.name, **kwargs)
+
+Rule: TypeAlias = ColumnRule | UniqueTogether
 
 
-def row_rules(table: Table = STATUSES, phone_form: PhoneForm = "plain") -> tuple[Rule, ...]:
-    """Return the rules of `table`'s rows, column by column, the primary key last.
+def column_rules(table: Table = STATUSES, phone_form: PhoneForm = "plain") -> tuple[ColumnRule, ...]:
+    """Return the rules that look at one column each, column by column.
 
     `phone_form` is the form that `phone_number` is kept in.
     """
+    return tuple(rule for column in table.columns for rule in _rules_of(column, phone_form))
+
+
+def row_rules(table: Table = STATUSES, phone_form: PhoneForm = "plain") -> tuple[Rule, ...]:
+    """Return the rules of `table`'s rows: those of single columns (see `column_rules`), then the primary key."""
     return (*column_rules(table, phone_form), UniqueTogether(table.primary_key))
-
-
-def column_rules(table: Table = STATUSES, phone_form: PhoneForm = "plain") -> tuple[Rule, ...]:
-    """Return the rules that look at one column each; see `row_rules`."""
-    return tuple(rule for column in table.columns for rule in _column_rules(column, phone_form))
 
 
 def broken_rules(table: pa.Table, rules: Sequence[Rule]) -> dict[str, npt.NDArray[np.int64]]:
@@ -208,31 +195,32 @@ def broken_rules(table: pa.Table, rules: Sequence[Rule]) -> dict[str, npt.NDArra
 
     Raises:
         KeyError: a column is missing.
-        pyarrow.ArrowInvalid: a column has a type that the rule can't judge; see `schema_problems`.
+        pyarrow.ArrowInvalid: a column has a type that the rule can't judge (`arrow.schema_problems` names it).
     """
     rows = {rule.name: np.flatnonzero(rule.violations(table)) for rule in rules}
     return {name: indices for name, indices in rows.items() if indices.size}
 
 
-def schema_problems(table: pa.Table, contract: Table = STATUSES) -> list[str]:
-    """Return what is wrong with the columns of `table`, one sentence each: missing, unknown, misplaced, mistyped.
+def suite(phone_form: PhoneForm = "plain") -> dict[str, Any]:
+    """Return the Great Expectations suite of `statuses`: `name`, `expectations` and `meta`, as JSON holds them.
 
-    Nullability flags are no problem: `NotNull` judges the values.
+    `ExpectationSuite(**suite())` loads it. Each expectation has `type`, `kwargs`, and `meta` with its `rule`; dates
+    are ISO 8601 with their offset (the library refuses dates without one). Column types are not part of it, since the
+    library has no word for categoricals: `smspartner_schemas.arrow.schema_problems` judges them.
     """
-    schema = arrow_schema(contract)
-    problems = [f"column {name} is missing" for name in schema.names if name not in table.column_names]
-    problems += [f"column {name} is not in the contract" for name in table.column_names if name not in schema.names]
-    if not problems and table.column_names != schema.names:
-        problems.append(f"columns are in the order {', '.join(table.column_names)}")
-    problems += [
-        f"column {field.name} is {table.schema.field(field.name).type}, not {field.type}"
-        for field in schema
-        if field.name in table.column_names and table.schema.field(field.name).type != field.type
-    ]
-    return problems
+    columns = {
+        "type": "expect_table_columns_to_match_ordered_list",
+        "kwargs": {"column_list": list(STATUSES.column_names)},
+        "meta": {"rule": COLUMNS_RULE},
+    }
+    return {
+        "name": STATUSES.name,
+        "expectations": [columns, *(rule.expectation() for rule in row_rules(STATUSES, phone_form))],
+        "meta": {"contract_version": CONTRACT_VERSION, "phone_numbers": phone_form},
+    }
 
 
-def _column_rules(column: Column, phone_form: PhoneForm) -> Iterator[Rule]:
+def _rules_of(column: Column, phone_form: PhoneForm) -> Iterator[ColumnRule]:
     pattern = PHONE_PATTERNS[phone_form] if column.name == "phone_number" else column.pattern
     if not column.nullable:
         yield NotNull(column.name)
@@ -244,33 +232,11 @@ def _column_rules(column: Column, phone_form: PhoneForm) -> Iterator[Rule]:
         yield Between(column.name, column.minimum, column.maximum)
 
 
-def _expectation(kind: str, rule: str, **kwargs: Any) -> dict[str, Any]:
-    return {"type": kind, "kwargs": kwargs, "meta": {"rule": rule}}
+def _numpy(wrong: pa.Array) -> Mask:
+    return np.asarray(pc.fill_null(wrong, False), dtype=bool)
 
 
-def _mask(column: pa.ChunkedArray, judge: Callable[[pa.Array], pa.Array]) -> Mask:
-    """Return `judge`'s verdict on each value as a mask; where it is null (the value was), the row passes."""
-    parts = [_chunk_mask(chunk, judge) for chunk in column.chunks if len(chunk)]
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=bool)
-
-
-def _chunk_mask(chunk: pa.Array, judge: Callable[[pa.Array], pa.Array]) -> Mask:
-    if not isinstance(chunk, pa.DictionaryArray):
-        return _numpy(judge(chunk))
-    # The dictionary and a null are judged, and the rows take their verdict over: few values stand for many rows.
-    words = pa.concat_arrays([chunk.dictionary, pa.nulls(1, chunk.dictionary.type)])
-    verdicts = _numpy(judge(words))
-    if not verdicts.any():
-        return np.zeros(len(chunk), dtype=bool)
-    mask: Mask = verdicts[np.asarray(pc.fill_null(chunk.indices, len(words) - 1))]
-    return mask
-
-
-def _numpy(verdicts: pa.Array) -> Mask:
-    return np.asarray(pc.fill_null(verdicts, False), dtype=bool)
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _one_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return the column in a form that Arrow groups by: one dictionary for all chunks, or none."""
     if not pa.types.is_dictionary(column.type):
         return column

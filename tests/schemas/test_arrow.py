@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 from smspartner_schemas.arrow import arrow_schema, empty_table
-from smspartner_schemas.contract import BOOKKEEPING, QUARANTINE, STATUSES, TABLES, TAG_RUNS, Table
+from smspartner_schemas.contract import QUARANTINE, STATE_TABLES, STATUSES, TABLES, TAG_RUNS, Table
 
 WORDS = pa.dictionary(pa.int32(), pa.string())
 UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
@@ -34,7 +34,7 @@ def test_other_types():
     assert arrow_schema(QUARANTINE).field("reasons").type == pa.list_(pa.string())
 
 
-@pytest.mark.parametrize("table", [*TABLES, *BOOKKEEPING], ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [*TABLES, *STATE_TABLES], ids=lambda table: table.name)
 def test_empty_table(table: Table):
     """An empty table has all columns with their types, and no rows."""
     empty = empty_table(table)

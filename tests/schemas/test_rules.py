@@ -1,14 +1,23 @@
 """The row rules: their names, and what they find natively."""
 
+import json
 import re
 import sys
 from datetime import timedelta
 
 import pyarrow as pa
 import pytest
-from smspartner_schemas.arrow import empty_table
-from smspartner_schemas.contract import EARLIEST_DATE, LATEST_DATE, PHONE_PATTERNS, STATUSES, TABLES, TAG_RUNS
-from smspartner_schemas.rules import Between, Matches, NotNull, broken_rules, row_rules, schema_problems
+from smspartner_schemas.arrow import empty_table, schema_problems
+from smspartner_schemas.contract import (
+    CONTRACT_VERSION,
+    EARLIEST_DATE,
+    LATEST_DATE,
+    PHONE_PATTERNS,
+    STATUSES,
+    TABLES,
+    TAG_RUNS,
+)
+from smspartner_schemas.rules import Between, Matches, NotNull, broken_rules, row_rules, suite
 
 RULES = [
     "tag_not_null",
@@ -171,3 +180,27 @@ def test_schema_problems(statuses):
     assert schema_problems(table.set_column(2, "occurrence", pa.array([1]))) == [
         "column occurrence is int64, not int32"
     ]
+
+
+def test_suite_is_the_rules():
+    """The suite says what the rules say, after stating the columns; its rule names are unique."""
+    columns = {
+        "type": "expect_table_columns_to_match_ordered_list",
+        "kwargs": {"column_list": list(STATUSES.column_names)},
+        "meta": {"rule": "columns_in_order"},
+    }
+    assert suite() == {
+        "name": "statuses",
+        "expectations": [columns, *(rule.expectation() for rule in row_rules())],
+        "meta": {"contract_version": CONTRACT_VERSION, "phone_numbers": "plain"},
+    }
+    assert len({one["meta"]["rule"] for one in suite()["expectations"]}) == len(RULES) + 1
+
+
+@pytest.mark.parametrize("form", PHONE_PATTERNS)
+def test_suite_as_json(form):
+    """The suite survives JSON unchanged; only the pattern of phone numbers depends on their form."""
+    assert json.loads(json.dumps(suite(form))) == suite(form)
+    pairs = zip(suite()["expectations"], suite(form)["expectations"], strict=True)
+    differing = [plain["meta"]["rule"] for plain, other in pairs if plain != other]
+    assert differing == ([] if form == "plain" else ["phone_number_matches"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from smspartner_schemas.contract import PhoneForm
-from smspartner_schemas.expectations import suite
+from smspartner_schemas.rules import suite
 
 from smspartner_pipelines.gx import Engine
 
