@@ -1,92 +1,106 @@
-"""One run's loading: into every destination that lacks a tag; one that fails does not stop the others."""
+"""Loading into all destinations of a run: one that fails keeps nothing from the others."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
-from smspartner.errors import DestinationError
-from smspartner_pipelines.load.destination import Destination
-from smspartner.snapshot import Snapshot
+from smspartner.errors import DestinationError, SettingsError
 
-from smspartner_pipelines.incremental import Selection
-from smspartner_pipelines.outcomes import DestinationOutcome, RunOutcome
+from smspartner_pipelines.load import open_destination
+from smspartner_pipelines.load.destination import erasures, loaded_tags
+from smspartner_pipelines.outcome import DestinationOutcome, RunOutcome
 from smspartner_pipelines.report import report_json
-from smspartner_pipelines.settings import PublicSettings
+from smspartner_pipelines.selection import Selection, Target
 
-_IN_VAIN = "read, but loaded nowhere: every destination that lacks it has failed"
+if TYPE_CHECKING:
+    from smspartner.snapshot import Snapshot
+
+    from smspartner_pipelines.validation import Validator
+
+_IN_VAIN = "read, but loaded nowhere: every destination that needs it has failed"
 
 
-class Loading:
-    """Loads snapshots as they come, and records what was loaded where."""
+def open_destinations(uris: Sequence[str], stack: ExitStack, outcome: RunOutcome) -> list[Target]:
+    """Open every destination and read its state; `stack` closes them.
 
-    def __init__(self, destinations: Sequence[Destination], selection: Selection, outcome: RunOutcome) -> None:
-        self._outcome = outcome
-        outcome.destinations = [DestinationOutcome(destination.uri) for destination in destinations]
-        self._targets = list(zip(destinations, outcome.destinations, selection.wanted, strict=True))
-        self._unread = set(selection.to_read)
+    One that can't be used is noted as failed, and the run goes on with the others.
 
-    def load(self, snapshots: Sequence[Snapshot]) -> None:
-        """Load the complete ones of these snapshots, and note what became of their tags.
-
-        Raises:
-            DestinationError: no destination is left, or none that lacks a tag which is still to be read.
-        """
-        self._unread.difference_update(snapshot.tag for snapshot in snapshots)
-        loaded: set[str] = set()
-        noted = [snapshot for snapshot in snapshots if not snapshot.complete]
+    Raises:
+        SettingsError: a URI names no destination; or there is one destination only, and rights, schema or foreign files
+            are in the way.
+        DestinationError: no destination can be used.
+    """
+    targets = [Target(one, DestinationOutcome(one.uri)) for one in map(open_destination, uris)]
+    outcome.destinations = [target.outcome for target in targets]
+    failures: list[SettingsError | DestinationError] = []
+    for target in targets:
         try:
-            for destination, outcome, wanted in self._targets:
-                wanting = [snapshot for snapshot in snapshots if snapshot.complete and snapshot.tag in wanted]
-                for snapshot in self._replaced(destination, outcome, wanting):
-                    loaded.add(snapshot.tag)
-            self._check_that_it_goes_on()
-            in_vain = [snapshot for snapshot in snapshots if snapshot.complete and snapshot.tag not in loaded]
-            noted += [snapshot.refused("failed", _IN_VAIN) for snapshot in in_vain]
-        finally:
-            noted += [snapshot for snapshot in snapshots if snapshot.tag in loaded]
-            for snapshot in noted:
-                self._outcome.note(snapshot)
+            target.destination.check()
+            stack.enter_context(target.destination.open(for_loading=True))
+            target.loaded, damages = loaded_tags(target.destination)
+            target.erasures = erasures(target.destination)
+        except (SettingsError, DestinationError) as exc:
+            failures.append(exc)
+            target.outcome.failure = str(exc)
+        else:
+            outcome.notes += [f"{damage.place} {damage.what}; its tag is read again" for damage in damages]
+    if len(failures) == len(targets) == 1:
+        raise failures[0]
+    if len(failures) == len(targets):
+        raise DestinationError("no destination can be used: " + "; ".join(str(failure) for failure in failures))
+    return targets
 
-    def _check_that_it_goes_on(self) -> None:
-        failures = [outcome.failure for outcome in self._outcome.destinations if outcome.failure]
-        left = [wanted for _, outcome, wanted in self._targets if outcome.failure is None]
-        if failures and (not left or (self._unread and all(self._unread.isdisjoint(wanted) for wanted in left))):
-            raise DestinationError("; ".join(failures))
 
-    def _replaced(
-        self, destination: Destination, outcome: DestinationOutcome, snapshots: Sequence[Snapshot]
-    ) -> Iterator[Snapshot]:
-        """Load into one destination, unless it failed before, and give each snapshot as it is loaded."""
-        if outcome.failure is not None or not snapshots:
-            return
-        try:
-            written = destination.replace_tags(snapshots, self._outcome.run_id)
-            for snapshot, files in zip(snapshots, written, strict=True):
-                outcome.files.extend(files)
-                outcome.tags_loaded += 1
+def load(batch: Sequence[Snapshot], targets: Sequence[Target], selection: Selection, outcome: RunOutcome) -> None:
+    """Load the complete ones of these snapshots where they are wanted, and note the result of each tag.
+
+    Raises:
+        DestinationError: no destination is left.
+    """
+    loaded: set[str] = set()
+    complete = [snapshot for snapshot in batch if snapshot.complete]
+    try:
+        for target, wanted in zip(targets, selection.wanted, strict=True):
+            for snapshot in _replaced(target, [one for one in complete if one.tag in wanted]):
+                loaded.add(snapshot.tag)
+    finally:  # what was loaded until an interrupt is noted, too
+        for snapshot in batch:
+            if not snapshot.complete or snapshot.tag in loaded:
+                outcome.note(snapshot, selection.loaded_before(snapshot.tag))
+    for snapshot in complete:
+        if snapshot.tag not in loaded:
+            outcome.note(snapshot.refused("failed", _IN_VAIN), None)
+    if not any(target.usable for target in targets):
+        raise DestinationError("every destination has failed")
+
+
+def _replaced(target: Target, snapshots: Sequence[Snapshot]) -> Iterator[Snapshot]:
+    """Give each snapshot that the destination has loaded for good."""
+    if target.usable and snapshots:
+        with target.outcome.notes_failure():
+            for snapshot, files in zip(snapshots, target.destination.replace(snapshots), strict=True):
+                target.outcome.files += files
+                target.outcome.tags_loaded += 1
                 yield snapshot
-        except DestinationError as exc:
-            outcome.failure = str(exc)
 
-    def finish(self, settings: PublicSettings) -> None:
-        """Close the books: publish exports of a run that came to its end, keep `tag_runs` and the run report."""
-        ended_early = self._outcome.ended_by is not None
-        for destination, outcome, _ in self._targets:
-            published = (destination.keeps_tags or not ended_early) and self._published(destination, outcome)
-            if not published and not destination.keeps_tags:
-                outcome.dropped, outcome.tags_loaded = True, 0
-        self._outcome.close()
-        for destination, outcome, _ in self._targets:
-            try:  # where loading failed, too: the report says so, and is small enough for a disk that is all but full
-                destination.save_report(report_json(self._outcome, settings), self._outcome.run_id)
-            except DestinationError as exc:
-                outcome.failure = outcome.failure or str(exc)
 
-    def _published(self, destination: Destination, outcome: DestinationOutcome) -> bool:
-        if outcome.failure is not None:
-            return False
-        try:
-            outcome.files.extend(destination.finish(self._outcome.tag_runs_table(), self._outcome.run_id))
-        except DestinationError as exc:
-            outcome.failure = str(exc)
-        return outcome.failure is None
+def finish(targets: Sequence[Target], outcome: RunOutcome, validator: Validator) -> None:
+    """Let exports appear if the run came to its end, and keep its rows of `tag_runs` and its report."""
+    outcome.validation = validator.results()
+    outcome.close()
+    complete, tag_runs = outcome.ended_by is None, outcome.tag_runs_table()
+    for target in filter(_usable, targets):
+        with target.outcome.notes_failure():
+            target.outcome.files += target.destination.finish(tag_runs, outcome.run_id, complete=complete)
+    for target in targets:
+        if not target.destination.keeps_tags and not (complete and target.usable):
+            target.outcome.dropped, target.outcome.tags_loaded = True, 0
+    for target in filter(_usable, targets):
+        with target.outcome.notes_failure():
+            target.destination.save_report(report_json(outcome), outcome.run_id)
+
+
+def _usable(target: Target) -> bool:
+    return target.usable

@@ -1,33 +1,59 @@
-"""A population never gets smaller by itself: one that did is not believed to replace what is loaded."""
+"""A population hardly gets smaller by itself: one that did does not replace what is loaded, unless that is allowed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from smspartner_pipelines.load.destination import LoadedTag
-from smspartner.snapshot import Snapshot
+if TYPE_CHECKING:
+    from smspartner.snapshot import Snapshot
+
+    from smspartner_pipelines.load.destination import LoadedTag
+    from smspartner_pipelines.selection import Selection
+    from smspartner_pipelines.settings import RunSettings
+
+_MOST_ROWS_TAKEN, _MOST_SHARE_TAKEN = 2, 0.01
+"""Of the loaded rows: more than both must not give way to rows in quarantine."""
+
+_LAWFUL = "messages sent as a test, and cancelled ones, leave the vendor's lists"
 
 
-def guard_against_shrinking(
-    snapshots: Iterable[Snapshot], loaded: Sequence[Mapping[str, LoadedTag] | None], *, allow: bool
-) -> Iterator[Snapshot]:
-    """Give the snapshots; one with fewer rows than any destination has is refused as `shrunk`.
+def refuse_shrunk(snapshots: Iterable[Snapshot], selection: Selection, settings: RunSettings) -> list[Snapshot]:
+    """Refuse, as `shrunk`, what holds fewer rows than are loaded, or far fewer valid ones.
 
-    A tag that became unknown counts as one of 0 rows. With `allow`, it is given as a complete tag of 0 rows, so that
-    what is loaded is replaced.
+    Rows of erased persons are counted on neither side: they may be erased here, at the vendor, or both. A tag that
+    became unknown counts as one of 0 rows; with `allow_shrink` it is given as a complete tag of 0 rows, so that what is
+    loaded is replaced. With `keep_shrunk` such a tag is `skipped`.
     """
-    for snapshot in snapshots:
-        before = max((tags[snapshot.tag].rows_received for tags in loaded if tags and snapshot.tag in tags), default=0)
-        if not before or snapshot.verdict not in {"complete", "unknown"} or snapshot.rows_received >= before:
-            yield snapshot
-        elif not allow:
-            found = "nothing" if snapshot.verdict == "unknown" else f"{snapshot.rows_received} rows"
-            yield snapshot.refused(
-                "shrunk", f"{before} rows are loaded, the API now has {found}; --allow-shrink accepts that"
-            )
-        elif snapshot.verdict == "unknown":
-            reason = f"{snapshot.reason}; the {before} rows loaded give way, as allowed"
-            yield replace(snapshot, verdict="complete", reason=reason, rows_declared=0)
-        else:
-            yield snapshot
+    return [_checked(snapshot, selection.loaded_before(snapshot.tag), settings) for snapshot in snapshots]
+
+
+def _checked(snapshot: Snapshot, before: LoadedTag | None, settings: RunSettings) -> Snapshot:
+    if before is None or snapshot.verdict not in {"complete", "unknown"}:
+        return snapshot
+    reason = _shrunk(snapshot, before)
+    if reason is None:
+        return snapshot
+    if settings.allow_shrink:
+        if snapshot.verdict == "complete":
+            return snapshot
+        gone = f"{snapshot.reason}; the {before.rows_loaded} rows loaded are replaced by none, as allowed"
+        return replace(snapshot, verdict="complete", reason=gone, rows_declared=0)
+    if settings.keep_shrunk:
+        return snapshot.refused("skipped", f"{reason}; what is loaded stays (--keep-shrunk)")
+    return snapshot.refused("shrunk", f"{reason}; what is loaded stays, --allow-shrink loads what there is now")
+
+
+def _shrunk(snapshot: Snapshot, before: LoadedTag) -> str | None:
+    """Say in words what got smaller; None if nothing did."""
+    held = before.rows_loaded + before.rows_quarantined
+    valid, invalid = snapshot.table.num_rows, snapshot.quarantine.num_rows
+    if valid + invalid < held:
+        now = "knows nothing under the tag any more" if snapshot.verdict == "unknown" else f"has {valid + invalid} now"
+        return f"{held} rows are loaded or in quarantine, the API {now} ({_LAWFUL})"
+    taken = before.rows_loaded - valid
+    many = taken > max(_MOST_ROWS_TAKEN, _MOST_SHARE_TAKEN * before.rows_loaded)
+    if many or (before.rows_loaded and not valid):
+        return f"{before.rows_loaded} rows are loaded, of {valid + invalid} rows now only {valid} are valid"
+    return None

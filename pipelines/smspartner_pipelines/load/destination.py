@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from smspartner.errors import DestinationError
+from smspartner.errors import DestinationError, SettingsError
 from smspartner_schemas.contract import ERASURES, LOADED_TAGS, STATUS_WORDS
 
 if TYPE_CHECKING:
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from smspartner.erasure import Erasure
     from smspartner.snapshot import Snapshot
     from smspartner_schemas.contract import Table
+
+
+class NothingLoaded(SettingsError):
+    """A destination is to be read, and nothing was ever loaded there."""
+
+    remedy = "name the destination of a run"
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ class Destination(Protocol):
     def open(self, *, for_loading: bool) -> AbstractContextManager[None]:
         """Connect; to load, also lock and clear away what dead runs left. Left in every case, what was there stays.
 
-        Raises SettingsError where it is to be read and nothing was ever loaded, DestinationBusy while another run
+        Raises NothingLoaded where it is to be read and nothing was ever loaded, DestinationBusy while another run
         holds it.
         """
 

@@ -1,0 +1,187 @@
+"""The result of each tag and of the run: counts that must add up, and the exit code."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from smspartner.errors import (
+    AccessRefused,
+    CountMismatch,
+    DestinationError,
+    Interrupted,
+    ValidationBroken,
+)
+from smspartner_schemas.contract import ACCEPTED, ROW_COUNTS, STATUS_WORDS, TAG_RUNS
+
+from smspartner_pipelines.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from smspartner.snapshot import Snapshot
+
+    from smspartner_pipelines.load.destination import LoadedTag, WrittenFile
+    from smspartner_pipelines.settings import RunSettings
+
+TagRun = dict[str, Any]
+"""One row of `tag_runs`: a value for each of its columns."""
+
+
+@dataclass
+class DestinationOutcome:
+    """The result of one destination; `failure` says in words why nothing more was loaded there.
+
+    `dropped` is true of an export that was not finished, of which nothing is kept: its `tags_loaded` are 0.
+    """
+
+    uri: str
+    files: list[WrittenFile] = field(default_factory=list)
+    tags_loaded: int = 0
+    failure: str | None = None
+    dropped: bool = False
+
+    @contextmanager
+    def notes_failure(self) -> Iterator[None]:
+        """Note the failure of the destination within the block, and go on behind it."""
+        try:
+            yield
+        except DestinationError as exc:
+            self.failure = str(exc)
+
+
+@dataclass
+class RunOutcome:
+    """The result of a run; filled while it goes on.
+
+    `notes` are sentences for a person about the run as a whole. `ended_by` is None for a run that came to its end, else
+    the exit code of what ended it, with `failure` in words. Times are aware, UTC.
+    """
+
+    run_id: str
+    settings: RunSettings
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    finished_at: datetime | None = None
+    tag_runs: dict[str, TagRun] = field(default_factory=dict)
+    drift: dict[str, dict[str, int]] = field(default_factory=dict)
+    destinations: list[DestinationOutcome] = field(default_factory=list)
+    validation: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    ended_by: ExitCode | None = None
+    failure: str | None = None
+    seconds: float = 0.0
+    _began: float = field(default_factory=time.monotonic)
+
+    def note(self, snapshot: Snapshot, loaded: LoadedTag | None) -> None:
+        """Record the result of a tag that was asked for; `loaded` is what was loaded of it before."""
+        row = _row(snapshot)
+        if snapshot.verdict == "skipped" and loaded is not None:
+            row |= _counts_of(loaded)
+        self._record(row)
+        if snapshot.drift:
+            self.drift[snapshot.tag] = dict(snapshot.drift)
+
+    def note_skipped(self, skipped: Mapping[str, tuple[str, LoadedTag]]) -> None:
+        """Record the tags that are not asked for, each with the reason and with what is loaded of it."""
+        nothing = {column.name: None if column.nullable else 0 for column in TAG_RUNS.columns}
+        for tag, (reason, loaded) in skipped.items():
+            named = {"run_id": self.run_id, "tag": tag, "verdict": "skipped", "reason": reason}
+            self._record({**nothing, **named, **_counts_of(loaded)})
+
+    @contextmanager
+    def keeps_what_ends_it(self) -> Iterator[None]:
+        """Record what ends a run before its end; what was loaded until then stays."""
+        try:
+            yield
+        except (KeyboardInterrupt, Interrupted):
+            self._end(ExitCode.INTERRUPTED, "interrupted; tags that were loaded stay loaded")
+        except AccessRefused as exc:
+            self._end(ExitCode.REFUSED, str(exc))
+        except (DestinationError, ValidationBroken, CountMismatch) as exc:
+            self._end(ExitCode.NOT_DONE, str(exc))
+
+    def _end(self, ended_by: ExitCode, failure: str) -> None:
+        self.ended_by, self.failure = ended_by, failure
+
+    def _record(self, row: TagRun) -> None:
+        if row["tag"] in self.tag_runs:
+            raise CountMismatch(f"tag {row['tag']} has two results in one run", remedy="report this bug")
+        self.tag_runs[row["tag"]] = row
+
+    @property
+    def not_reached(self) -> list[str]:
+        """Tags without a result: a run that ended early did not come to them."""
+        return [tag for tag in self.settings.tags if tag not in self.tag_runs]
+
+    def close(self) -> None:
+        """Check that a run which came to its end has exactly one result for every tag asked for."""
+        self.finished_at = max(self.started_at, datetime.now(UTC))  # a clock may go back meanwhile
+        self.seconds = time.monotonic() - self._began
+        if self.ended_by is None and self.not_reached:
+            self._end(ExitCode.NOT_DONE, f"{len(self.not_reached)} tags have no result; please report this bug")
+
+    def total(self, column: str) -> int:
+        """Sum a column of `tag_runs` over the run."""
+        return sum(row[column] for row in self.tag_runs.values())
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code: the most serious of what happened."""
+        if self.ended_by in {ExitCode.INTERRUPTED, ExitCode.REFUSED}:
+            return self.ended_by
+        if self.ended_by is not None or any(destination.failure for destination in self.destinations):
+            return ExitCode.NOT_DONE
+        if any(row["verdict"] not in ACCEPTED for row in self.tag_runs.values()):
+            return ExitCode.TAGS_NOT_COMPLETE
+        if self.total("rows_quarantined") > self.settings.allow_quarantined:
+            return ExitCode.ROWS_IN_QUARANTINE
+        return ExitCode.OK
+
+    def tag_runs_table(self) -> pa.Table:
+        """Give the results as rows of `tag_runs`, in the order the tags were asked for."""
+        import pyarrow as pa
+        from smspartner_schemas.arrow import arrow_schema
+
+        schema = arrow_schema(TAG_RUNS)
+        rows = [self.tag_runs[tag] for tag in self.settings.tags if tag in self.tag_runs]
+        columns = {one.name: pa.array([row[one.name] for row in rows], _plain(one.type)) for one in schema}
+        return pa.table(columns).cast(schema)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Give the type of the values of a dictionary, which is what an array is built with."""
+    return getattr(kind, "value_type", kind)
+
+
+def _counts_of(loaded: LoadedTag) -> TagRun:
+    """Give the counts of the reading that is loaded, as the row of a skipped tag repeats them."""
+    counts = {name: getattr(loaded, name) for name in ROW_COUNTS}
+    return {**counts, "rows_declared": loaded.rows_received, "extracted_at": loaded.extracted_at}
+
+
+def _row(snapshot: Snapshot) -> TagRun:
+    """Give the row of `tag_runs` for a tag that was asked for."""
+    import pyarrow.compute as pc
+
+    return {
+        "run_id": snapshot.run_id,
+        "tag": snapshot.tag,
+        "verdict": snapshot.verdict,
+        "reason": snapshot.reason,
+        "rows_declared": snapshot.rows_declared,
+        "rows_received": snapshot.rows_received,
+        "rows_loaded": snapshot.table.num_rows,
+        "rows_quarantined": snapshot.quarantine.num_rows,
+        "rows_erased": snapshot.rows_erased,
+        **{word: snapshot.statuses.get(word, 0) for word in STATUS_WORDS},
+        "stop_sms": pc.sum(snapshot.table.column("stop_sms")).as_py() or 0,
+        "pages": snapshot.pages,
+        "requests": snapshot.requests,
+        "retries": snapshot.retries,
+        "extracted_at": snapshot.extracted_at,
+        "asked_at": snapshot.asked_at,
+        "seconds": round(snapshot.seconds, 6),
+    }
