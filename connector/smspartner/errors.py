@@ -6,29 +6,26 @@
     ├── RequestError             one page request failed
     │   ├── ConnectionFailed     no answer: refused, reset, unresolved, TLS
     │   ├── ResponseTimeout      the whole answer did not arrive in time
-    │   ├── RateLimited          HTTP 429
-    │   ├── UnexpectedStatus     an HTTP status that brings no believable answer
+    │   ├── RateLimited          HTTP 429 or code 429: the API asks for a slower pace
+    │   ├── UnexpectedStatus     an HTTP status without a valid answer
     │   ├── UnreadableBody       cut, not JSON, or not the documented envelope
     │   ├── BodyTooLarge         more bytes than a page can have
     │   └── VendorError          `success: false` with the vendor's code
     │       ├── UnknownTag       code 4: nothing is known under the tag
     │       └── AccessRefused    codes 1, 10, 20, 30, 40, 96: the key or the account
-    ├── PopulationError          the pages of a tag prove no complete population
+    ├── PopulationError          the pages of a tag do not prove a complete population
     │   ├── PopulationMoved      the declared total changed between pages
     │   └── PopulationIncomplete pages repeat, are missing, or are short
     ├── NotComplete              a tag asked for as a frame is not complete
-    ├── QuarantinedRows          rows asked for as a frame can't be believed
-    ├── RawRowMissing            a loaded row is doubted, but its JSON is not kept
-    ├── CountMismatch            our own books do not balance: a bug, never data
+    ├── QuarantinedRows          rows asked for as a frame are not valid
+    ├── CountMismatch            rows received, loaded and quarantined do not add up: a bug, never data
     ├── ValidationBroken         an expectation could not be evaluated
     ├── DestinationError         a destination can't be written or read
     │   └── DestinationBusy      another run holds it
     └── Interrupted              asked to stop
 
-A message says what happened, where, and after `; ` what to do (docs/architecture.md, "How an error reads"). `what` is
-the message without the remedy that its class adds, for those who tell remedies elsewhere.
-
-No message or field ever holds the API key or a phone number. This module imports nothing third-party.
+A message says what is wrong, where, and after `; ` what to do: `what` and `remedy` are fields, and messages are never
+parsed. No message or field ever holds the API key or a phone number. This module imports nothing third-party.
 """
 
 from __future__ import annotations
@@ -39,13 +36,13 @@ from smspartner import vendor
 from smspartner.redaction import REDACT
 
 _MOST_TAGS = 3
-"""A message names; the facts beside it hold all."""
+"""Named in a message; the field beside it holds all."""
 
 
 class SmsPartnerError(Exception):
     """Base of all errors of this package.
 
-    `what` says what happened and where, `remedy` what to do: given, or the one of its class. As text: both, after `; `.
+    `what` says what is wrong and where, `remedy` what to do: given, or the one of its class. As text: "what; remedy".
     """
 
     remedy = ""
@@ -84,18 +81,29 @@ class TagError(SettingsError):
 
 
 class RequestError(SmsPartnerError):
-    """One page request failed.
+    """One request failed.
 
-    `retryable` tells whether asking again may help; `retry_after` is the server's own wish in seconds.
+    `retryable` says whether asking again may help, `retry_after` what the server asks for, in seconds, and
+    `http_status` is None where no answer came.
     """
 
     retryable = False
     remedy = "run again; if it lasts, report this bug"
 
-    def __init__(self, message: str, *, http_status: int | None = None, retry_after: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        what: str,
+        *,
+        remedy: str | None = None,
+        http_status: int | None = None,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(what, remedy=remedy)
         self.http_status = http_status
         self.retry_after = retry_after
+        if retryable is not None:
+            self.retryable = retryable
 
 
 class ConnectionFailed(RequestError):
@@ -113,23 +121,20 @@ class ResponseTimeout(RequestError):
 
 
 class RateLimited(RequestError):
-    """HTTP 429: the API asks for a slower pace."""
+    """HTTP 429, or the vendor's code 429: the API asks for a slower pace."""
 
     retryable = True
     remedy = "run again later, or allow fewer requests with --rate"
 
 
 class UnexpectedStatus(RequestError):
-    """An HTTP status that brings no believable answer; 408, 425 and 5xx may be asked again."""
+    """An HTTP status without a valid answer; 408, 425 and 5xx may be asked again."""
 
-    def __init__(self, message: str, *, http_status: int, retryable: bool, retry_after: float | None = None) -> None:
-        self.remedy = "run again later" if retryable else "check --base-url, and what stands between here and the API"
-        super().__init__(message, http_status=http_status, retry_after=retry_after)
-        self.retryable = retryable
+    remedy = "check --base-url, and what stands between here and the API"
 
 
 class UnreadableBody(RequestError):
-    """The body is cut, no JSON, or not the documented envelope."""
+    """The body is cut, not JSON, or not the documented envelope."""
 
     retryable = True
     remedy = "run again later; if it lasts, check network, proxy and --base-url"
@@ -144,12 +149,19 @@ class BodyTooLarge(RequestError):
 class VendorError(RequestError):
     """The API answered `success: false`.
 
-    `code` is the vendor's code (None if it gave none); the vendor's own sentence is part of the message.
+    `code` is the vendor's code (None if it gave none); what the vendor says about it is part of the message.
     """
 
-    def __init__(self, message: str, *, code: int | None, http_status: int | None = None) -> None:
-        self.remedy = vendor.REMEDIES.get(code or 0, vendor.REMEDY_OF_OTHERS)
-        super().__init__(message, http_status=http_status)
+    def __init__(
+        self, what: str, *, code: int | None, http_status: int | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(
+            what,
+            remedy=vendor.REMEDIES.get(code or 0, vendor.REMEDY_OF_OTHERS),
+            http_status=http_status,
+            retryable=code in vendor.RETRYABLE_CODES,
+            retry_after=retry_after,
+        )
         self.code = code
 
 
@@ -162,9 +174,9 @@ class AccessRefused(VendorError):
 
 
 class PopulationError(SmsPartnerError):
-    """The pages of a tag prove no complete population."""
+    """The pages of a tag do not prove a complete population."""
 
-    remedy = "run again; if it lasts, tell SMS Partner's support"
+    remedy = "run again; if it lasts, report it to SMS Partner's support"
 
 
 class PopulationMoved(PopulationError):
@@ -181,26 +193,25 @@ class NotComplete(SmsPartnerError):
     remedy = "run again, or take the complete ones from iter_snapshots"
 
     def __init__(self, verdicts: dict[str, tuple[str, str]]) -> None:
-        some = list(verdicts.items())[:_MOST_TAGS]
-        listed = ", ".join(f"{tag}: {verdict} ({reason})" for tag, (verdict, reason) in some)
-        more = f", and {len(verdicts) - len(some)} more" if len(verdicts) > len(some) else ""
-        super().__init__(f"not every tag is complete: {listed}{more}; {self.remedy}")
+        some = [f"{tag}: {verdict} ({reason})" for tag, (verdict, reason) in list(verdicts.items())[:_MOST_TAGS]]
+        super().__init__(f"not every tag is complete: {_listed(some, len(verdicts))}")
         self.verdicts = verdicts
 
 
 class QuarantinedRows(SmsPartnerError):
-    """Rows asked for as one frame can't be believed; `rows` counts them by tag."""
+    """Rows asked for as one frame are in quarantine; `rows` counts them by tag."""
 
-    def __init__(
-        self,
-        rows: dict[str, int],
-        remedy: str = "iter_snapshots shows them with their reasons, allow_quarantined accepts that many",
-    ) -> None:
-        some = list(rows.items())[:_MOST_TAGS]
-        listed = ", ".join(f"{tag}: {count}" for tag, count in some)
-        listed += f", and {len(rows) - len(some)} more tags" if len(rows) > len(some) else ""
-        super().__init__(f"{sum(rows.values())} rows can't be believed ({listed}); {remedy}")
+    remedy = "iter_snapshots shows them with their reasons, allow_quarantined accepts that many"
+
+    def __init__(self, rows: dict[str, int], remedy: str | None = None) -> None:
+        some = [f"{tag}: {count}" for tag, count in list(rows.items())[:_MOST_TAGS]]
+        super().__init__(f"{sum(rows.values())} rows are not valid ({_listed(some, len(rows))})", remedy=remedy)
         self.rows = rows
+
+
+def _listed(some: list[str], number: int) -> str:
+    more = [f"and {number - len(some)} more"] if number > len(some) else []
+    return ", ".join([*some, *more])
 
 
 class RawRowMissing(SmsPartnerError):

@@ -1,19 +1,44 @@
-"""Secrets: a key that never prints, and redaction by value of all text that leaves the process."""
+"""What of a text may be shown: a secret that never prints, the one redactor of this process, and the vendor's texts.
+
+Prevention comes first: `client` alone builds URLs, and no foreign text is passed on. Redaction is the second line. It
+looks for the literal encodings of each secret, in any case, after removing invisible characters, and once more in the
+text with its escapes decoded. docs/secrets.md names what it does not find.
+"""
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 import logging
 import re
-from functools import cached_property
+import unicodedata
+from collections.abc import Callable, Iterator
 from typing import Any
-
-from smspartner.spellings import coded, spelled
+from urllib.parse import quote, quote_plus, unquote
 
 MASK = "***"
-SHORTEST_HIDDEN_ANYWHERE = 4
-_HINT = 4
-"""Characters of a secret that the quick search looks for."""
+SHORTEST_ANYWHERE = 4
+"""Characters of a secret; a shorter one (a password, never the API key) is hidden where it stands alone."""
+
+_SHORTEST_CODED = 8
+"""Characters of a hexadecimal, base64 or base32 form; shorter ones occur in any text."""
+
+_MOST_LAYERS = 3
+"""Of escapes, one within the other."""
+
+_ESCAPE = re.compile(r"\\+(?:u\{0*([0-9a-f]{1,6})\}|u([0-9a-f]{4})|x([0-9a-f]{2}))", re.IGNORECASE)
+_BACKSLASHED = re.compile(r"\\+(?=[/\"'\\])")
+_INVISIBLE = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|"  # colours of a terminal
+    "[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Control, format and direction characters but for tab and line breaks, variation selectors, lone surrogates."""
+
+_LIKE_A_NUMBER = re.compile(r"\+?[0-9](?:[\W_]*[0-9]){5,}")
+"""Six digits or more, however they are grouped: more than a status code, fewer than any phone number."""
 
 
 class Secret:
@@ -41,58 +66,95 @@ class Secret:
         raise TypeError("a secret is not written anywhere")
 
 
-_LIKE_A_NUMBER = re.compile(r"\+?[0-9](?:[^0-9A-Za-z]{0,3}[0-9]){5,}")
-"""Six digits or more, however they are grouped: more than a status code, less than any phone number."""
+def plain_text(text: str, longest: int = 200) -> str:
+    """Make a text of the vendor, value or name, fit to be shown and kept in a message: the one function that does.
+
+    Folded (NFKC), without control, invisible and direction characters, secrets and phone numbers, on one line, cut to
+    `longest` characters. Cut last: half a key, or half a number, could not be found any more.
+    """
+    line = " ".join(hide_numbers(REDACT(_folded(text))).split())
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
 def like_a_number(text: str) -> bool:
     """Whether something in the text may be a phone number."""
-    return _LIKE_A_NUMBER.search(text) is not None
+    return _LIKE_A_NUMBER.search(_folded(text)) is not None
 
 
 def find_numbers(text: str) -> list[str]:
-    """List whatever in the text may be a phone number, as it is written."""
-    return _LIKE_A_NUMBER.findall(text)
+    """List everything in the text that may be a phone number, with ASCII digits, grouped as it is written."""
+    return _LIKE_A_NUMBER.findall(_folded(text))
 
 
 def hide_numbers(text: str) -> str:
-    """Replace whatever in the text may be a phone number by `***`."""
-    return _LIKE_A_NUMBER.sub(MASK, text)
+    """Replace everything in the text that may be a phone number, in the digits of any script, by `***`."""
+    shown = _folded(text)
+    hidden = _LIKE_A_NUMBER.sub(MASK, shown)
+    return hidden if hidden != shown else text
+
+
+def _folded(text: str) -> str:
+    """Fold a text to what a reader sees: compatible letters and digits made plain, nothing invisible."""
+    if text.isascii():
+        return text if text.isprintable() else _INVISIBLE.sub("", text)
+    plain = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))
+    return "".join(letter if letter < "\x80" else str(unicodedata.digit(letter, letter)) for letter in plain)
 
 
 class _Finder:
-    """Finds one secret in a text, by a quick hint first: what is not there is the common case."""
+    """One secret: its literal encodings in lower case, and a pattern of them for what is found."""
 
-    def __init__(self, hint: str, whole: str) -> None:
-        self._hint = re.compile(hint)
-        self._source = whole
+    def __init__(self, secret: str) -> None:
+        short = len(secret) < SHORTEST_ANYWHERE
+        found = {secret} if short else {secret, *_encodings(secret)}
+        self.forms = sorted({form.lower() for form in found}, key=len, reverse=True)
+        any_form = "|".join(map(re.escape, self.forms))
+        alone = rf"(?<![0-9A-Za-z])(?:{any_form})(?![0-9A-Za-z])"
+        self._pattern = re.compile(alone if short else any_form, re.IGNORECASE)
 
-    @cached_property
-    def _whole(self) -> re.Pattern[str]:
-        return re.compile(self._source)  # large: made only where a text seems to hold the secret
+    def hide(self, text: str, lowered: str) -> str:
+        """Replace the secret, which is searched for in the lowered text first: what is not there is the usual case."""
+        for form in self.forms:
+            if form in lowered:
+                return self._pattern.sub(MASK, text)
+        return text
 
-    def hide(self, text: str) -> str:
-        """Return the text with `***` in the secret's place."""
-        return self._whole.sub(MASK, text) if self._hint.search(text) else text
+
+def _encodings(secret: str) -> Iterator[str]:
+    """List the ways in which servers, proxies and tools write a text, each from end to end."""
+    raw, quoted = secret.encode("utf-8", "surrogatepass"), quote(secret, safe="", errors="surrogatepass")
+    escaped = json.dumps(secret)[1:-1]
+    yield from (_folded(secret), raw.decode("latin-1"), escaped, escaped.replace("/", "\\/"), repr(secret)[1:-1])
+    yield from (quoted, quote(quoted, safe=""), quote_plus(secret, errors="surrogatepass"))
+    yield from (html.escape(secret), html.escape(secret, quote=False))
+    coded = [raw.hex()]
+    for alphabet, bits, alignments in (
+        (base64.b64encode, 6, 3),
+        (base64.urlsafe_b64encode, 6, 3),
+        (base64.b32encode, 5, 5),
+    ):
+        coded += [_certain(raw, alphabet, bits, before) for before in range(alignments)]
+    yield from (form for form in coded if len(form) >= _SHORTEST_CODED)
 
 
-def _finders(secret: str) -> list[_Finder]:
-    if len(secret) < SHORTEST_HIDDEN_ANYWHERE:
-        alone = rf"(?<![0-9A-Za-z]){spelled(secret)}(?![0-9A-Za-z])"
-        return [_Finder(alone, alone)]
-    codes = coded(secret)
-    return [_Finder(spelled(secret[:_HINT]), spelled(secret)), _Finder(codes, codes)]
+def _certain(data: bytes, encode: Callable[[bytes], bytes], bits: int, before: int) -> str:
+    """Give the characters that are certain where so many unknown bytes stand before, and any after."""
+    encoded = encode(b"\0" * before + data).decode()
+    return encoded[-(-before * 8 // bits) : (before + len(data)) * 8 // bits]
+
+
+def _decoded(text: str) -> str:
+    """Take off one layer of escapes: of HTML, of URLs, and of JSON, Python or JavaScript."""
+    text = unquote(html.unescape(text))
+    text = _ESCAPE.sub(lambda escape: chr(min(int(escape[escape.lastindex or 0], 16), 0x10FFFF)), text)
+    return _BACKSLASHED.sub("", text)
 
 
 class Redactor:
-    """Replaces the secrets it was given, however they are spelled, by `***`.
-
-    A secret of fewer than four characters is only looked for where it stands alone: it would blank every text, and
-    who can read nothing but its context has guessed it.
-    """
+    """Replaces the secrets it was given, in any usual encoding, by `***`."""
 
     def __init__(self, *secrets: Secret) -> None:
-        self._finders: dict[str, list[_Finder]] = {}
+        self._finders: dict[str, _Finder] = {}
         for secret in secrets:
             self.add(secret)
 
@@ -100,30 +162,51 @@ class Redactor:
         """Learn one more secret; an empty one is ignored."""
         value = secret.reveal()
         if value and value not in self._finders:
-            known = {**self._finders, value: _finders(value)}
+            known = {**self._finders, value: _Finder(value)}
             self._finders = dict(sorted(known.items(), key=lambda item: len(item[0]), reverse=True))
 
     def __call__(self, text: str) -> str:
-        """Return the text without any secret."""
-        while True:
-            hidden = text
-            for finders in self._finders.values():
-                for finder in finders:
-                    hidden = finder.hide(hidden)
-            if len(hidden) >= len(text):
-                return hidden
-            text = hidden  # with asterisks in a secret, masks can make up another
+        """Return the text without any secret; where one is found among invisible characters, folded."""
+        text = self._literal(text)
+        if not (text.isascii() and text.isprintable()):
+            shown = _folded(text)
+            hidden = self._literal(shown)
+            text = hidden if hidden != shown else text
+        if "%" in text or "\\" in text or "&" in text:
+            text = self._without_escaped(text)
+        return text
+
+    def _literal(self, text: str) -> str:
+        for finder in self._finders.values():
+            text = finder.hide(text, text.lower())
+        return text
+
+    def _without_escaped(self, text: str) -> str:
+        """Hide a secret of which some characters are escaped and some are not: the whole word that holds it."""
+        if not self._holds_escaped(text):
+            return text
+        words = re.split(r"(\s+)", text)
+        hidden = "".join(MASK if self._holds_escaped(word) else word for word in words)
+        return MASK if self._holds_escaped(hidden) else hidden
+
+    def _holds_escaped(self, text: str) -> bool:
+        for _ in range(_MOST_LAYERS):
+            decoded = _decoded(text)
+            if decoded == text:
+                return False
+            text = _folded(decoded)
+            if self._literal(text) != text:
+                return True
+        return False
 
     def finds(self, text: str) -> bool:
-        """Tell whether the text holds a secret."""
+        """Whether the text holds a secret."""
         return self(text) != text
 
     def json(self, document: Any, **options: Any) -> str:
         """Write a document as JSON without any secret in its texts and names; options as `json.dumps` takes them."""
         text = json.dumps(document, **options)
-        if not self.finds(text):
-            return text
-        return self(json.dumps(self._hidden(json.loads(text)), **options))
+        return json.dumps(self._hidden(json.loads(text)), **options) if self.finds(text) else text
 
     def _hidden(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -152,9 +235,9 @@ class _RedactingRecords:
         if self.redact.finds(message):
             record.msg, record.args = self.redact(message), None
         if record.exc_info and record.exc_info[0]:
-            told = logging.Formatter().formatException(record.exc_info)
-            if self.redact.finds(told):
-                record.exc_text, record.exc_info = self.redact(told), None
+            formatted = logging.Formatter().formatException(record.exc_info)
+            if self.redact.finds(formatted):
+                record.exc_text, record.exc_info = self.redact(formatted), None
         return record
 
 

@@ -13,29 +13,47 @@ ACCOUNT = "me"
 SUCCESS_CODE = 200
 UNKNOWN_TAG_CODE = 4
 
+TOO_MANY_CODE = 429
+
 ERROR_CODES = {
     1: "API key required",
+    2: "phone number required",
     3: "message id required",
     4: "message not found",
+    5: "message already sent, or too late to change",
+    6: "message can't be cancelled",
+    9: "a parameter is wrong",
     10: "wrong API key",
     20: "account disabled",
     30: "account blocked",
     40: "API access denied",
+    50: "temporary, or not possible now",
     90: "malformed JSON",
     96: "IP address not authorised",
+    429: "too many requests",
+    500: "internal error",
 }
-"""Page "Codes d'erreur" (20 to 96 are documented API-wide)."""
+"""Page "Codes d'erreur" (20 to 96 are documented API-wide); 200 is success. 9: as its clients read it."""
+
+_NOT_ASKED_FOR = "report this bug: this endpoint was asked for delivery statuses only"
 
 REMEDIES = {
     1: "set SMSPARTNER_API_KEY",
-    3: "report this bug",
+    2: _NOT_ASKED_FOR,
+    3: _NOT_ASKED_FOR,
     4: "check how the tag is spelled; one that was never sent is unknown, too",
+    5: _NOT_ASKED_FOR,
+    6: _NOT_ASKED_FOR,
+    9: "check the parameter that the API names",
     10: "check the key in your SMS Partner account",
     20: "ask SMS Partner's support to enable the account",
     30: "ask SMS Partner's support to unblock the account",
     40: "ask SMS Partner's support for access to the API",
+    50: "run again later",
     90: "report this bug",
     96: "allow this machine's IP address in your SMS Partner account",
+    429: "run again later, or allow fewer requests with --rate",
+    500: "run again later; if it lasts, ask SMS Partner's support",
 }
 """What to do about each."""
 
@@ -43,6 +61,12 @@ REMEDY_OF_OTHERS = "ask SMS Partner's support what it means"
 
 ACCESS_CODES = frozenset({1, 10, 20, 30, 40, 96})
 """The key or the account is refused, so every tag would be."""
+
+RETRYABLE_CODES = frozenset({50, TOO_MANY_CODE, 500})
+"""Also inside HTTP 200 or 4xx. 429 is in a table of the error page: 2,000 requests a minute and IP address."""
+
+MOST_REQUESTS_A_MINUTE = 1_800
+"""Sent to the vendor's host by default: below its 2,000, which everything behind one address shares."""
 
 LIST_KEYS = ("StatutResponse_List", "StatutResponseList")
 """The first as "Statut par tag" shows it, the second as its sibling endpoints spell it."""
@@ -70,13 +94,25 @@ ENVELOPE_TYPES = {
 }
 """The documented JSON type of each field; others are read where they can be, and reported as drift."""
 
+HABITS = {
+    "code": frozenset({"string"}),
+    "currentPage": frozenset({"string"}),
+    "total": frozenset({"string"}),
+    **dict.fromkeys(LIST_KEYS, frozenset({"object"})),
+}
+"""Other types that sibling endpoints send for the fields of an envelope, as PHP does: read, and no drift."""
+
 STATUS_WORDS = {
     "delivered": "delivered",
     "not delivered": "not_delivered",
     "waiting": "waiting",
     "ko": "ko",
+    **dict.fromkeys(("delivrd",), "delivered"),
+    **dict.fromkeys(("undeliv", "rejectd", "expired", "deleted"), "not_delivered"),
+    **dict.fromkeys(("acceptd", "enroute", "pending", "scheduled"), "waiting"),
 }
-"""In lower case, as the error-code page lists them; the endpoint's own page capitalises."""
+"""In lower case, as the error-code page lists them; the endpoint's own page capitalises. The same page gives the SMPP
+words with their meanings; its UNKNOWN says nothing of a delivery, and is not valid."""
 
 STOP_WORDS = {"0": False, "1": True, "false": False, "true": True}
 
