@@ -17,11 +17,12 @@ from typing import Any
 import reference_parts
 from smspartner_pipelines.exit_codes import MEANINGS
 from smspartner_pipelines.rehearsal import SANDBOX_KEY
-from smspartner_pipelines.sandbox import FAULT_KINDS, Sandbox
+from smspartner_pipelines.sandbox import Sandbox
 from smspartner_schemas.contract import STATUSES, VERDICT_MEANINGS
 from smspartner_schemas.describe import as_table
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))  # for the hostile server, whose kinds of fault a page lists
 FAULT_MATRIX = ROOT / "tests" / "program" / "fault_matrix.toml"
 _EXAMPLE = ("run", "promo-nov", "soldes-été", "never-sent", "--to", "data")
 
@@ -87,6 +88,8 @@ def fault_matrix() -> str:
 
 
 def _behaviour(behaviour: dict[str, Any], places: dict[str, str]) -> str:
+    from faults import KINDS
+
     lines = [f"## {behaviour['title']}", "", behaviour["says"], ""]
     lines += ["| struck | verdict | exit code | requests | rows loaded | in quarantine |", "|---|---|---|---|---|---|"]
     for place in filter(behaviour.__contains__, places):
@@ -95,7 +98,7 @@ def _behaviour(behaviour: dict[str, Any], places: dict[str, str]) -> str:
         facts = (verdict, cell["exit"], cell["requests"], len(cell.get("rows", [])), cell.get("quarantined", 0))
         lines.append(f"| {places[place]} | {' | '.join(map(str, facts))} |")
     lines += ["", "| fault | what it does |", "|---|---|"]
-    lines += [f"| `{kind}` | {FAULT_KINDS[kind].replace('|', '&#124;')} |" for kind in behaviour["kinds"]]
+    lines += [f"| `{kind}` | {KINDS[kind].meaning.replace('|', '&#124;')} |" for kind in behaviour["kinds"]]
     return "\n".join(lines)
 
 

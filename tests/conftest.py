@@ -20,9 +20,9 @@ import hypothesis
 import pytest
 import requests
 import trustme
+from faults import HostileServer
 from smspartner import Connection, Secret
 from smspartner.redaction import REDACT
-from smspartner_pipelines.sandbox import Sandbox
 
 KEY = "sandbox-key"
 
@@ -124,10 +124,10 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> WarehousePlace:
 
 
 @pytest.fixture
-def start_sandbox() -> Iterator[Callable[..., Sandbox]]:
-    """Start sandboxes (arguments as `Sandbox` takes them); all stop when the test ends."""
+def start_sandbox() -> Iterator[Callable[..., HostileServer]]:
+    """Start sandboxes (arguments as `HostileServer` takes them); all stop when the test ends."""
     with ExitStack() as running:
-        yield lambda campaigns=None, **options: running.enter_context(Sandbox(campaigns, **options))
+        yield lambda campaigns=None, **options: running.enter_context(HostileServer(campaigns, **options))
 
 
 @pytest.fixture(scope="session")
@@ -146,7 +146,7 @@ def authority_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session")
 def certificate(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Make a certificate of the authority for 127.0.0.1, as `Sandbox` takes it."""
+    """Make a certificate of the authority for 127.0.0.1, as `HostileServer` takes it."""
     path = tmp_path_factory.mktemp("certificate") / "certificate.pem"
     authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(path)
     return {"certfile": str(path)}
@@ -156,7 +156,7 @@ def certificate(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory)
 def connect() -> Callable[..., Connection]:
     """Make a `Connection` to a sandbox that retries at once; further arguments as `Connection` takes them."""
 
-    def make(sandbox: Sandbox, **options: Any) -> Connection:
+    def make(sandbox: HostileServer, **options: Any) -> Connection:
         settings = {"api_key": Secret(KEY), "base_url": sandbox.url, "backoff": 0.0, "retries": 2, **options}
         return Connection(**settings)
 

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from rich.console import Console
 from smspartner.connection import Connection
 from smspartner.errors import SettingsError
-from smspartner_pipelines.load import open_destination
 from smspartner.redaction import Secret
 
 from smspartner_pipelines.exit_codes import ExitCode
 from smspartner_pipelines.interrupt import raised
+from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.report import print_loaded_tags, print_summary
 from smspartner_pipelines.run import run
-from smspartner_pipelines.sandbox import FAULT_KINDS, Sandbox, parse_fault, serve
+from smspartner_pipelines.sandbox import FAULT_KINDS, Sandbox, parse_fault
 from smspartner_pipelines.settings import RunSettings
 
 SANDBOX_KEY = "sandbox-key"
@@ -24,23 +24,30 @@ DEMO_TAGS = ("promo-nov", "soldes-été", "relance", "rdv-rappel", "otp", "empty
 def serve_sandbox(
     port: int, page_size: int, latency: float, faults: tuple[str, ...], say: Callable[[str], None]
 ) -> None:
-    """Serve the sandbox until Ctrl-C.
+    """Serve the sandbox until Ctrl-C; `say` is given how to use it.
 
     Raises:
         SettingsError: a fault is not understood, or the port is taken.
     """
-    trouble = None
     try:
-        struck = [parse_fault(fault) for fault in faults]
-        sandbox = Sandbox(faults=struck, page_size=page_size, latency=latency, port=port, api_key=SANDBOX_KEY)
-        with raised():
-            serve(sandbox, lambda url: say(_how_to_use(url)))
+        parsed = [parse_fault(fault) for fault in faults]
+        sandbox = Sandbox(faults=parsed, page_size=page_size, latency=latency, port=port, api_key=SANDBOX_KEY)
     except ValueError as exc:
-        trouble = f"{exc}; `smspartner sandbox --list-faults` lists them"
+        raise SettingsError(str(exc), remedy="`smspartner sandbox --list-faults` lists them") from None
+    try:
+        sandbox.start()
     except OSError as exc:
-        trouble = f"port {port} can't be used ({exc.strerror}); choose another with --port"
-    if trouble:
-        raise SettingsError(trouble)
+        raise SettingsError(
+            f"port {port} can't be used ({exc.strerror})", remedy="choose another with --port"
+        ) from None
+    try:
+        with raised():
+            say(_how_to_use(sandbox.url))
+            sandbox.wait()
+    except KeyboardInterrupt:  # the way to end it
+        pass
+    finally:
+        sandbox.stop()
 
 
 def _how_to_use(url: str) -> str:
@@ -54,7 +61,7 @@ def _how_to_use(url: str) -> str:
 def describe_faults() -> str:
     """List the kinds of fault, with what each does."""
     width = max(map(len, FAULT_KINDS))
-    return "\n".join(f"{kind:<{width}}  {meaning}" for kind, meaning in FAULT_KINDS.items())
+    return "\n".join(f"{name:<{width}}  {kind.meaning}" for name, kind in FAULT_KINDS.items())
 
 
 def run_demo(directory: str, console: Console) -> ExitCode:

@@ -24,8 +24,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from faults import Campaign, HostileServer
 from smspartner_pipelines.load.dataset import ParquetDataset
-from smspartner_pipelines.sandbox import Campaign, Sandbox
 
 Row = dict[str, Any]
 Point = TypeVar("Point")
@@ -88,7 +88,7 @@ class Forks:
     def run(
         self,
         folder: Path,
-        sandbox: Sandbox,
+        sandbox: HostileServer,
         *arguments: str,
         meanwhile: Callable[[int], None] | None = None,
         **fate: Any,
@@ -183,10 +183,10 @@ class Gate:
 
 
 @contextmanager
-def serving(population: dict[str, list[Row]], gate: Gate | None = None) -> Iterator[Sandbox]:
+def serving(population: dict[str, list[Row]], gate: Gate | None = None) -> Iterator[HostileServer]:
     """Serve a population."""
     campaigns = [Campaign.of_rows(tag, rows) for tag, rows in population.items()]
-    with Sandbox(campaigns, clock=gate or time.time) as sandbox:
+    with HostileServer(campaigns, clock=gate or time.time) as sandbox:
         yield sandbox
 
 
@@ -233,7 +233,7 @@ class Story:
 
     before: Path
     after: Path
-    sandbox: Sandbox
+    sandbox: HostileServer
     arguments: tuple[str, ...]
     gate: Gate
     events: dict[str, int]
@@ -364,7 +364,7 @@ def process() -> Callable[..., Ended]:
 
     def run(
         folder: Path,
-        sandbox: Sandbox,
+        sandbox: HostileServer,
         *arguments: str,
         under: Iterable[str] = (),
         options: dict[str, Any] | None = None,
@@ -389,7 +389,7 @@ def begin() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start the command as a process and go on: `begin(folder, sandbox, *arguments, NAME=value, …)`."""
     with ExitStack() as running:
 
-        def popen(folder: Path, sandbox: Sandbox, *arguments: str, **changes: str) -> subprocess.Popen[str]:
+        def popen(folder: Path, sandbox: HostileServer, *arguments: str, **changes: str) -> subprocess.Popen[str]:
             process = subprocess.Popen(
                 [COMMAND, *arguments],
                 cwd=folder,

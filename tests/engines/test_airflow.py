@@ -18,8 +18,8 @@ from typing import Any
 
 import duckdb
 import pytest
+from faults import Campaign, Fault, HostileServer
 from smspartner_pipelines.leak_search import file_as_text, find
-from smspartner_pipelines.sandbox import Campaign, Fault, Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).resolve().parent / "scripts" / "airflow_runs.py"
@@ -137,14 +137,16 @@ class Airflow:
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
+def sandbox() -> Iterator[HostileServer]:
     """A sandbox with faults that pass."""
-    with Sandbox(CAMPAIGNS, faults=FAULTS, api_key=KEY) as running:
+    with HostileServer(CAMPAIGNS, faults=FAULTS, api_key=KEY) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def airflow(tmp_path_factory: pytest.TempPathFactory, python_of: Callable[[str], Path], sandbox: Sandbox) -> Airflow:
+def airflow(
+    tmp_path_factory: pytest.TempPathFactory, python_of: Callable[[str], Path], sandbox: HostileServer
+) -> Airflow:
     """All DAGs have run, some of them twice; the logs say what was written to standard output and error, too."""
     made = Airflow(tmp_path_factory.mktemp("airflow"), python_of("airflow"), sandbox.url)
     (made.home / "wrong").write_text(WRONG_KEY, encoding="utf-8")
@@ -164,12 +166,12 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, python_of: Callable[[str],
     return made
 
 
-def asked(sandbox: Sandbox, tag: str) -> int:
+def asked(sandbox: HostileServer, tag: str) -> int:
     """Count the requests for a tag."""
     return sum(request.tag == tag and request.key_ok for request in sandbox.requests)
 
 
-def test_a_retry_reads_only_what_is_missing(airflow: Airflow, sandbox: Sandbox) -> None:
+def test_a_retry_reads_only_what_is_missing(airflow: Airflow, sandbox: HostileServer) -> None:
     """A tag that fails at first is read again by retries, the others are not; a second run skips settled tags."""
     first, second = airflow.tasks("resumed")[:2], airflow.tasks("resumed")[2:]
     assert first == [("find_tags", "success", 1), ("load", "success", 3)]
@@ -297,7 +299,7 @@ def first_log(airflow: Airflow) -> str:
     return "".join(map(_text_of, airflow.home.glob("logs/dag_id=sms_statuses/*/task_id=load/attempt=1.log")))
 
 
-def test_a_scheduler_runs_the_example_and_a_stopped_worker_resumes(scheduler: Airflow, sandbox: Sandbox) -> None:
+def test_a_scheduler_runs_the_example_and_a_stopped_worker_resumes(scheduler: Airflow, sandbox: HostileServer) -> None:
     """Under a scheduler, SIGTERM to the worker ends the command in order, and the retry reads what is missing."""
     sandbox.forget_requests()
     sandbox.faults.add(Fault("slow", tag="held", seconds=3600, times=1))

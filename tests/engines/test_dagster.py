@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from faults import Campaign, Fault, HostileServer
 from smspartner_pipelines.leak_search import file_as_text, find
-from smspartner_pipelines.sandbox import Campaign, Fault, Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).resolve().parent / "scripts" / "dagster_runs.py"
@@ -104,14 +104,16 @@ def scenarios(home: Path) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
+def sandbox() -> Iterator[HostileServer]:
     """A sandbox with faults, one of which does not pass."""
-    with Sandbox(CAMPAIGNS, faults=FAULTS, api_key=KEY) as running:
+    with HostileServer(CAMPAIGNS, faults=FAULTS, api_key=KEY) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def dagster(tmp_path_factory: pytest.TempPathFactory, python_of: Callable[[str], Path], sandbox: Sandbox) -> Dagster:
+def dagster(
+    tmp_path_factory: pytest.TempPathFactory, python_of: Callable[[str], Path], sandbox: HostileServer
+) -> Dagster:
     """All scenarios have run."""
     made = Dagster(tmp_path_factory.mktemp("dagster"), python_of("dagster"), sandbox.url)
     (made.home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n", encoding="utf-8")
@@ -124,7 +126,7 @@ def dagster(tmp_path_factory: pytest.TempPathFactory, python_of: Callable[[str],
     return made
 
 
-def asked(sandbox: Sandbox, tag: str) -> int:
+def asked(sandbox: HostileServer, tag: str) -> int:
     """Count the requests for a tag."""
     return sum(request.tag == tag and request.key_ok for request in sandbox.requests)
 
@@ -134,7 +136,7 @@ def passed(facts: dict[str, Any]) -> dict[str, bool]:
     return {name: check["passed"] for name, check in facts["checks"].items()}
 
 
-def test_a_retry_reads_only_what_is_missing(dagster: Dagster, sandbox: Sandbox) -> None:
+def test_a_retry_reads_only_what_is_missing(dagster: Dagster, sandbox: HostileServer) -> None:
     """A tag that fails at first is read again by retries, the others are not; a second run skips settled tags."""
     first, second = dagster.facts["resumed"], dagster.facts["again"]
     assert (first["success"], first["retries"], second["success"], second["retries"]) == (True, 2, True, 0)
@@ -208,7 +210,7 @@ def test_the_log_is_the_commands(dagster: Dagster) -> None:
     assert any("3 rows loaded into" in line for line in said)
 
 
-def test_documented_definitions_run_from_the_command_line(dagster: Dagster, sandbox: Sandbox) -> None:
+def test_documented_definitions_run_from_the_command_line(dagster: Dagster, sandbox: HostileServer) -> None:
     """The example is the page's first block, and `dagster asset materialize` runs it, also for other tags."""
     example = (ROOT / "docs" / "examples" / "smspartner_definitions.py").read_text(encoding="utf-8")
     assert example == blocks("python")[0]
@@ -239,7 +241,7 @@ def test_a_run_that_is_terminated_ends_in_order(dagster: Dagster) -> None:
     code = "from smspartner_pipelines.dagster_assets import smspartner_asset\n"
     code += f"statuses = smspartner_asset('statuses', tags=['late'], to=['{dagster.home}/held/data'])"
     (dagster.home / "held.py").write_text(code, encoding="utf-8")
-    with Sandbox(CAMPAIGNS, latency=30.0, api_key=KEY) as slow:
+    with HostileServer(CAMPAIGNS, latency=30.0, api_key=KEY) as slow:
         command = [dagster.python, "-m", "dagster", "asset", "materialize", "-f", "held.py", "--select", "statuses"]
         environment = {**dagster.environment, "SMSPARTNER_BASE_URL": slow.url}
         with subprocess.Popen(

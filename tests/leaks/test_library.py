@@ -17,10 +17,10 @@ from urllib.parse import quote
 import pytest
 import rich.console
 import rich.traceback
+from faults import KINDS, Fault
 from smspartner import Connection, PhonePrivacy, Secret, iter_snapshots, read_statuses
 from smspartner.client import Client
 from smspartner.errors import RequestError, SmsPartnerError, TagError
-from smspartner_pipelines.sandbox import FAULT_KINDS, Fault
 
 SLOW = {"slow", "drip", "endless", "huge"}
 
@@ -71,7 +71,7 @@ def ask(connection: Connection) -> None:
         client.close()
 
 
-@pytest.mark.parametrize("kind", FAULT_KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_exceptions_of_every_fault(start_sandbox: Any, campaigns: Any, connect: Any, leaks: Any, kind: str) -> None:
     """For every fault, nothing that is raised shows key or number, frames with their variables included."""
     key, slow = leaks.keys[1], kind in SLOW

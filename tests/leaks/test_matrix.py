@@ -9,16 +9,15 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from smspartner_pipelines.sandbox import FAULT_KINDS, Fault
-from smspartner_pipelines.sandbox.transport_faults import TRANSPORT_FAULTS
+from faults import KINDS, WIRE_KINDS, Fault
 
 BOTH = ("letters", "signs")
 SLOW = {"slow", "drip", "endless", "huge"}
 LOADS = ("run", "promo", "other", "--to", "data", "--to", "all.csv", "--to", "all.parquet", "--json", "-vv")
 CASES = [
     (kind, key)
-    for place, kind in enumerate(FAULT_KINDS)
-    for key in (BOTH if kind.startswith("echo_") or kind in TRANSPORT_FAULTS.descriptions else BOTH[place % 2 :][:1])
+    for place, kind in enumerate(KINDS)
+    for key in (BOTH if kind.startswith("echo_") or kind in WIRE_KINDS else BOTH[place % 2 :][:1])
 ]
 """Every fault; with both keys those that repeat the key, and those of which the HTTP library tells with the URL."""
 HOLD_NUMBERS = ("data/statuses/", "data/quarantine/", "all.csv", "all.parquet")

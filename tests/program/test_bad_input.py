@@ -5,7 +5,7 @@ import json
 import sys
 
 import pytest
-from smspartner_pipelines.sandbox import Campaign, Sandbox
+from faults import Campaign, HostileServer
 
 RUN = ("run", "promo", "--to", "data")
 PLACES = (
@@ -442,6 +442,6 @@ def test_key(command, here, arguments, environment):
         (here / f"{name}.key").write_text(f"{name}\n")
     (here / "settings.toml").write_text("api_key_file = 'right.key'")
     (here / "wrong.toml").write_text("api_key_file = 'wrong.key'")
-    with Sandbox([Campaign.of_rows("promo", [])], api_key="right") as sandbox:
+    with HostileServer([Campaign.of_rows("promo", [])], api_key="right") as sandbox:
         ended = command(sandbox, *RUN, *arguments, **environment)
         assert (ended.returncode, [record.key_ok for record in sandbox.requests]) == (0, [True])

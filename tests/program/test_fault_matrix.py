@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from smspartner_pipelines.sandbox import FAULT_KINDS, Campaign, Fault
+from faults import KINDS, Campaign, Fault
 
 MATRIX = tomllib.loads(Path(__file__).with_name("fault_matrix.toml").read_text(encoding="utf-8"))
 OPTIONS, PLACES = MATRIX.pop("options"), MATRIX.pop("places")
@@ -75,7 +75,7 @@ def loaded(earlier, start_sandbox, report, rows, api_row, here):  # noqa: PLR091
 def test_every_kind_has_its_expectation():
     """A kind of fault without a line in the matrix, or with two, is found out, and so is a place left out."""
     listed = Counter(kind for behaviour in MATRIX.values() for kind in behaviour["kinds"])
-    assert (listed.keys(), {1}) == (FAULT_KINDS.keys(), set(listed.values()))
+    assert (listed.keys(), {1}) == (KINDS.keys(), set(listed.values()))
     assert all({*PLACES} - {"every"} <= behaviour.keys() for behaviour in MATRIX.values())
     assert PLACES.keys() == STRIKES.keys()
 

@@ -11,43 +11,27 @@ import click
 from smspartner_pipelines import options
 from smspartner_pipelines.environment import known_variables
 from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
-from smspartner_pipelines.given import connection_from, key_file_in_use, phone_privacy, start_logging
+from smspartner_pipelines.given import connection_from, key_file_in_use, start_logging
 from smspartner_pipelines.manual import PageCommand
 
 
 @click.command(cls=PageCommand, exit_codes=MEANINGS)
 @options.option("--to", multiple=True, metavar="DEST", help="A destination to check; may be repeated.")
-@options.option(
-    "--leaks",
-    is_flag=True,
-    help="Instead of all else: load from the built-in sandbox, which repeats the key, fails and cuts, and search "
-    "all that is written for the key, the phone key and phone numbers. Takes about 10 seconds.",
-)
-@options.option("--expectations", metavar="FILE", help="With --leaks: your own suite.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of lines.")
 @options.phone_options
 @options.connection_options
 @options.config_options
 @options.log_options
-def check(to: tuple[str, ...], *, leaks: bool, as_json: bool, **given: Any) -> ExitCode:
+def check(to: tuple[str, ...], *, as_json: bool, **given: Any) -> ExitCode:
     """Find what would keep a run from working, and say the cure; changes nothing that is loaded.
 
     One line each for the API key, the way to the API, the clock, each destination, and the versions of libraries:
     `ok`, `warn` for what may go wrong, `FAIL` for what would. The first failure gives the exit code.
 
-    With --leaks, check that nothing written under your settings tells a secret: one line for each kind of output.
-
     \b
     smspartner check --to data/
-    smspartner check --leaks --config smspartner.toml
     """  # noqa: D301  # \b is click's mark
     start_logging(given)
-    if leaks:
-        from smspartner_pipelines.leak_check import check_leaks
-
-        return check_leaks(
-            connection_from(given), phone_privacy(given["phone_numbers"]), given["expectations"], click.echo
-        )
     return _check(to, given, as_json=as_json)
 
 

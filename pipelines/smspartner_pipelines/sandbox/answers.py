@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 JSON = "application/json; charset=utf-8"
 HTML = "text/html; charset=utf-8"
@@ -17,11 +19,10 @@ VENDOR_MESSAGES = {
     20: "Compte désactivé",
     30: "Compte bloqué",
     40: "Accès à l'API refusé",
-    90: "JSON mal formé",
+    50: "Action impossible pour le moment",
     96: "Adresse IP non autorisée",
-    999: "Erreur inconnue",  # documented nowhere
 }
-"""The vendor's codes with a sentence each; only that of code 10 is the documentation's own."""
+"""Some of the vendor's codes with a sentence each; only that of code 10 is the documentation's own."""
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -36,6 +37,38 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass
+class PageDraft:
+    """A page before it is written down, which faults may change.
+
+    Attributes:
+        asked: the number of the page asked for.
+        size: rows on a page.
+        rows: how many there are under the tag.
+        between: gives the rows between two indices (the second is not included).
+        document: the page as it will be sent, in the documented order of keys; rows that are `str` are raw JSON.
+    """
+
+    asked: int
+    size: int
+    rows: int
+    between: Callable[[int, int], list[object]]
+    document: dict[str, Any]
+
+    def show(self, page: int) -> None:
+        """Send the rows of this page, whatever number the document gives."""
+        start, stop = (page - 1) * self.size, min(page * self.size, self.rows)
+        self.document[LIST_KEY] = self.between(start, stop) if 0 <= start < stop else []
+
+
+def draft_page(page: int, size: int, rows: int, between: Callable[[int, int], list[object]]) -> PageDraft:
+    """Make a page as the documentation shows it; beyond the end it is empty, with the right total."""
+    document = {"success": True, "code": 200, "currentPage": page, "total": rows, LIST_KEY: []}
+    draft = PageDraft(page, size, rows, between, document)
+    draft.show(page)
+    return draft
+
+
 def html_answer(status: int, title: str, *headers: tuple[str, str]) -> Answer:
     """Make an HTML page, as gateways and proxies in front of an API write them."""
     body = f"<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
@@ -43,7 +76,7 @@ def html_answer(status: int, title: str, *headers: tuple[str, str]) -> Answer:
 
 
 def vendor_error(code: int, message: str | None = None, status: int = 200) -> Answer:
-    """Make a `success: false` with the vendor's code; HTTP 200, unless told otherwise."""
+    """Make a `success: false` with the vendor's code; HTTP 200, unless another status is given."""
     body = {"success": False, "code": code, "message": message or VENDOR_MESSAGES[code]}
     return Answer(_encode(body).encode(), status)
 
@@ -57,20 +90,10 @@ def account() -> Answer:
     return Answer(_encode(body).encode())
 
 
-def envelope(page: int, total: int, rows: list[object]) -> dict[str, object]:
-    """Make the document of one page, in the documented key order."""
-    return {"success": True, "code": 200, "currentPage": page, "total": total, LIST_KEY: rows}
-
-
-def render_page(document: dict[str, object]) -> bytes:
+def render_page(document: dict[str, Any]) -> bytes:
     """Lay a page out exactly as the documentation prints it: one line for each key and one for each row."""
     members = (f"  {_encode(key)}: {_member(value)}" for key, value in document.items())
     return ("{\n" + ",\n".join(members) + "\n}").encode()
-
-
-def row_value(row: object) -> object:
-    """Read a row as a JSON value: rows that are `str` are raw JSON text."""
-    return json.loads(row) if isinstance(row, str) else row
 
 
 def _member(value: object) -> str:

@@ -3,39 +3,43 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import sys
-from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from socketserver import TCPServer
 from threading import Event, Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from smspartner_pipelines.sandbox.wire import Wire
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-Exchange = Callable[[str, Mapping[str, str], Wire], None]
-"""Answers one GET request: its target (path and query), its headers, and the wire to answer on."""
+    from smspartner_pipelines.sandbox.wire import Wire
 
 _LONGEST_GOODBYE = 5.0
 
 
 class HttpServer(ThreadingHTTPServer):
-    """Listens, and gives every connection a thread; `stopping` is set by whoever stops it."""
+    """Listens, and gives every connection a thread.
+
+    Args:
+        address: host and port; port 0 takes a free one.
+        exchange: answers one GET request on a wire.
+        wire: makes the wire of a request.
+        stopping: is set by whoever stops the server.
+    """
 
     request_queue_size = 128  # the default of 5 makes clients that connect all at once wait for a second
 
     def __init__(
-        self, address: tuple[str, int], exchange: Exchange, stopping: Event, tls: ssl.SSLContext | None
+        self,
+        address: tuple[str, int],
+        exchange: Callable[[BaseHTTPRequestHandler, Any], None],
+        wire: type[Wire],
+        stopping: Event,
     ) -> None:
-        self.exchange = exchange
-        self.stopping = stopping
+        self.exchange, self.wire, self.stopping = exchange, wire, stopping
         self._serving: dict[socket.socket, Thread] = {}
         super().__init__(address, _Handler)
-        if tls:
-            # The handshake waits for the connection's own thread: a slow client must not hold up the others.
-            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def server_bind(self) -> None:
         """Bind without the reverse name lookup of the base class, which can take seconds."""
@@ -65,30 +69,18 @@ class HttpServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection."""
-
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: HttpServer
 
     def do_GET(self) -> None:
         """Answer one request."""
-        wire = Wire(self.connection, self.rfile, self.server.stopping)
-        wire.closing = self.close_connection
-        # http.server's headers are an email Message, a mapping in all but name.
-        headers: Any = self.headers
+        wire = self.server.wire(self.connection, self.rfile, self.server.stopping, closing=self.close_connection)
         try:
-            self.server.exchange(self.path, headers, wire)
+            self.server.exchange(self, wire)
         except OSError:  # the client left, or the sandbox stops
             wire.closing = True
         self.close_connection = wire.closing
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server names it so
         """Log nothing: URLs hold the key."""
-
-
-def tls_context(certfile: str | Path, keyfile: str | Path | None) -> ssl.SSLContext:
-    """Make the server side of TLS with this certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certfile, keyfile)
-    return context

@@ -1,27 +1,30 @@
-"""The sandbox: campaigns and faults behind an HTTP server that runs for as long as it is asked to."""
+"""The sandbox: campaigns and faults behind an HTTP server that runs for as long as it is asked to.
+
+What the documentation leaves open is decided here: a missing page, or one that is no positive whole number, is page 1;
+a page beyond the end is an empty list with the right total; of a parameter given twice the last counts, as in PHP.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from pathlib import Path
+from http.server import BaseHTTPRequestHandler
 from threading import Event, Lock, Thread
-from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import ClassVar
+from urllib.parse import parse_qsl, urlsplit
 
+from smspartner_pipelines.sandbox.answers import Answer, account, draft_page, html_answer, render_page, vendor_error
 from smspartner_pipelines.sandbox.campaigns import Campaign, demo_campaigns
-from smspartner_pipelines.sandbox.faults import Fault, FaultSchedule
-from smspartner_pipelines.sandbox.http_server import HttpServer, tls_context
-from smspartner_pipelines.sandbox.responder import RequestRecord, Responder
-from smspartner_pipelines.sandbox.transport_faults import TRANSPORT_FAULTS
+from smspartner_pipelines.sandbox.fault_kinds import FAULT_KINDS
+from smspartner_pipelines.sandbox.faults import Fault, FaultSchedule, Kind, Strike
+from smspartner_pipelines.sandbox.http_server import HttpServer
+from smspartner_pipelines.sandbox.wire import Wire
 
-if TYPE_CHECKING:
-    from smspartner_pipelines.sandbox.answers import Answer
-    from smspartner_pipelines.sandbox.fault_table import Strike
-    from smspartner_pipelines.sandbox.wire import Wire
-
+STATUS_PATH = "/v1/bulk-status-by-tag"
+ACCOUNT_PATH = "/v1/me"
 _POLL_SECONDS = 0.01  # `stop` waits that long at most for the listening thread
+_MOST_CACHED_PAGES = 10_000
+_LONGEST_NUMBER = 18
 
 
 class Sandbox:
@@ -35,13 +38,17 @@ class Sandbox:
         api_key: the key that is accepted; None accepts any.
         clock: gives the time in epoch seconds, which decides what is still waiting.
         port: 0 takes a free one.
-        host: the address to listen on.
-        certfile: a PEM certificate makes it an HTTPS server.
-        keyfile: the certificate's key, unless `certfile` holds it.
 
     Attributes:
+        campaigns: what is served, by tag; may be changed while the sandbox runs.
         faults: the schedule; faults can be added and cleared while the sandbox runs.
+
+    Raises:
+        ValueError: a fault is of no kind that the sandbox knows, or `page_size` is below 1.
     """
+
+    kinds: ClassVar[Mapping[str, Kind]] = FAULT_KINDS
+    wire: ClassVar[type[Wire]] = Wire
 
     def __init__(
         self,
@@ -53,21 +60,15 @@ class Sandbox:
         api_key: str | None = "sandbox-key",
         clock: Callable[[], float] = time.time,
         port: int = 0,
-        host: str = "127.0.0.1",
-        certfile: str | Path | None = None,
-        keyfile: str | Path | None = None,
     ) -> None:
-        self.faults = FaultSchedule(faults)
-        self._latency = latency
-        self._address = (host, port)
-        self._responder = Responder(self.faults, page_size=page_size, api_key=api_key, clock=clock)
-        for campaign in demo_campaigns(int(clock())) if campaigns is None else campaigns:
-            self._responder.set_campaign(campaign)
-        self._tls = tls_context(certfile, keyfile) if certfile else None
+        if page_size < 1:
+            raise ValueError(f"page_size must be 1 or more, not {page_size}")
+        self.faults = FaultSchedule(faults, self.kinds)
+        self.campaigns = {one.tag: one for one in (demo_campaigns(int(clock())) if campaigns is None else campaigns)}
+        self._page_size, self._latency, self._api_key, self._clock = page_size, latency, api_key, clock
+        self._port = port
+        self._final_pages: dict[tuple[str, int], tuple[Campaign, bytes]] = {}
         self._lock = Lock()
-        self._requests: list[RequestRecord] = []
-        self._in_flight = 0
-        self._peak_in_flight = 0
         self._stopping = Event()
         self._server: HttpServer | None = None
         self._thread: Thread | None = None
@@ -76,9 +77,7 @@ class Sandbox:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.stop()
 
     def start(self) -> None:
@@ -90,9 +89,13 @@ class Sandbox:
         if self._server is not None:
             raise RuntimeError("the sandbox runs already")
         self._stopping.clear()
-        self._server = HttpServer(self._address, self._exchange, self._stopping, self._tls)
+        self._server = self.listen()
         self._thread = Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), name="sandbox", daemon=True)
         self._thread.start()
+
+    def listen(self) -> HttpServer:
+        """Open the port."""
+        return HttpServer(("127.0.0.1", self._port), self.exchange, self.wire, self._stopping)
 
     def stop(self) -> None:
         """End all connections, also those that a fault holds, and stop; harmless when it does not run."""
@@ -107,77 +110,83 @@ class Sandbox:
         server.end_connections()
         thread.join()
 
-    def wait(self, seconds: float) -> bool:
-        """Wait until the sandbox is stopped, or that long; tell whether it is stopped."""
-        return self._stopping.wait(seconds)
+    def wait(self) -> None:
+        """Return when another thread has stopped the sandbox, or Ctrl-C came."""
+        while not self._stopping.wait(0.5):  # in steps, since some platforms hold Ctrl-C back while a thread waits
+            pass
 
     @property
     def url(self) -> str:
         """The base URL, such as `http://127.0.0.1:8025/v1`."""
         if self._server is None:
             raise RuntimeError("the sandbox does not run, so it has no URL")
-        return f"{'https' if self._tls else 'http'}://{self._address[0]}:{self._server.server_port}/v1"
+        return f"http://127.0.0.1:{self._server.server_port}/v1"
 
-    @property
-    def requests(self) -> list[RequestRecord]:
-        """A copy of the log, oldest first; a request is in it before its answer leaves."""
-        with self._lock:
-            return list(self._requests)
+    def exchange(self, request: BaseHTTPRequestHandler, wire: Wire) -> None:
+        """Answer one GET request."""
+        self.deliver(*self.respond(request.path), wire)
 
-    @property
-    def peak_in_flight(self) -> int:
-        """The most requests that waited for their answers at one time."""
-        return self._peak_in_flight
-
-    def forget_requests(self) -> None:
-        """Empty the log, and measure `peak_in_flight` anew."""
-        with self._lock:
-            self._requests.clear()
-            self._peak_in_flight = self._in_flight
-
-    def set_campaign(self, campaign: Campaign) -> None:
-        """Serve this population under its tag from the next request on."""
-        self._responder.set_campaign(campaign)
-
-    def remove_campaign(self, tag: str) -> None:
-        """Know nothing under this tag from the next request on."""
-        self._responder.remove_campaign(tag)
-
-    def _exchange(self, target: str, headers: Mapping[str, str], wire: Wire) -> None:
-        """Answer one request."""
-        self._begin()
-        wire.on_end = self._end
-        try:
-            answer, strikes = self._respond(target, headers)
-            wire.pause(self._latency)
-            for apply, strike in TRANSPORT_FAULTS.of(strikes):
-                remaining = apply(wire, answer, strike)
+    def deliver(self, answer: Answer, strikes: list[Strike], wire: Wire) -> None:
+        """Send an answer, through the faults of the wire."""
+        wire.pause(self._latency)
+        for strike in strikes:
+            send = self.kinds[strike.kind].wire
+            if send:
+                remaining = send(wire, answer, strike)
                 if remaining is None:
                     return
                 answer = remaining
-            wire.answer(answer)
-        finally:
-            wire.settle()
+        wire.answer(answer)
 
-    def _respond(self, target: str, headers: Mapping[str, str]) -> tuple[Answer, tuple[Strike, ...]]:
-        response = self._responder.respond(target, headers, time.monotonic())
-        with self._lock:
-            self._requests.append(response.record)
-        return response.answer, response.strikes
+    def respond(self, target: str) -> tuple[Answer, list[Strike]]:
+        """Give the answer to a path and query, and the faults that strike it, of which the wire's are still to come."""
+        url = urlsplit(target)
+        query = dict(parse_qsl(url.query, keep_blank_values=True))
+        tag, page = query.get("tag"), _page_number(query.get("page"))
+        answer = self._refusal(url.path, query)
+        kinds = {name for name, kind in self.kinds.items() if answer is None or not kind.page}
+        if url.path == ACCOUNT_PATH:
+            tag, page = None, 0
+        elif url.path != STATUS_PATH:
+            kinds = set()  # such paths are spared, so that a client that follows a redirect is seen to arrive
+        strikes = self.faults.strikes(tag, page, kinds, target)
+        if answer is None:
+            answer = Answer(self._page(self.campaigns[query["tag"]], page, strikes))
+        for strike in strikes:
+            instead = self.kinds[strike.kind].answer
+            answer = instead(answer, strike) if instead else answer
+        return answer, strikes
 
-    def _begin(self) -> None:
-        with self._lock:
-            self._in_flight += 1
-            self._peak_in_flight = max(self._peak_in_flight, self._in_flight)
+    def _refusal(self, path: str, query: Mapping[str, str]) -> Answer | None:
+        """Answer a request that gets no page of rows; None if it gets one."""
+        if path not in (STATUS_PATH, ACCOUNT_PATH):
+            return html_answer(404, "Not Found")
+        if not query.get("apiKey"):
+            return vendor_error(1)
+        if self._api_key not in (None, query["apiKey"]):
+            return vendor_error(10)
+        if path == ACCOUNT_PATH:
+            return account()
+        if not query.get("tag"):
+            return vendor_error(3, "Tag requis")
+        return None if query["tag"] in self.campaigns else vendor_error(4)
 
-    def _end(self) -> None:
-        with self._lock:
-            self._in_flight -= 1
+    def _page(self, campaign: Campaign, page: int, strikes: list[Strike]) -> bytes:
+        """Write a page down; those of a campaign that is final are kept."""
+        now = self._clock()
+        edits = [(edit, strike) for strike in strikes if (edit := self.kinds[strike.kind].page)]
+        of, body = self._final_pages.get((campaign.tag, page), (None, b""))
+        if of is campaign and not edits:
+            return body
+        draft = draft_page(page, self._page_size, campaign.rows, lambda *span: campaign.rows_between(*span, now))
+        for edit, strike in edits:
+            edit(draft, strike)
+        body = render_page(draft.document)
+        if not edits and campaign.is_final(now) and len(self._final_pages) < _MOST_CACHED_PAGES:
+            self._final_pages[campaign.tag, page] = (campaign, body)
+        return body
 
 
-def serve(sandbox: Sandbox, ready: Callable[[str], None]) -> None:
-    """Serve until Ctrl-C, or until another thread stops the sandbox; `ready` is told the URL once."""
-    with suppress(KeyboardInterrupt), sandbox:
-        ready(sandbox.url)
-        while not sandbox.wait(0.5):  # in steps, since some platforms hold Ctrl-C back while a thread waits
-            pass
+def _page_number(text: str | None) -> int:
+    digits = text if text and text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER else "1"
+    return int(digits) or 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
 from io import BufferedIOBase
@@ -17,27 +16,17 @@ if TYPE_CHECKING:
 
 
 class SandboxStopped(ConnectionAbortedError):
-    """The sandbox stops: whatever holds a connection lets go of it."""
+    """The sandbox stops: all that holds a connection lets go of it."""
 
 
 class Wire:
-    """The sending side of one request.
+    """The sending side of one request; `closing` says that the connection ends with this answer."""
 
-    `on_end` is called once, right before the bytes that end the answer leave: a client that has its answer may ask
-    again at once, and must not be counted twice then. `closing` says that the connection ends with this answer.
-    """
-
-    def __init__(self, connection: socket.socket, reader: BufferedIOBase, stopping: Event) -> None:
+    def __init__(self, connection: socket.socket, reader: BufferedIOBase, stopping: Event, *, closing: bool) -> None:
         self._connection = connection
         self._reader = reader
         self._stopping = stopping
-        self.on_end: Callable[[], None] = _nothing
-        self.closing = False
-
-    def settle(self) -> None:
-        """Say that the answer ends here; harmless when it ended before."""
-        on_end, self.on_end = self.on_end, _nothing
-        on_end()
+        self.closing = closing
 
     def send(self, data: bytes) -> None:
         """Send some of the answer."""
@@ -45,7 +34,6 @@ class Wire:
 
     def end(self, data: bytes = b"") -> None:
         """Send the last of the answer."""
-        self.settle()
         self._connection.sendall(data)
 
     def answer(self, answer: Answer) -> None:
@@ -77,13 +65,8 @@ class Wire:
 
     def reset(self) -> None:
         """End the connection with RST: unsent data is dropped and the client reads `connection reset`."""
-        self.settle()
         self.closing = True
         linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
         self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._reader.close()  # the socket closes for real only when nothing reads from it any more
         self._connection.close()
-
-
-def _nothing() -> None:
-    pass

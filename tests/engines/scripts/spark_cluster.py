@@ -16,7 +16,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
-from smspartner_pipelines.sandbox import Campaign, Fault, Sandbox
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from faults import Campaign, Fault, HostileServer
 from smspartner_pipelines.spark import SmsPartnerSource, run
 from spark_settings import quick_settings
 
@@ -36,7 +38,7 @@ PARTITIONS = 3
 def main(master: str, worker: int, directory: str) -> None:
     """Run, and leave facts and rows in the directory."""
     key = Path(directory, "key").read_text(encoding="utf-8")
-    with Sandbox(CAMPAIGNS, api_key=key, clock=lambda: NOW, page_size=PAGE_ROWS, latency=0.15) as sandbox:
+    with HostileServer(CAMPAIGNS, api_key=key, clock=lambda: NOW, page_size=PAGE_ROWS, latency=0.15) as sandbox:
         spark = SparkSession.builder.master(master).config(map=quick_settings(directory, **OWN)).getOrCreate()
         killed = threading.Event()
         threading.Thread(target=_kill_midway, args=(sandbox, worker, killed), daemon=True).start()
@@ -61,7 +63,7 @@ def main(master: str, worker: int, directory: str) -> None:
     Path(directory, "facts.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
-def _kill_midway(sandbox: Sandbox, worker: int, killed: threading.Event) -> None:
+def _kill_midway(sandbox: HostileServer, worker: int, killed: threading.Event) -> None:
     """End the worker and its executor, as a machine ends, once both workers have read some pages and not all."""
     first = {tag for place, tag in enumerate(TAGS) if place < len(TAGS) // PARTITIONS * 2}
     while not sandbox.wait(0.01):
@@ -72,7 +74,7 @@ def _kill_midway(sandbox: Sandbox, worker: int, killed: threading.Event) -> None
             return
 
 
-def _refused(spark: SparkSession, sandbox: Sandbox) -> str:
+def _refused(spark: SparkSession, sandbox: HostileServer) -> str:
     """Read from an API that refuses the key and repeats it, and give what the driver is told."""
     sandbox.faults.add(Fault("echo_refusal"))
     spark.dataSource.register(SmsPartnerSource)

@@ -23,7 +23,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
-from smspartner_pipelines.sandbox import Campaign, Fault, Sandbox
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from faults import Campaign, Fault, HostileServer
 from smspartner_pipelines.spark import SmsPartnerSource, run, split, validate
 from smspartner_pipelines.spark.jobs import Jobs
 from smspartner_pipelines.spark.staging import StagingDirectory
@@ -50,7 +52,7 @@ CAMPAIGNS = (
 class Local:
     """One session, one sandbox, and a directory for what they give."""
 
-    def __init__(self, spark: SparkSession, sandbox: Sandbox, clock: list[float], directory: Path) -> None:
+    def __init__(self, spark: SparkSession, sandbox: HostileServer, clock: list[float], directory: Path) -> None:
         self.spark = spark
         self.sandbox = sandbox
         self.clock = clock
@@ -283,7 +285,9 @@ def documented(local: Local) -> dict[str, Any]:
 def main(directory: str) -> None:
     """Do everything, and print the facts."""
     clock = [float(NOW)]
-    with Sandbox(CAMPAIGNS, api_key=os.environ["SMSPARTNER_API_KEY"], clock=lambda: clock[0], page_size=500) as sandbox:
+    with HostileServer(
+        CAMPAIGNS, api_key=os.environ["SMSPARTNER_API_KEY"], clock=lambda: clock[0], page_size=500
+    ) as sandbox:
         os.environ["SMSPARTNER_BASE_URL"] = sandbox.url
         spark = SparkSession.builder.master("local[2]").config(map=quick_settings(directory, **OWN)).getOrCreate()
         spark.dataSource.register(SmsPartnerSource)

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from smspartner_pipelines.sandbox.fault_table import FaultTable, Strike
+from smspartner_pipelines.sandbox.faults import Strike
+
+from faults import table
 
 Row = dict[str, Any]
-
-ROW_FAULTS: FaultTable[Callable[[list[object], Strike], list[object]]] = FaultTable()
 
 _CALLING_CODES = ("+33", "+32", "+41", "+44", "+39", "+262", "+590", "+596", "+1")
 
@@ -21,7 +21,7 @@ def _of_page(kind: str, description: str) -> Callable[[Callable[[list[object]], 
     """Register a function from all rows of a page to the rows sent instead."""
 
     def decorate(edit: Callable[[list[object]], list[object]]) -> None:
-        ROW_FAULTS.add(kind, description, lambda rows, _strike: edit(rows))
+        table.rows(kind, description)(lambda rows, _strike: edit(rows))
 
     return decorate
 
@@ -33,7 +33,7 @@ def _every_row(kind: str, description: str) -> Callable[[Callable[[Row], object]
         def edit_all(rows: list[object], _strike: Strike) -> list[object]:
             return [edit(row) if isinstance(row, dict) else row for row in rows]
 
-        ROW_FAULTS.add(kind, description, edit_all)
+        table.rows(kind, description)(edit_all)
 
     return decorate
 
@@ -46,7 +46,7 @@ def _first_row(kind: str, description: str) -> Callable[[Callable[[Row], object]
             first = rows[0] if rows else None
             return [edit(first if isinstance(first, dict) else {}), *rows[1:]] if rows else rows
 
-        ROW_FAULTS.add(kind, description, edit_first)
+        table.rows(kind, description)(edit_first)
 
     return decorate
 
@@ -54,11 +54,6 @@ def _first_row(kind: str, description: str) -> Callable[[Callable[[Row], object]
 @_of_page("empty_page", "the right envelope around no rows")
 def _empty_page(_rows: list[object]) -> list[object]:
     return []
-
-
-@_of_page("short_page", "the last row of the page is missing")
-def _short_page(rows: list[object]) -> list[object]:
-    return rows[:-1]
 
 
 @_of_page("long_page", "the last row of the page comes twice")
@@ -120,16 +115,6 @@ def _number_national(row: Row) -> Row:
 def _number_00(row: Row) -> Row:
     number = str(row.get("phoneNumber", ""))
     return row | {"phoneNumber": "00" + number[1:]} if number.startswith("+") else row
-
-
-@_first_row("bad_status", "the first row has an unknown status word")
-def _bad_status(row: Row) -> Row:
-    return row | {"status": "Teleported"}
-
-
-@_first_row("bad_number", "the first row's number is `n/a`")
-def _bad_number(row: Row) -> Row:
-    return row | {"phoneNumber": "n/a"}
 
 
 @_first_row("bad_date", "the first row's date is `soon`")

@@ -14,14 +14,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
-from smspartner_pipelines.sandbox.answer_faults import ANSWER_FAULTS
 from smspartner_pipelines.sandbox.answers import Answer, html_answer, vendor_error
-from smspartner_pipelines.sandbox.envelope_faults import ENVELOPE_FAULTS
-from smspartner_pipelines.sandbox.row_faults import ROW_FAULTS
-from smspartner_pipelines.sandbox.transport_faults import TRANSPORT_FAULTS
+
+from faults import table
 
 if TYPE_CHECKING:
-    from smspartner_pipelines.sandbox.fault_table import Strike
+    from smspartner_pipelines.sandbox.faults import Strike
     from smspartner_pipelines.sandbox.wire import Wire
 
 Document = dict[str, Any]
@@ -52,71 +50,69 @@ def encoded_anew(key: str) -> str:
     return " ".join(f"{name}={way}" for name, way in ways.items())
 
 
-@ANSWER_FAULTS.register("echo_message", "the vendor's error 999, whose message repeats the URL")
+@table.answer("echo_message", "the vendor's error 999, whose message repeats the URL")
 def _message(_answer: Answer, strike: Strike) -> Answer:
     return vendor_error(999, f"Erreur inconnue: GET {strike.target}")
 
 
-@ANSWER_FAULTS.register("echo_message_decoded", "the vendor's error 999, whose message repeats the key, decoded")
+@table.answer("echo_message_decoded", "the vendor's error 999, whose message repeats the key, decoded")
 def _message_decoded(_answer: Answer, strike: Strike) -> Answer:
     return vendor_error(999, f"Erreur inconnue avec la clé {key_of(strike.target)}")
 
 
-@ANSWER_FAULTS.register("echo_message_anew", "the vendor's error 999, whose message repeats the key in other encodings")
+@table.answer("echo_message_anew", "the vendor's error 999, whose message repeats the key in other encodings")
 def _message_anew(_answer: Answer, strike: Strike) -> Answer:
     return vendor_error(999, encoded_anew(key_of(strike.target)))
 
 
-@ANSWER_FAULTS.register("echo_refusal", "the vendor's error 10, whose message repeats the key, decoded")
+@table.answer("echo_refusal", "the vendor's error 10, whose message repeats the key, decoded")
 def _refusal(_answer: Answer, strike: Strike) -> Answer:
     return vendor_error(10, f"Clé API incorrecte: {key_of(strike.target)}")
 
 
-@ANSWER_FAULTS.register("echo_unknown", "the vendor's error 4, whose message repeats the URL")
+@table.answer("echo_unknown", "the vendor's error 4, whose message repeats the URL")
 def _unknown(_answer: Answer, strike: Strike) -> Answer:
     return vendor_error(4, f"Message introuvable: {strike.target}")
 
 
-@ANSWER_FAULTS.register("echo_html", "HTTP 500 with an HTML page that repeats the URL")
+@table.answer("echo_html", "HTTP 500 with an HTML page that repeats the URL")
 def _html(_answer: Answer, strike: Strike) -> Answer:
     return html_answer(500, f"Error at {html.escape(strike.target)} ({html.escape(key_of(strike.target))})")
 
 
-@ANSWER_FAULTS.register("echo_not_json", "text with HTTP 200 that repeats the URL")
+@table.answer("echo_not_json", "text with HTTP 200 that repeats the URL")
 def _not_json(_answer: Answer, strike: Strike) -> Answer:
     return Answer(f"Cannot GET {strike.target}\n".encode())
 
 
-@ANSWER_FAULTS.register("echo_redirect", "HTTP 302 to a path that repeats the query")
+@table.answer("echo_redirect", "HTTP 302 to a path that repeats the query")
 def _redirect(_answer: Answer, strike: Strike) -> Answer:
     return html_answer(302, "Found", ("Location", f"/v1/elsewhere?{urlsplit(strike.target).query}"))
 
 
-@ANSWER_FAULTS.register("echo_header", "the right answer with headers that repeat the URL, which clients should read")
+@table.answer("echo_header", "the right answer with headers that repeat the URL, which clients should read")
 def _header(answer: Answer, strike: Strike) -> Answer:
     told = (("X-Request", strike.target), ("Set-Cookie", f"apiKey={quote(key_of(strike.target))}; Path=/"))
     return replace(answer, headers=(*answer.headers, *told))
 
 
-@ANSWER_FAULTS.register("echo_retry_after", "HTTP 429 whose Retry-After repeats the URL")
+@table.answer("echo_retry_after", "HTTP 429 whose Retry-After repeats the URL")
 def _retry_after(_answer: Answer, strike: Strike) -> Answer:
     return html_answer(429, "Too Many Requests", ("Retry-After", strike.target))
 
 
-@TRANSPORT_FAULTS.register("echo_request", "sends the request's first line back, as an echo server does, and closes")
+@table.wire("echo_request", "sends the request's first line back, as an echo server does, and closes")
 def _request(wire: Wire, _answer: Answer, strike: Strike) -> None:
     wire.closing = True
     wire.end(f"GET {strike.target} HTTP/1.1\r\n\r\n".encode())
 
 
-@ENVELOPE_FAULTS.register(
-    "echo_envelope", "the envelope has an unknown field with the key as its name and the URL in it"
-)
+@table.document("echo_envelope", "the envelope has an unknown field with the key as its name and the URL in it")
 def _envelope(document: Document, strike: Strike) -> Document:
     return document | {key_of(strike.target): strike.target, f"seen at {strike.target}": True}
 
 
-@ENVELOPE_FAULTS.register("echo_total", "`total` is the URL")
+@table.document("echo_total", "`total` is the URL")
 def _total(document: Document, strike: Strike) -> Document:
     return document | {"total": strike.target}
 
@@ -126,7 +122,7 @@ def _echo_in_first_row(kind: str, description: str, echo: Any) -> None:
         first = rows[0] if rows and isinstance(rows[0], dict) else {}
         return [first | echo(strike.target), *rows[1:]]
 
-    ROW_FAULTS.add(kind, description, edit)
+    table.rows(kind, description)(edit)
 
 
 for _kind, _field in {"echo_number": "phoneNumber", "echo_status": "status", "echo_date": "date"}.items():
@@ -145,7 +141,7 @@ _echo_in_first_row(
 )
 
 
-@ROW_FAULTS.register("echo_row_anew", "the first row's status repeats the key in other encodings, in escaped JSON")
+@table.rows("echo_row_anew", "the first row's status repeats the key in other encodings, in escaped JSON")
 def _row_anew(rows: list[object], strike: Strike) -> list[object]:
     key = key_of(strike.target)
     within = json.dumps({"apiKey": json.dumps(key), "seen": encoded_anew(key)})

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
-from smspartner_pipelines.sandbox.answers import LIST_KEY, row_value
-from smspartner_pipelines.sandbox.fault_table import FaultTable, Strike
+from smspartner_pipelines.sandbox.answers import LIST_KEY
+from smspartner_pipelines.sandbox.faults import Strike
+
+from faults import table
 
 Document = dict[str, Any]
-
-ENVELOPE_FAULTS: FaultTable[Callable[[Document, Strike], Document]] = FaultTable()
 
 _SET: dict[str, tuple[str, str, Callable[[Any], object]]] = {
     "total_text": ("`total` is the string `abc`", "total", lambda _: "abc"),
@@ -25,7 +26,7 @@ _SET: dict[str, tuple[str, str, Callable[[Any], object]]] = {
     "list_as_object": (
         'the list is an object with the keys "0", "1", …, as PHP writes some arrays',
         LIST_KEY,
-        lambda rows: {str(index): row_value(row) for index, row in enumerate(rows)},
+        lambda rows: {str(index): json.loads(row) if isinstance(row, str) else row for index, row in enumerate(rows)},
     ),
 }
 _MISSING = {"total_missing": "total", "page_missing": "currentPage", "success_missing": "success", "no_list": LIST_KEY}
@@ -36,21 +37,21 @@ def _register_setting(kind: str, description: str, key: str, value_of: Callable[
     def edit(document: Document, _strike: Strike) -> Document:
         return document | {key: value_of(document[key])} if key in document else document
 
-    ENVELOPE_FAULTS.add(kind, description, edit)
+    table.document(kind, description)(edit)
 
 
 def _register_missing(kind: str, missing: str) -> None:
     def edit(document: Document, _strike: Strike) -> Document:
         return {key: value for key, value in document.items() if key != missing}
 
-    ENVELOPE_FAULTS.add(kind, f"`{missing}` is missing", edit)
+    table.document(kind, f"`{missing}` is missing")(edit)
 
 
 def _register_renamed(kind: str, name: str) -> None:
     def edit(document: Document, _strike: Strike) -> Document:
         return {name if key == LIST_KEY else key: value for key, value in document.items()}
 
-    ENVELOPE_FAULTS.add(kind, f"the list is called `{name}`", edit)
+    table.document(kind, f"the list is called `{name}`")(edit)
 
 
 for _kind, (_description, _key, _value_of) in _SET.items():
@@ -61,6 +62,6 @@ for _kind, _key in _RENAMED.items():
     _register_renamed(_kind, _key)
 
 
-@ENVELOPE_FAULTS.register("extra_envelope_field", "the envelope has an unknown field `perPage`")
+@table.document("extra_envelope_field", "the envelope has an unknown field `perPage`")
 def _extra_envelope_field(document: Document, _strike: Strike) -> Document:
     return {"perPage": 1000} | document

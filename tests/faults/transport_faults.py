@@ -6,20 +6,17 @@ it has sent all there will be.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
-from smspartner_pipelines.sandbox.fault_table import FaultTable, Strike
+from smspartner_pipelines.sandbox.faults import Strike
+
+from faults import table
 
 if TYPE_CHECKING:
     from smspartner_pipelines.sandbox.answers import Answer
     from smspartner_pipelines.sandbox.wire import Wire
-
-TRANSPORT_FAULTS: FaultTable[Callable[[Wire, Answer, Strike], Answer | None]] = FaultTable()
-SILENT = frozenset({"reset", "close", "garbage_status"})
-"""The kinds that send no HTTP status."""
 
 HUGE_BYTES = 300 * 1024 * 1024
 _CHUNKED = ("Transfer-Encoding", "chunked")
@@ -27,35 +24,24 @@ _BLOCK = b" " * 65536
 _ENDLESS_PAUSE = 0.002
 
 
-@TRANSPORT_FAULTS.register("slow", "waits `seconds` (default 1) before it answers")
-def _slow(wire: Wire, answer: Answer, strike: Strike) -> Answer:
-    wire.pause(strike.seconds)
-    return answer
-
-
-@TRANSPORT_FAULTS.register("reset", "the connection is reset before the first byte")
-def _reset(wire: Wire, _answer: Answer, _strike: Strike) -> None:
-    wire.reset()
-
-
-@TRANSPORT_FAULTS.register("close", "the connection is closed before the first byte")
+@table.wire("close", "the connection is closed before the first byte")
 def _close(wire: Wire, _answer: Answer, _strike: Strike) -> None:
     wire.closing = True
 
 
-@TRANSPORT_FAULTS.register("reset_midway", "half of the body, then the connection is reset")
+@table.wire("reset_midway", "half of the body, then the connection is reset")
 def _reset_midway(wire: Wire, answer: Answer, _strike: Strike) -> None:
     wire.send(wire.head(answer, _length(answer)) + answer.body[: len(answer.body) // 2])
     wire.reset()
 
 
-@TRANSPORT_FAULTS.register("garbage_status", "a status line that is no HTTP; then the connection closes")
+@table.wire("garbage_status", "a status line that is no HTTP; then the connection closes")
 def _garbage_status(wire: Wire, _answer: Answer, _strike: Strike) -> None:
     wire.closing = True
     wire.send(b"220 sandbox ready\r\n\r\n")
 
 
-@TRANSPORT_FAULTS.register("endless_headers", "a head that never ends")
+@table.wire("endless_headers", "a head that never ends")
 def _endless_headers(wire: Wire, answer: Answer, _strike: Strike) -> None:
     wire.send(wire.head(answer, _length(answer)).removesuffix(b"\r\n"))
     for number in count():
@@ -63,43 +49,43 @@ def _endless_headers(wire: Wire, answer: Answer, _strike: Strike) -> None:
         wire.pause(_ENDLESS_PAUSE)
 
 
-@TRANSPORT_FAULTS.register("interim", "HTTP 103 before the answer, which clients should skip")
+@table.wire("interim", "HTTP 103 before the answer, which clients should skip")
 def _interim(wire: Wire, answer: Answer, _strike: Strike) -> Answer:
     wire.send(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n")
     return answer
 
 
-@TRANSPORT_FAULTS.register("length_too_small", "whole JSON, of which Content-Length promises all but 10 bytes")
+@table.wire("length_too_small", "whole JSON, of which Content-Length promises all but 10 bytes")
 def _length_too_small(wire: Wire, answer: Answer, _strike: Strike) -> None:
     promised = max(0, len(answer.body) - 10)
     wire.end(wire.head(answer, ("Content-Length", str(promised))) + answer.body)
 
 
-@TRANSPORT_FAULTS.register("answered_twice", "the answer, and again, where the next request's answer belongs")
+@table.wire("answered_twice", "the answer, and again, where the next request's answer belongs")
 def _answered_twice(wire: Wire, answer: Answer, _strike: Strike) -> None:
     wire.end(2 * (wire.head(answer, _length(answer)) + answer.body))
 
 
-@TRANSPORT_FAULTS.register("two_lengths", "whole JSON in chunks, and a Content-Length that says otherwise")
+@table.wire("two_lengths", "whole JSON in chunks, and a Content-Length that says otherwise")
 def _two_lengths(wire: Wire, answer: Answer, _strike: Strike) -> None:
     head = wire.head(replace(answer, headers=(*answer.headers, _CHUNKED)), ("Content-Length", "10"))
     wire.end(head + _chunk(answer.body) + b"0\r\n\r\n")
 
 
-@TRANSPORT_FAULTS.register("cut_body", "whole JSON, but Content-Length promises more; then the connection closes")
+@table.wire("cut_body", "whole JSON, but Content-Length promises more; then the connection closes")
 def _cut_body(wire: Wire, answer: Answer, _strike: Strike) -> None:
     promised = len(answer.body) + 1000
     wire.closing = True
     wire.send(wire.head(answer, ("Content-Length", str(promised))) + answer.body)
 
 
-@TRANSPORT_FAULTS.register("cut_chunked", "chunks that make whole JSON, but the last chunk never comes")
+@table.wire("cut_chunked", "chunks that make whole JSON, but the last chunk never comes")
 def _cut_chunked(wire: Wire, answer: Answer, _strike: Strike) -> None:
     wire.closing = True
     wire.send(wire.head(answer, _CHUNKED) + _chunk(answer.body))
 
 
-@TRANSPORT_FAULTS.register("drip", "the body comes one byte every `seconds` (default 1)")
+@table.wire("drip", "the body comes one byte every `seconds` (default 1)")
 def _drip(wire: Wire, answer: Answer, strike: Strike) -> None:
     body = answer.body
     wire.send(wire.head(answer, _length(answer)))
@@ -109,7 +95,7 @@ def _drip(wire: Wire, answer: Answer, strike: Strike) -> None:
     wire.end(body[-1:])
 
 
-@TRANSPORT_FAULTS.register("endless", "JSON followed by white space that never ends")
+@table.wire("endless", "JSON followed by white space that never ends")
 def _endless(wire: Wire, answer: Answer, _strike: Strike) -> None:
     wire.send(wire.head(answer, _CHUNKED) + _chunk(answer.body))
     for _ in count():
@@ -117,7 +103,7 @@ def _endless(wire: Wire, answer: Answer, _strike: Strike) -> None:
         wire.pause(_ENDLESS_PAUSE)
 
 
-@TRANSPORT_FAULTS.register("huge", "JSON followed by white space, 300 MiB in all")
+@table.wire("huge", "JSON followed by white space, 300 MiB in all")
 def _huge(wire: Wire, answer: Answer, _strike: Strike) -> None:
     wire.send(wire.head(answer, ("Content-Length", str(HUGE_BYTES))) + answer.body)
     blocks, rest = divmod(HUGE_BYTES - len(answer.body), len(_BLOCK))

@@ -6,23 +6,32 @@ import gzip
 import math
 import time
 import zlib
-from collections.abc import Callable
 from dataclasses import replace
 from email.utils import formatdate
 from functools import lru_cache
 from itertools import chain, repeat
 
 from smspartner_pipelines.sandbox.answers import HTML, LIST_KEY, VENDOR_MESSAGES, Answer, html_answer, vendor_error
-from smspartner_pipelines.sandbox.fault_table import FaultTable, Strike
+from smspartner_pipelines.sandbox.faults import Strike
 
-ANSWER_FAULTS: FaultTable[Callable[[Answer, Strike], Answer]] = FaultTable()
+from faults import table
 
 _BOMB_BYTES = 100 * 1024 * 1024
 _BLOCK = b" " * (1024 * 1024)
 
+MESSAGES = VENDOR_MESSAGES | {
+    2: "Numéro de téléphone requis",
+    5: "Message déjà envoyé",
+    6: "Message non annulable",
+    90: "JSON mal formé",
+    429: "Trop de requêtes",
+    500: "Erreur interne",
+    999: "Erreur inconnue",  # documented nowhere
+}
+"""The vendor's codes with a sentence each."""
+
 _INSTEAD = {
     "rate_limit_bare": ("HTTP 429 without Retry-After", html_answer(429, "Too Many Requests")),
-    "server_error": ("HTTP 500 with HTML", html_answer(500, "Internal Server Error")),
     "request_timeout": ("HTTP 408 with HTML", html_answer(408, "Request Timeout")),
     "not_found": ("HTTP 404 with HTML", html_answer(404, "Not Found")),
     "forbidden_html": ("HTTP 403 with HTML", html_answer(403, "Forbidden")),
@@ -35,7 +44,6 @@ _INSTEAD = {
         html_answer(308, "Permanent Redirect", ("Location", "https://elsewhere.invalid/v1/bulk-status-by-tag")),
     ),
     "no_content": ("HTTP 204 without a body", Answer(b"", 204)),
-    "html": ("HTML with HTTP 200", html_answer(200, "Maintenance en cours")),
     "not_json": ("text that is no JSON, with HTTP 200", Answer(b"Service momentarily unavailable\n")),
     "empty_body": ("no body, with HTTP 200", Answer(b"")),
     "vendor_error_10_http_401": ("the vendor's error 10, with HTTP 401", vendor_error(10, status=401)),
@@ -43,59 +51,52 @@ _INSTEAD = {
 
 
 def _register_instead(kind: str, description: str, instead: Answer) -> None:
-    ANSWER_FAULTS.add(kind, description, lambda _answer, _strike: instead)
+    table.answer(kind, description)(lambda _answer, _strike: instead)
 
 
 for _kind, (_description, _instead) in _INSTEAD.items():
     _register_instead(_kind, _description, _instead)
-for _code, _message in VENDOR_MESSAGES.items():
-    _register_instead(f"vendor_error_{_code}", f"the vendor's error {_code}: {_message}", vendor_error(_code))
+for _code, _message in MESSAGES.items():
+    if f"vendor_error_{_code}" not in table.KINDS:
+        _register_instead(
+            f"vendor_error_{_code}", f"the vendor's error {_code}: {_message}", vendor_error(_code, _message)
+        )
 
 
-@ANSWER_FAULTS.register("rate_limit_seconds", "HTTP 429 with Retry-After in seconds (`seconds`, default 1)")
-def _rate_limit_seconds(_answer: Answer, strike: Strike) -> Answer:
-    return html_answer(429, "Too Many Requests", ("Retry-After", str(math.ceil(strike.seconds))))
-
-
-@ANSWER_FAULTS.register("rate_limit_date", "HTTP 429 with Retry-After as a date (`seconds` ahead, default 1)")
+@table.answer("rate_limit_date", "HTTP 429 with Retry-After as a date (`seconds` ahead, default 1)")
 def _rate_limit_date(_answer: Answer, strike: Strike) -> Answer:
     # Rounded up, since such dates have whole seconds; real time, since the client compares with its own clock.
     date = formatdate(math.ceil(time.time() + strike.seconds) if strike.seconds else 0, usegmt=True)
     return html_answer(429, "Too Many Requests", ("Retry-After", date))
 
 
-@ANSWER_FAULTS.register("unavailable", "HTTP 503 with Retry-After in seconds (`seconds`, default 1)")
+@table.answer("unavailable", "HTTP 503 with Retry-After in seconds (`seconds`, default 1)")
 def _unavailable(_answer: Answer, strike: Strike) -> Answer:
     return html_answer(503, "Service Unavailable", ("Retry-After", str(math.ceil(strike.seconds))))
 
 
-@ANSWER_FAULTS.register("cut_json", "JSON cut in the middle, with the Content-Length of what is sent")
-def _cut_json(answer: Answer, _strike: Strike) -> Answer:
-    return replace(answer, body=answer.body[: len(answer.body) // 2])
-
-
-@ANSWER_FAULTS.register("gzip_cut", "a gzip stream cut in the middle, with the Content-Length of what is sent")
+@table.answer("gzip_cut", "a gzip stream cut in the middle, with the Content-Length of what is sent")
 def _gzip_cut(answer: Answer, _strike: Strike) -> Answer:
     packed = gzip.compress(answer.body, mtime=0)
     return _declared_gzip(answer, packed[: len(packed) // 2])
 
 
-@ANSWER_FAULTS.register("gzip_no_trailer", "a gzip stream without its last 8 bytes: whole JSON, but nothing says so")
+@table.answer("gzip_no_trailer", "a gzip stream without its last 8 bytes: whole JSON, but nothing says so")
 def _gzip_no_trailer(answer: Answer, _strike: Strike) -> Answer:
     return _declared_gzip(answer, gzip.compress(answer.body, mtime=0)[:-8])
 
 
-@ANSWER_FAULTS.register("gzip_garbage", "plain JSON, declared as gzip")
+@table.answer("gzip_garbage", "plain JSON, declared as gzip")
 def _gzip_garbage(answer: Answer, _strike: Strike) -> Answer:
     return _declared_gzip(answer, answer.body)
 
 
-@ANSWER_FAULTS.register("gzip_bomb", "a small gzip stream that unpacks to JSON and 100 MiB of white space")
+@table.answer("gzip_bomb", "a small gzip stream that unpacks to JSON and 100 MiB of white space")
 def _gzip_bomb(answer: Answer, _strike: Strike) -> Answer:
     return _declared_gzip(answer, _bomb(answer.body))
 
 
-@ANSWER_FAULTS.register("gzip", "the right JSON, packed with gzip, which clients should read")
+@table.answer("gzip", "the right JSON, packed with gzip, which clients should read")
 def _gzip(answer: Answer, _strike: Strike) -> Answer:
     return _declared_gzip(answer, gzip.compress(answer.body, mtime=0))
 
@@ -111,32 +112,32 @@ def _bomb(body: bytes) -> bytes:
     return b"".join([*map(packer.compress, pieces), packer.flush()])
 
 
-@ANSWER_FAULTS.register("utf8_broken", "JSON with one string in Latin-1, which is no UTF-8")
+@table.answer("utf8_broken", "JSON with one string in Latin-1, which is no UTF-8")
 def _utf8_broken(answer: Answer, _strike: Strike) -> Answer:
     return replace(answer, body=answer.body.replace(b"{", '{"message": "Succès", '.encode("latin-1"), 1))
 
 
-@ANSWER_FAULTS.register("bom", "a UTF-8 byte order mark before the JSON, which clients should read")
+@table.answer("bom", "a UTF-8 byte order mark before the JSON, which clients should read")
 def _bom(answer: Answer, _strike: Strike) -> Answer:
     return replace(answer, body=b"\xef\xbb\xbf" + answer.body)
 
 
-@ANSWER_FAULTS.register("wrong_content_type", "the right JSON, declared as text/html, which clients should read")
+@table.answer("wrong_content_type", "the right JSON, declared as text/html, which clients should read")
 def _wrong_content_type(answer: Answer, _strike: Strike) -> Answer:
     return replace(answer, content_type=HTML)
 
 
-@ANSWER_FAULTS.register("partial_content", "the right JSON with HTTP 206")
+@table.answer("partial_content", "the right JSON with HTTP 206")
 def _partial_content(answer: Answer, _strike: Strike) -> Answer:
     return replace(answer, status=206)
 
 
-@ANSWER_FAULTS.register("utf16", "the right JSON in UTF-16")
+@table.answer("utf16", "the right JSON in UTF-16")
 def _utf16(answer: Answer, _strike: Strike) -> Answer:
     return replace(answer, body=answer.body.decode().encode("utf-16"))
 
 
-@ANSWER_FAULTS.register("nul_bytes", "the right JSON, followed by NUL bytes")
+@table.answer("nul_bytes", "the right JSON, followed by NUL bytes")
 def _nul_bytes(answer: Answer, _strike: Strike) -> Answer:
     return replace(answer, body=answer.body + bytes(8))
 
@@ -153,7 +154,7 @@ def _register_more(kind: str, description: str, field: bytes) -> None:
     def edit(answer: Answer, _strike: Strike) -> Answer:
         return replace(answer, body=answer.body.replace(b"{", b"{" + field + b", ", 1))
 
-    ANSWER_FAULTS.add(kind, description, edit)
+    table.answer(kind, description)(edit)
 
 
 for _kind, (_description, _field) in _MORE.items():

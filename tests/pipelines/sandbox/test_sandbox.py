@@ -1,0 +1,245 @@
+"""The sandbox answers as the documentation says, byte for byte where it shows bytes, and stops when it is stopped."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import pytest
+from smspartner_pipelines.sandbox import DOCUMENTED, FAULT_KINDS, Campaign, Fault, Sandbox, parse_fault
+
+DOCUMENTED_BODIES = Path(__file__).parents[2] / "fixtures" / "documented"
+STATUSES = "/v1/bulk-status-by-tag"
+SENT = 1_760_000_000
+PROMO = Campaign("promo", 25, SENT)
+
+
+def get(sandbox: Sandbox, path: str) -> tuple[int, bytes]:
+    """Ask for a path and query, over a connection of its own; give HTTP status and body."""
+    connection = http.client.HTTPConnection(urlsplit(sandbox.url).netloc, timeout=30)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def ask(sandbox: Sandbox, tag: str, page: object = None, key: str = "sandbox-key") -> Any:
+    """Ask for a page of statuses, and give its JSON."""
+    query = {"apiKey": key, "tag": tag} | ({} if page is None else {"page": page})
+    return json.loads(get(sandbox, f"{STATUSES}?{urlencode(query)}")[1])
+
+
+@pytest.mark.parametrize(("key", "fixture"), [("sandbox-key", "statuses.json"), ("wrong", "error_10.json")])
+def test_documented_bodies_byte_for_byte(key: str, fixture: str) -> None:
+    """The documented example and the documented error are answered exactly as the documentation prints them."""
+    with Sandbox() as sandbox:
+        assert get(sandbox, f"{STATUSES}?apiKey={key}&tag=documented") == (
+            200,
+            (DOCUMENTED_BODIES / fixture).read_bytes(),
+        )
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        (STATUSES, 1),
+        (f"{STATUSES}?apiKey=&tag=promo", 1),
+        (f"{STATUSES}?apiKey=sandbox-keY&tag=promo", 10),
+        (f"{STATUSES}?apiKey=sandbox-key", 3),
+        (f"{STATUSES}?apiKey=sandbox-key&tag=", 3),
+        (f"{STATUSES}?apiKey=sandbox-key&tag=Promo", 4),
+        ("/v1/me?apiKey=wrong", 10),
+        ("/v1/me?apiKey=sandbox-key", 200),
+    ],
+)
+def test_codes(path: str, code: int) -> None:
+    """Each mistake in a request has the vendor's code for it, with HTTP 200; tags are told apart by case."""
+    with Sandbox([PROMO]) as sandbox:
+        status, body = get(sandbox, path)
+        assert (200, code, 404) == (status, json.loads(body)["code"], get(sandbox, "/v1/elsewhere")[0])
+
+
+def test_pages_add_up() -> None:
+    """The pages of a tag are its population, in order; each says its number and the same total."""
+    with Sandbox([PROMO], page_size=10, clock=lambda: SENT + 3600.0) as sandbox:
+        pages = [ask(sandbox, "promo", number) for number in (1, 2, 3, 4)]
+    assert PROMO.population(SENT + 3600) == [row for page in pages for row in page["StatutResponse_List"]]
+    assert [(page["currentPage"], page["total"], len(page["StatutResponse_List"])) for page in pages] == [
+        (1, 25, 10),
+        (2, 25, 10),
+        (3, 25, 5),
+        (4, 25, 0),
+    ]
+
+
+@pytest.mark.parametrize("page", [None, "1", "0", "-2", "two", "", "9" * 30])
+def test_odd_page_numbers(page: str | None) -> None:
+    """Without a page, or with one that is no positive number, page 1 answers."""
+    with Sandbox([PROMO], page_size=10) as sandbox:
+        found = ask(sandbox, "promo", page)
+    assert (found["currentPage"], found["total"], len(found["StatutResponse_List"])) == (1, 25, 10)
+
+
+def test_any_tag_and_any_row() -> None:
+    """Tags may hold any character, and rows of raw JSON are sent unchanged, also where they are no JSON at all."""
+    tag = "soldes-été&b=c 100%+日本'\";"
+    with Sandbox([Campaign.of_rows(tag, ['{"n":1e3}', None, "{oops"]), Campaign("empty", 0, SENT)]) as sandbox:
+        _, body = get(sandbox, f"{STATUSES}?apiKey=sandbox-key&tag={quote(tag)}")
+        assert ask(sandbox, "empty")["StatutResponse_List"] == []
+    assert body.endswith(b'"total": 3,\n  "StatutResponse_List": [\n    {"n":1e3},\n    null,\n    {oops\n  ]\n}')
+
+
+def test_statuses_ripen_with_the_clock() -> None:
+    """Statuses become final as time goes by, and a campaign can be replaced; nothing stale is answered."""
+    now = [SENT - 1.0]
+    waiting = []
+    with Sandbox([PROMO], clock=lambda: now[0]) as sandbox:
+        for moment in (SENT - 1, SENT + 3600, SENT + 2 * 86400, SENT + 3 * 86400):
+            now[0] = moment
+            waiting.append(sum(row["status"] == "Waiting" for row in ask(sandbox, "promo")["StatutResponse_List"]))
+        sandbox.campaigns["promo"] = Campaign("promo", 7, SENT)
+        assert ask(sandbox, "promo")["total"] == 7
+        del sandbox.campaigns["promo"]
+        assert ask(sandbox, "promo")["code"] == 4
+    assert waiting[0] == 25 > waiting[1] > waiting[2] == waiting[3] == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (Fault("html"), "11111"),
+        (Fault("html", tag="a"), "11001"),
+        (Fault("html", page=2), "01010"),
+        (Fault("html", tag="a", page=1), "10001"),
+        (Fault("html", times=2), "11000"),
+        (Fault("html", after=3), "00011"),
+        (Fault("html", tag="a", times=1, after=1), "01000"),
+    ],
+)
+def test_where_faults_strike(fault: Fault, expected: str) -> None:
+    """Tag and page choose the requests; `after` and `times` count those that match, and no others."""
+    with Sandbox([Campaign(tag, 5, SENT) for tag in "ab"], faults=[fault]) as sandbox:
+        requests = [("a", 1), ("a", 2), ("b", 1), ("b", 2), ("a", 1)]
+        bodies = [get(sandbox, f"{STATUSES}?apiKey=sandbox-key&tag={tag}&page={page}")[1] for tag, page in requests]
+    assert expected == "".join(str(int(body.startswith(b"<!DOCTYPE"))) for body in bodies)
+
+
+def test_faults_add_up_and_can_be_cleared() -> None:
+    """Faults that strike one request all take effect; one in rows is not used up by `/v1/me`; clear ends all."""
+    with Sandbox([PROMO]) as sandbox:
+        sandbox.faults.add(Fault("short_page"), Fault("bad_status", times=1), Fault("server_error", times=1))
+        assert get(sandbox, "/v1/me?apiKey=sandbox-key")[0] == 500
+        page = ask(sandbox, "promo")
+        assert (len(page["StatutResponse_List"]), page["StatutResponse_List"][0]["status"]) == (24, "Teleported")
+        sandbox.faults.clear()
+        assert len(ask(sandbox, "promo")["StatutResponse_List"]) == 25
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (" html: ", Fault("html")),
+        ("html:tag=promo-nov,page=2,times=1,after=1", Fault("html", "promo-nov", 2, 1, 1)),
+        ("slow:seconds=0.5", Fault("slow", seconds=0.5)),
+        ("html:tag=a:b=c%2Cd%25é", Fault("html", tag="a:b=c,d%é")),
+    ],
+)
+def test_parse_fault(text: str, expected: Fault) -> None:
+    """Faults are written as on the command line, with any character in a tag."""
+    assert expected == parse_fault(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "there is no fault ''"),
+        ("servererror", "there is no fault 'servererror'; did you mean 'server_error'?"),
+        ("html:pgae=2", "'pgae=2' in the fault 'html:pgae=2' is none of tag=, page=, times=, after=, seconds="),
+        ("slow:5", "'5' in the fault 'slow:5' is none of tag=, page=, times=, after=, seconds="),
+        ("html:page=two", "page of a fault must be a whole number, not 'two'"),
+        ("html:page=0", "page of a fault must be 1 or more, not 0"),
+        ("html:times=0", "times of a fault must be 1 or more, not 0"),
+        ("html:after=-1", "after of a fault must be 0 or more, not -1"),
+        ("html:page=1,page=2", "page is given twice in the fault 'html:page=1,page=2'"),
+        ("slow:seconds=long", "seconds of a fault must be a number, not 'long'"),
+        ("slow:seconds=nan", "seconds of a fault must be 0 or more, not nan"),
+    ],
+)
+def test_faults_that_cannot_be_read(text: str, sentence: str) -> None:
+    """A fault that can't be read is refused with a sentence that says what is wrong."""
+    with pytest.raises(ValueError, match=r".+") as caught:
+        Sandbox([], faults=[parse_fault(text)])
+    assert sentence == str(caught.value)
+
+
+@pytest.mark.parametrize("kind", FAULT_KINDS)
+def test_every_kind_takes_effect(kind: str) -> None:
+    """Each kind changes what arrives, or when, and says in one line what it does."""
+    with Sandbox([PROMO], page_size=10, latency=0.001) as sandbox:
+        path = f"{STATUSES}?apiKey=sandbox-key&tag=promo&page=2"
+        sound = get(sandbox, path)
+        sandbox.faults.add(Fault(kind, times=1, seconds=0.001))
+        try:
+            struck = get(sandbox, path)
+        except ConnectionResetError:
+            struck = (0, b"")
+        assert (struck == sound) == (kind == "slow")
+        assert get(sandbox, path) == sound
+    assert "\n" not in FAULT_KINDS[kind].meaning
+
+
+def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    """The sandbox prints nothing, since URLs hold the key; not even about requests that are no HTTP."""
+    with Sandbox() as sandbox:
+        ask(sandbox, "documented")
+        with socket.create_connection((urlsplit(sandbox.url).hostname, urlsplit(sandbox.url).port)) as client:
+            client.sendall(b"GARBAGE apiKey=sandbox-key\r\n\r\n")
+            client.recv(1000)
+    assert tuple(capfd.readouterr()) == ("", "")
+
+
+def test_stop_does_not_wait_for_connections() -> None:
+    """Stopping ends every connection and thread, also those that a fault would hold for an hour."""
+    before = set(threading.enumerate())
+    asked = threading.Event()
+    sandbox = Sandbox([PROMO], faults=[Fault("slow", seconds=3600)], clock=lambda: (asked.set(), SENT)[1])
+    sandbox.start()
+    address = (urlsplit(sandbox.url).hostname, urlsplit(sandbox.url).port)
+    with socket.create_connection(address) as idle, socket.create_connection(address) as held:
+        held.sendall(f"GET {STATUSES}?apiKey=sandbox-key&tag=promo HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert asked.wait(30)
+        sandbox.stop()
+        assert set(threading.enumerate()) <= before
+        assert idle.recv(1) == b""
+    sandbox.wait()
+
+
+def test_life_cycle() -> None:
+    """A sandbox keeps connections, has a URL while it runs, serves the port asked for, and can run again."""
+    sandbox = Sandbox([DOCUMENTED])
+    with pytest.raises(RuntimeError, match="does not run"):
+        _ = sandbox.url
+    with sandbox:
+        port = urlsplit(sandbox.url).port or 0
+        connection = http.client.HTTPConnection(urlsplit(sandbox.url).netloc)
+        for tag in ("documented", "unknown", "documented"):
+            connection.request("GET", f"{STATUSES}?apiKey=sandbox-key&tag={tag}")
+            response = connection.getresponse()
+            response.read()
+            assert not response.will_close
+        connection.close()
+        with pytest.raises(RuntimeError, match="runs already"):
+            sandbox.start()
+        with pytest.raises(OSError, match="in use"):
+            Sandbox([], port=port).start()
+    with Sandbox([], port=port) as second:
+        assert second.url == f"http://127.0.0.1:{port}/v1"
+    with pytest.raises(ValueError, match="page_size must be 1 or more, not 0"):
+        Sandbox(page_size=0)
