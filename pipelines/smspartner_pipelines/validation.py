@@ -1,211 +1,217 @@
-"""Great Expectations on typed frames: which rows and which tags fail, and what the run report says of it.
+"""Validation of rows: which go to quarantine, and which tags are refused.
 
-The contract's suite, and the user's if there is one, judge batches of many tags. What an expectation means never
-depends on which tags share a batch: those that judge each row by itself are judged on the batch, all others tag by
-tag. The library is imported at first need (about three seconds), or beforehand by `start_import`.
+The contract's row rules were checked on Arrow when the rows were typed. Here Great Expectations judges the typed frames
+by the contract's suite and the user's. What an expectation means never depends on which tags share a batch: those that
+judge each row by itself are judged on the batch, all others tag by tag.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
-from smspartner.errors import SettingsError, ValidationBroken
-from smspartner_schemas.arrow import arrow_schema, empty_table
+from smspartner.errors import SettingsError
+from smspartner.redaction import plain_text
+from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import EARLIEST_DATE, STATUS_WORDS, STATUSES, PhoneForm
-from smspartner_schemas.expectations import suite
-from smspartner_schemas.rules import END
 
-from smspartner_pipelines.gx import Engine, Verdict, start_import
-from smspartner_pipelines.judgement import Found, Judgement
-from smspartner_pipelines.user_suite import ROW_LOCAL, UserSuite, load_user_suite
+from smspartner_pipelines.gx import Engine, Failure, start_import
+from smspartner_pipelines.suite import Expectation, contract_expectations, user_expectations
 
 if TYPE_CHECKING:
     import pandas as pd
+    from smspartner.snapshot import Snapshot
 
-__all__ = ["Judgement", "UserSuite", "Validator", "load_user_suite", "start_import"]
+    from smspartner_pipelines.settings import RunSettings
+
+BATCH_ROWS = 250_000
+"""A run's batch: a million rows at once would take 200 MB more, and a quarter less time."""
 
 
-@dataclass(frozen=True)
-class Tally:
-    """What was judged by one expectation, which is `entry` in its suite.
+@dataclass
+class Judgement:
+    """What became of one tag.
 
-    `counted` has `rows_checked`, `rows_failed`, `tags_checked` and `tags_failed` (as a whole). `trouble` says in words
-    why it could not be evaluated.
+    `rows` gives each failing row, by its index in the tag's table, the names of what it breaks; `failed` names the
+    expectations that the tag fails as a whole.
     """
 
-    entry: dict[str, Any]
-    by_user: bool
-    trouble: str
-    counted: Counter[str]
+    rows: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    failed: tuple[str, ...] = ()
 
 
 class Validator:
-    """Judges tables of `statuses`, and counts. Use it from one thread at a time.
+    """A run's validation: what of its snapshots may be loaded, and what the run report says of it.
 
-    `phone_form` is the form that `phone_number` is kept in. With `keep_going`, an expectation that can't be evaluated
-    is set aside, and said to be by `tallies`, instead of ending the work.
+    Raises:
+        SettingsError: the user's suite can't be read or evaluated.
     """
 
-    def __init__(
-        self, phone_form: PhoneForm = "plain", user_suite: UserSuite | None = None, *, keep_going: bool = False
-    ) -> None:
-        self._phone_form = phone_form
-        self._keep_going = keep_going
-        self._suite_name = user_suite.name if user_suite else None
-        self._contract = [_Check("contract", entry) for entry in suite(phone_form)["expectations"]]
-        self._user = [_Check("user", entry) for entry in (user_suite.expectations if user_suite else ())]
-        self._counted: Counter[str] = Counter()
-        self._seconds = 0.0
-        self._engine: Engine | None = None
+    def __init__(self, settings: RunSettings) -> None:
+        self._judge = None if settings.validate == "contract" else Judge(settings.privacy.form, settings.expectations)
+        self.batch_rows = BATCH_ROWS if self._judge else 0
 
-    def check_user_suite(self) -> None:
-        """Try each of the user's expectations on made-up rows, and on none.
+    def prepare(self) -> None:
+        """Start importing Great Expectations, beside the fetching: there will be rows to judge."""
+        if self._judge:
+            start_import()
+
+    def judge(self, snapshots: Sequence[Snapshot]) -> list[Snapshot]:
+        """Give each snapshot with its failing rows in quarantine, or refused as `failed`; others as they are.
 
         Raises:
-            SettingsError: an expectation is unknown, has wrong arguments, or can't be evaluated on such columns.
+            ValidationBroken: an expectation could not be evaluated.
         """
-        if not self._user:
-            return
-        engine = self._ready()
-        for table in (_made_up(self._phone_form), empty_table(STATUSES)):
-            frame = _tag_frame(table)
-            for number, check in enumerate(self._user, 1):
-                verdict = engine.try_out(frame, check.built)
-                if verdict.error:
-                    raise SettingsError(_unusable(number, check, verdict.message))
+        complete = [snapshot for snapshot in snapshots if snapshot.complete]
+        if not self._judge or not complete:
+            return list(snapshots)
+        judgements = dict(zip(map(id, complete), self._judge.judge([one.table for one in complete]), strict=True))
+        return [_accepted(one, judgements[id(one)]) if one.complete else one for one in snapshots]
+
+    def results(self) -> dict[str, Any]:
+        """Say what was judged, for the run report: counts and names, no value of a row."""
+        if self._judge:
+            return {"validate": "gx", **self._judge.results()}
+        return {"validate": "contract", "success": True, "note": "Great Expectations was left out, as asked for"}
+
+
+def _accepted(snapshot: Snapshot, judgement: Judgement) -> Snapshot:
+    if judgement.failed:
+        return snapshot.refused("failed", f"the tag fails {', '.join(judgement.failed)}")
+    return snapshot.quarantined_rows(judgement.rows) if judgement.rows else snapshot
+
+
+class Judge:
+    """Judges tables of `statuses`, whose phone numbers are in one form, and counts. For one thread at a time.
+
+    Raises:
+        SettingsError: the user's suite can't be read or evaluated.
+    """
+
+    def __init__(self, phone_form: PhoneForm, expectations: Path | str | None = None) -> None:
+        self._user = user_expectations(expectations) if expectations else []
+        self._all = [*contract_expectations(phone_form), *self._user]
+        self._of_batches = [one for one in self._all if one.row_by_row]
+        self._of_tags = [one for one in self._all if not one.row_by_row]
+        self._counted: dict[str, Counter[str]] = {one.rule: Counter() for one in self._all}
+        self._totals: Counter[str] = Counter()
+        self._seconds = 0.0
+        self._engine: Engine | None = None
+        if self._user:
+            self._try_user_suite(phone_form)
 
     def judge(self, tables: Sequence[pa.Table]) -> list[Judgement]:
-        """Return one judgement per table; each table is one tag's rows of `statuses`, perhaps none.
+        """Return one judgement per table, which is one tag's rows. A tag without rows fails nothing.
 
-        All tables together are one batch: 250,000 to 500,000 rows are judged fastest.
+        All tables together are one batch: 250,000 to 1,000,000 rows are judged fastest.
 
         Raises:
             ValidationBroken: an expectation could not be evaluated; the text holds no value of the data.
-            SettingsError: the user's suite can't be built; `check_user_suite` says so beforehand.
         """
-        by_tag = [check for check in self._user if not check.row_local]
-        if not any(table.num_rows for table in tables) and not (tables and by_tag):
-            return [Judgement() for _ in tables]
-        engine = self._ready()
+        found = _Found([table.num_rows for table in tables])
+        if not found.starts[-1]:
+            return found.judgements()
         started = perf_counter()
-        found = Found([table.num_rows for table in tables])
-        self._judge_batch(engine, pa.concat_tables(tables, promote_options="default"), found)
-        for place, table in enumerate(tables):
-            self._ask(engine, _tag_frame(table) if by_tag else None, by_tag, found, place)
-        self._counted.update(batches=1, tags=len(tables), rows=found.starts[-1])
+        self._ask(_frame(pa.concat_tables(tables)), self._of_batches, found)
+        if self._of_tags:
+            for number, table in enumerate(tables):
+                if table.num_rows:
+                    self._ask(_tag_frame(table), self._of_tags, found, number)
+        self._totals.update(batches=1, tags=len(tables), rows=int(found.starts[-1]))
         self._seconds += perf_counter() - started
         return found.judgements()
 
     def results(self) -> dict[str, Any]:
-        """Return what was judged so far, for the run report: counts per expectation, and no value of the data."""
-        checks = [check.statistics() for check in (*self._contract, *self._user)]
+        """Say what was judged so far: counts per expectation; of its arguments only columns, as others hold values."""
+        expectations = [self._result(one) for one in self._all]
         return {
             "great_expectations_version": self._engine.version if self._engine else None,
-            "success": all(check["success"] for check in checks),
-            "user_suite": self._suite_name,
-            "batches": self._counted["batches"],
-            "tags": self._counted["tags"],
-            "rows": self._counted["rows"],
+            "success": all(one["success"] for one in expectations),
+            **{name: self._totals[name] for name in ("batches", "tags", "rows")},
             "seconds": round(self._seconds, 3),
-            "expectations": checks,
+            "expectations": expectations,
         }
 
-    def tallies(self) -> list[Tally]:
-        """Return what was judged so far, expectation by expectation, the contract's first."""
-        return [
-            Tally(check.entry, check.origin == "user", check.trouble, Counter(check.counted))
-            for check in (*self._contract, *self._user)
-        ]
+    def _result(self, expectation: Expectation) -> dict[str, Any]:
+        kwargs, counted = expectation.kwargs, self._counted[expectation.rule]
+        columns = [kwargs[key] for key in ("column", "column_A", "column_B") if key in kwargs]
+        return {
+            "rule": expectation.rule,
+            "suite": "user" if expectation.of_user else "contract",
+            "expectation": expectation.type,
+            "columns": [*columns, *kwargs.get("column_list", ())],
+            "success": not (counted["rows_failed"] or counted["tags_failed"]),
+            **{name: counted[name] for name in ("rows_checked", "rows_failed", "tags_failed")},
+        }
 
     def _ready(self) -> Engine:
         if self._engine is None:
-            engine = Engine()
-            for check in self._contract:
-                check.built = engine.build(check.type, _fast(check.kwargs), check.rule)
-            for number, check in enumerate(self._user, 1):
-                try:
-                    check.built = engine.build(check.type, check.kwargs, check.rule)
-                except Exception as error:
-                    raise SettingsError(_unusable(number, check, str(error))) from error
-            self._engine = engine
+            self._engine = Engine()
+            for one in self._all:
+                self._engine.learn(one)
         return self._engine
 
-    def _judge_batch(self, engine: Engine, batch: pa.Table, found: Found) -> None:
-        from smspartner_schemas.frames import to_frame
-
-        frame = to_frame(batch)
-        self._ask(engine, _widened(frame), self._contract, found)
-        self._ask(engine, frame, [check for check in self._user if check.row_local], found)
+    def _try_user_suite(self, phone_form: PhoneForm) -> None:
+        """Refuse an expectation that can't be evaluated on ordinary rows, before anything is requested."""
+        engine, frame = Engine(), _tag_frame(_ordinary_rows(phone_form))
+        for number, one in enumerate(self._user, 1):
+            if why := engine.try_out(frame, one):
+                what = f"expectation {number} of your suite ({one.type}, rule {one.rule}) can't be used"
+                raise SettingsError(f"{what}: {plain_text(why, 300)}", remedy="correct it, or leave it out")
 
     def _ask(
-        self, engine: Engine, frame: pd.DataFrame | None, checks: list[_Check], found: Found, place: int | None = None
+        self, frame: pd.DataFrame, expectations: Sequence[Expectation], found: _Found, tag: int | None = None
     ) -> None:
-        """Judge the batch, or the tag at `place`, and note what fails."""
-        checks = [check for check in checks if not check.trouble]
-        if frame is None or not checks:
-            return
-        broken = {verdict.rule: verdict for verdict in self._broken(engine, frame, checks)}
-        for check in checks:
-            if check.trouble:
-                continue
-            check.counted.update(rows_checked=len(frame), tags_checked=len(found.starts) - 1 if place is None else 1)
-            if check.rule in broken:
-                check.counted.update(found.note(broken[check.rule], place))
-
-    def _broken(self, engine: Engine, frame: pd.DataFrame, checks: list[_Check]) -> list[Verdict]:
-        """Ask all at once; where one can't be evaluated and the others shall be, each by itself."""
-        try:
-            return engine.broken(frame, [check.built for check in checks])
-        except ValidationBroken as problem:
-            if not self._keep_going:
-                raise
-            if len(checks) == 1:
-                checks[0].trouble = str(problem)
-                return []
-        return [verdict for check in checks for verdict in self._broken(engine, frame, [check])]
+        """Judge a batch, or the tag of this number alone, and note what fails."""
+        for one in expectations:
+            self._counted[one.rule]["rows_checked"] += len(frame)
+        for failure in self._ready().failures(frame, expectations):
+            self._counted[failure.rule].update(found.note(failure, tag))
 
 
-class _Check:
-    """One expectation, and what was counted of it."""
+class _Found:
+    """What fails in one batch, whose tags have `sizes` rows."""
 
-    def __init__(self, origin: str, entry: dict[str, Any]) -> None:
-        self.origin = origin
-        self.entry = entry
-        self.trouble = ""
-        self.type: str = entry["type"]
-        self.kwargs: dict[str, Any] = entry["kwargs"]
-        self.rule: str = entry["meta"]["rule"]
-        self.row_local = self.type in ROW_LOCAL and self.kwargs.get("mostly", 1) == 1
-        self.counted: Counter[str] = Counter()
-        self.built: Any = None
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self.starts = np.cumsum([0, *sizes])
+        self._rows: defaultdict[int, defaultdict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+        self._failed: defaultdict[int, list[str]] = defaultdict(list)
 
-    def statistics(self) -> dict[str, Any]:
-        """Return what the run report says: of the arguments only column names, since others may hold values."""
-        columns = [self.kwargs[key] for key in ("column", "column_A", "column_B") if key in self.kwargs]
-        columns += self.kwargs.get("column_list", ())
-        counts = {name: self.counted[name] for name in ("rows_checked", "rows_failed", "tags_failed")}
-        return {
-            "rule": self.rule,
-            "suite": self.origin,
-            "expectation": self.type,
-            "columns": columns,
-            "success": not counts["rows_failed"] and not counts["tags_failed"],
-            **counts,
-        }
+    def note(self, failure: Failure, tag: int | None) -> dict[str, int]:
+        """Note what the tag of this number, or the batch, fails; return how many rows or tags that is."""
+        if not failure.rows:
+            tags = range(len(self.starts) - 1) if tag is None else [tag]
+            for number in tags:
+                self._failed[number].append(failure.rule)
+            return {"tags_failed": len(tags)}
+        rows = np.array(failure.rows) + (0 if tag is None else self.starts[tag])
+        numbers = np.searchsorted(self.starts, rows, side="right") - 1
+        for row, number in zip((rows - self.starts[numbers]).tolist(), numbers.tolist(), strict=True):
+            self._rows[number][row].append(failure.rule)
+        return {"rows_failed": len(rows)}
 
-
-def _fast(kwargs: dict[str, Any]) -> dict[str, Any]:
-    r"""Return the arguments with a regex end that pandas hands to Arrow: `\Z` is the same, five times as fast."""
-    return {key: value.replace(END, r"\Z") if key == "regex" else value for key, value in kwargs.items()}
+    def judgements(self) -> list[Judgement]:
+        """Give one judgement for each tag."""
+        return [
+            Judgement(
+                {row: tuple(rules) for row, rules in sorted(self._rows.get(number, {}).items())},
+                tuple(self._failed.get(number, ())),
+            )
+            for number in range(len(self.starts) - 1)
+        ]
 
 
-def _widened(frame: pd.DataFrame) -> pd.DataFrame:
+def _frame(table: pa.Table) -> pd.DataFrame:
     """Return the frame with 64-bit occurrences: the library compares smaller integers one Python object at a time."""
+    from smspartner_schemas.frames import to_frame
+
+    frame = to_frame(table)
     return frame.astype({"occurrence": "int64"}) if frame["occurrence"].dtype == "int32" else frame
 
 
@@ -218,7 +224,7 @@ def _tag_frame(table: pa.Table) -> pd.DataFrame:
     return frame.assign(**{name: frame[name].cat.remove_unused_categories() for name in categorical})
 
 
-def _made_up(phone_form: PhoneForm) -> pa.Table:
+def _ordinary_rows(phone_form: PhoneForm) -> pa.Table:
     """Return a few rows that meet the contract; the numbers are from the range kept for fiction."""
     phone = {"plain": "+3363998000{}", "masked": "+33*******0{}", "hashed": "0" * 8 + ":" + "{}" * 64}[phone_form]
     rows = [
@@ -236,8 +242,3 @@ def _made_up(phone_form: PhoneForm) -> pa.Table:
         for number, word in enumerate(STATUS_WORDS)
     ]
     return pa.Table.from_pylist(rows, schema=arrow_schema(STATUSES))
-
-
-def _unusable(number: int, check: _Check, why: str) -> str:
-    told = " ".join(why.split())[:300]
-    return f"expectation {number} of your suite ({check.type}, rule {check.rule}) can't be used: {told}; mend it"
