@@ -11,7 +11,15 @@ from email.utils import formatdate
 from functools import lru_cache
 from itertools import chain, repeat
 
-from smspartner_pipelines.sandbox.answers import HTML, LIST_KEY, VENDOR_MESSAGES, Answer, html_answer, vendor_error
+from smspartner_pipelines.sandbox.answers import (
+    HTML,
+    JSON,
+    LIST_KEY,
+    VENDOR_MESSAGES,
+    Answer,
+    html_answer,
+    vendor_error,
+)
 from smspartner_pipelines.sandbox.faults import Strike
 
 from faults import table
@@ -61,6 +69,46 @@ for _code, _message in MESSAGES.items():
         _register_instead(
             f"vendor_error_{_code}", f"the vendor's error {_code}: {_message}", vendor_error(_code, _message)
         )
+
+
+def _retry_after(kind: str, description: str, wish: str) -> None:
+    _register_instead(kind, description, html_answer(429, "Too Many Requests", ("Retry-After", wish)))
+
+
+_retry_after("rate_limit_zero", "HTTP 429 with Retry-After: 0", "0")
+_retry_after("rate_limit_past", "HTTP 429 with Retry-After as a date that is past", "Wed, 07 Feb 2018 07:38:31 GMT")
+_retry_after("rate_limit_decimal", "HTTP 429 with Retry-After: 0.1", "0.1")
+
+for _code in (50, 429, 500):
+    _description = f"the vendor's error {_code}, with HTTP 400"
+    _register_instead(f"vendor_error_{_code}_http", _description, vendor_error(_code, MESSAGES[_code], status=400))
+
+_DETAILS = b'{"success": false, "code": 9, "error": [{"elementId": "tag", "message": "Tag invalide"}]}'
+_register_instead("vendor_error_9", "the vendor's error 9 with HTTP 400: details in `error`", Answer(_DETAILS, 400))
+
+
+def _refusal(code: int, message: bytes, content_type: str = JSON) -> Answer:
+    body = b'{"success": false, "code": %d, "message": "%b"}' % (code, message)
+    return Answer(body, content_type=content_type)
+
+
+_LATIN1 = "Clé API incorrecte".encode("latin-1")
+_register_instead("refusal_latin1", "error 10 in Latin-1, declared as UTF-8", _refusal(10, _LATIN1))
+_register_instead(
+    "refusal_latin1_declared",
+    "error 10 in Latin-1, declared so",
+    _refusal(10, _LATIN1, "application/json; charset=iso-8859-1"),
+)
+_register_instead(
+    "refusal_surrogate", "error 10 with half of a surrogate pair in its message", _refusal(10, rb"\ud83d")
+)
+_register_instead("error_latin1", "error 3 in Latin-1, declared as UTF-8", _refusal(3, _LATIN1))
+_register_instead("error_surrogate", "error 3 with half of a surrogate pair in its message", _refusal(3, rb"x \ud83d"))
+_register_instead(
+    "error_nul",
+    "error 3, whose message holds NUL, ESC and a change of direction",
+    _refusal(3, rb"a\u0000b\u001b[31m\u202e"),
+)
 
 
 @table.answer("rate_limit_date", "HTTP 429 with Retry-After as a date (`seconds` ahead, default 1)")

@@ -65,6 +65,12 @@ def _message_anew(_answer: Answer, strike: Strike) -> Answer:
     return vendor_error(999, encoded_anew(key_of(strike.target)))
 
 
+@table.answer("echo_message_case", "the vendor's error 999, whose message repeats the key in other letter cases")
+def _message_case(_answer: Answer, strike: Strike) -> Answer:
+    key = key_of(strike.target)
+    return vendor_error(999, " ".join([key.upper(), key.swapcase(), "\u200b".join(key), "\u00ad".join(key.lower())]))
+
+
 @table.answer("echo_refusal", "the vendor's error 10, whose message repeats the key, decoded")
 def _refusal(_answer: Answer, strike: Strike) -> Answer:
     return vendor_error(10, f"Clé API incorrecte: {key_of(strike.target)}")

@@ -65,3 +65,18 @@ for _kind, _key in _RENAMED.items():
 @table.document("extra_envelope_field", "the envelope has an unknown field `perPage`")
 def _extra_envelope_field(document: Document, _strike: Strike) -> Document:
     return {"perPage": 1000} | document
+
+
+@table.document("zero_list_null", "the total is 0, and the list null")
+def _zero_list_null(document: Document, _strike: Strike) -> Document:
+    return document | {"total": 0, LIST_KEY: None}
+
+
+@table.document("zero_no_list", "the total is 0, and there is no list")
+def _zero_no_list(document: Document, _strike: Strike) -> Document:
+    return {key: value for key, value in document.items() if key != LIST_KEY} | {"total": 0}
+
+
+@table.document("numbers_as_text", "total, page and code are text, which clients should read")
+def _numbers_as_text(document: Document, _strike: Strike) -> Document:
+    return document | {key: str(document[key]) for key in ("total", "currentPage", "code")}

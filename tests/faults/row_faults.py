@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -150,6 +150,75 @@ def _number_with_nul(row: Row) -> Row:
 @_first_row("status_twice", "the first row gives `status` twice: its own, then `Ko`")
 def _status_twice(row: Row) -> str:
     return json.dumps(row)[:-1] + ', "status": "Ko"}'
+
+
+@_every_row("iso_date", "`date` in ISO 8601 with the offset of Paris")
+def _iso_date(row: Row) -> Row:
+    epoch = _epoch(row)
+    return row if epoch is None else row | {"date": datetime.fromtimestamp(epoch, ZoneInfo("Europe/Paris")).isoformat()}
+
+
+@_every_row("iso_date_z", "`date` in ISO 8601 with Z")
+def _iso_date_z(row: Row) -> Row:
+    epoch = _epoch(row)
+    return row if epoch is None else row | {"date": f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%dT%H:%M:%SZ}"}
+
+
+_SMPP_WORDS = {"Delivered": "DELIVRD", "Not delivered": "UNDELIV", "Waiting": "ENROUTE"}
+
+
+@_every_row("smpp_words", "statuses as the SMPP words that the vendor documents: DELIVRD, UNDELIV, ENROUTE")
+def _smpp_words(row: Row) -> Row:
+    return row | {"status": _SMPP_WORDS.get(str(row.get("status")), row.get("status"))}
+
+
+@_every_row("words_renamed", "every status is a word that nobody knows")
+def _words_renamed(row: Row) -> Row:
+    return row | {"status": f"neu: {row.get('status')}"}
+
+
+@_first_row("smpp_unknown", "the first row's status is UNKNOWN, an SMPP word that says nothing")
+def _smpp_unknown(row: Row) -> Row:
+    return row | {"status": "UNKNOWN"}
+
+
+@_first_row("date_ahead", "the first row's date is in the year 2100")
+def _date_ahead(row: Row) -> Row:
+    return row | {"date": "4102444800"}
+
+
+@_first_row("date_never", "the first row's date is in an hour that never was: 2025-03-30 02:30:00 in Paris")
+def _date_never(row: Row) -> Row:
+    return row | {"date": "2025-03-30 02:30:00"}
+
+
+@_first_row("surrogate_status", "the first row's status holds half of a surrogate pair")
+def _surrogate_status(row: Row) -> str:
+    return _with_surrogate(row | {"status": "x@"})
+
+
+@_first_row("surrogate_number", "the first row's number holds half of a surrogate pair")
+def _surrogate_number(row: Row) -> str:
+    return _with_surrogate(row | {"phoneNumber": f"{row.get('phoneNumber')}@"})
+
+
+@_first_row("surrogate_extra", "the first row has an unknown field that holds half of a surrogate pair")
+def _surrogate_extra(row: Row) -> str:
+    return _with_surrogate(row | {"note": "@"})
+
+
+@_first_row("surrogate_name", "the first row has an unknown field whose name holds half of a surrogate pair")
+def _surrogate_name(row: Row) -> str:
+    return _with_surrogate(row | {"@": "note"})
+
+
+@_every_row("name_controls", "each row has an unknown field whose name holds ESC, NUL and a change of direction")
+def _name_controls(row: Row) -> Row:
+    return row | {"\x1b[31mop\0\u202eerator": "SFR"}
+
+
+def _with_surrogate(row: Row) -> str:
+    return json.dumps(row).replace("@", r"\ud83d")  # raw JSON text, as every `str` among rows
 
 
 def _epoch(row: Row) -> int | None:
