@@ -1,13 +1,16 @@
-"""The command `smspartner`, and the commands it has. Imports stay light: `--help` must be quick."""
+"""The command `smspartner`, its commands, and how each ends. Imports stay light: `--help` must be quick."""
 
 from __future__ import annotations
 
+import errno
+import sys
+from pathlib import Path
+
 import click
-from smspartner_pipelines.load import learn_secrets
+from click.exceptions import NoArgsIsHelpError
+from smspartner.errors import SmsPartnerError
 
 from smspartner_pipelines.commands.check import check
-from smspartner_pipelines.commands.compact import compact
-from smspartner_pipelines.commands.completion import completion
 from smspartner_pipelines.commands.demo import demo
 from smspartner_pipelines.commands.forget import forget
 from smspartner_pipelines.commands.quarantine import quarantine
@@ -17,30 +20,21 @@ from smspartner_pipelines.commands.sandbox import sandbox
 from smspartner_pipelines.commands.schema import schema
 from smspartner_pipelines.commands.tags import tags
 from smspartner_pipelines.commands.validate import validate
-from smspartner_pipelines.completion import answer_shell, asked_by_shell
-from smspartner_pipelines.endings import exit_code_of
-from smspartner_pipelines.exit_codes import ExitCode
-from smspartner_pipelines.manual import ManualGroup
-from smspartner_pipelines.output import redacted_output
+from smspartner_pipelines.config_file import expected
+from smspartner_pipelines.environment import learn_secrets_of_environment
+from smspartner_pipelines.exit_codes import ExitCode, exit_code_for
+from smspartner_pipelines.load import learn_secrets
+from smspartner_pipelines.output import OutputFailed, redacted_output, say
 
 
-def run_command(arguments: list[str]) -> ExitCode:
-    """Run a command and give its exit code; nothing that is written meanwhile shows a secret."""
-    for argument in arguments:  # before any of it is told
-        learn_secrets(argument)
-    with redacted_output():
-        if asked_by_shell():
-            return exit_code_of(lambda: answer_shell(smspartner))
-        return exit_code_of(lambda: smspartner.main(arguments, prog_name="smspartner", standalone_mode=False))
-
-
-@click.group(cls=ManualGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="smspartner-connector", prog_name="smspartner")
 def smspartner() -> None:
     """Load the delivery statuses of SMS sent through SMS Partner: complete or reported, typed, validated.
 
     Try it without an API key by `smspartner demo`. The main job is `smspartner run`; each command has a page of its
-    own, such as `smspartner run --help`.
+    own, such as `smspartner run --help`. Every option can also be set by a variable of the environment (--fresh-for by
+    SMSPARTNER_FRESH_FOR) and by a key of the --config file (fresh_for).
 
     \b
     smspartner demo
@@ -49,7 +43,69 @@ def smspartner() -> None:
     """  # noqa: D301  # \b is click's mark
 
 
-_COMMANDS = (run, check, tags, report, validate, quarantine, forget, compact, schema, sandbox, demo, completion)
-
-for _command in _COMMANDS:
+for _command in (run, check, tags, report, validate, quarantine, forget, schema, sandbox, demo):
     smspartner.add_command(_command)
+
+
+def run_command(arguments: list[str]) -> ExitCode:
+    """Run a command and give its exit code; nothing that is written meanwhile shows a secret.
+
+    What goes wrong is one sentence on standard error, never a traceback.
+    """
+    learn_secrets_of_environment()
+    for argument in arguments:
+        learn_secrets(argument)
+    with redacted_output():
+        try:
+            code = smspartner.main(arguments, prog_name="smspartner", standalone_mode=False)
+            if sys.stdout is not None:  # it is where standard output is closed
+                sys.stdout.flush()
+        except BaseException as exc:  # noqa: BLE001  # panics of extensions are no Exception
+            return _ended_by(exc)
+    return ExitCode(code) if isinstance(code, int) else ExitCode.OK
+
+
+def _ended_by(exc: BaseException) -> ExitCode:
+    """Say what went wrong, and give the exit code."""
+    if isinstance(exc, (BrokenPipeError, OutputFailed)) and exc.errno == errno.EPIPE:
+        return ExitCode.NOT_DONE  # the reader has gone, as `| head` does
+    if isinstance(exc, NoArgsIsHelpError):
+        click.echo(exc.format_message(), err=True)
+        return ExitCode.WRONG_SETTINGS
+    if isinstance(exc, click.ClickException):
+        say(f"error: {_usage_problem(exc)}")
+        return ExitCode.WRONG_SETTINGS
+    if isinstance(exc, (KeyboardInterrupt, click.Abort)):
+        say("error: interrupted")
+        return ExitCode.INTERRUPTED
+    say(f"error: {_problem(exc)}")
+    return exit_code_for(exc)
+
+
+def _usage_problem(exc: click.ClickException) -> str:
+    """Say what is wrong with the command line. No value is repeated: it may be the API key in the wrong place."""
+    context = exc.ctx if isinstance(exc, click.UsageError) else None
+    see = f"see `{context.command_path if context else 'smspartner'} --help`"
+    if isinstance(exc, (click.NoSuchOption, click.BadOptionUsage)):
+        problem = "does not exist" if isinstance(exc, click.NoSuchOption) else "is not used rightly"
+        return f"the option {exc.option_name.partition('=')[0]} {problem}; {see}"
+    parameter = exc.param if isinstance(exc, click.BadParameter) else None
+    if parameter is None:
+        return f"the command line holds an argument too many, or a command that does not exist; {see}"
+    name = max(parameter.opts, key=len) if isinstance(parameter, click.Option) else parameter.make_metavar(context)
+    problem = "is missing" if isinstance(exc, click.MissingParameter) else "has a value that is not valid"
+    return f"{name} {problem}; {expected(parameter)}"
+
+
+def _problem(exc: BaseException) -> str:
+    if isinstance(exc, SmsPartnerError):
+        return str(exc)
+    if isinstance(exc, OutputFailed):
+        return f"standard output does not take the result ({exc.strerror}); check where it leads"
+    if isinstance(exc, MemoryError):
+        return "there is not enough memory; run with fewer tags at once, or with a smaller --concurrency"
+    trace = exc.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" in {Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno}" if trace else ""
+    return f"a bug, not your doing: {type(exc).__name__}{where}; please report it"  # its text might hold data

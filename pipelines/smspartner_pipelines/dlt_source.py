@@ -30,7 +30,7 @@ from smspartner_schemas.contract import ACCEPTED, QUARANTINE, STATUSES, TAG_RUNS
 
 from smspartner_pipelines.acceptance import make_acceptance
 from smspartner_pipelines.batches import gather
-from smspartner_pipelines.given import phone_privacy
+from smspartner_pipelines.environment import phone_privacy
 from smspartner_pipelines.incremental import select_tags
 from smspartner_pipelines.outcomes import TagRun, skipped_tag_run, tag_run
 from smspartner_pipelines.progress import Silent

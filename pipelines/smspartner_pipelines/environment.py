@@ -1,32 +1,58 @@
-"""The environment variables and files that the product heeds, besides the variables that options have."""
+"""The environment variables that the product reads besides those of options, and the secrets in them."""
 
 from __future__ import annotations
 
-import click
+import os
+from typing import TYPE_CHECKING
+
+from smspartner.redaction import REDACT, Secret
 from smspartner.variables import KEY_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
+
+from smspartner_pipelines.load import learn_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import click
+    from smspartner.phone_numbers import PhonePrivacy
+    from smspartner_schemas.contract import PhoneForm
 
 PREFIX = "SMSPARTNER_"
 
-VARIABLES = {
-    KEY_VARIABLE: "The API key. There is no option for it: command lines can be seen by others.",
-    PHONE_KEY_VARIABLE: "The secret key of hashed phone numbers and of erasures.",
-    RETIRED_KEYS_VARIABLE: "Earlier phone keys, one a line.",
-    "SMSPARTNER_…": "Any option: --fresh-for is SMSPARTNER_FRESH_FOR.",
-    "HTTPS_PROXY, NO_PROXY": "The proxy to the API, and the hosts that are reached without it.",
-    "REQUESTS_CA_BUNDLE": "A file of certificates to trust in the place of the usual ones.",
-    "PG…, AWS_…": "How databases and object stores are reached, as their own tools have it.",
-    "NO_COLOR, COLUMNS": "No colours; the width of tables (80 where there is no terminal).",
-}
+KEY_COMMAND_VARIABLE = "SMSPARTNER_API_KEY_COMMAND"
 
-FILES = {
-    "--config FILE": 'TOML: fresh_for = "6h". Command line beats environment beats file.',
-    "DEST/.lock": "Held while a run loads there; it locks nothing once its process has ended.",
-    "DEST/runs/RUN_ID.json": "The report of each run, in a dataset.",
-}
+_VARIABLES = (KEY_VARIABLE, KEY_COMMAND_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE)
+_PASSWORDS = ("PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+"""Where the environment may hold what destinations ask for, besides their URIs."""
 
 
-def known_variables(program: click.Command) -> frozenset[str]:
-    """Name the variables of ours that are read: those above, and those of all options of all commands."""
-    commands = [program, *(program.commands.values() if isinstance(program, click.Group) else ())]
-    options = (parameter.envvar for command in commands for parameter in command.params)
-    return frozenset(name for name in (*VARIABLES, *options) if isinstance(name, str) and name.startswith(PREFIX))
+def learn_secrets_of_environment(environ: Mapping[str, str] = os.environ) -> None:
+    """Let no output show the environment's secrets: an option may hold one by mistake, and be refused."""
+    secrets = [environ.get(name, "") for name in (KEY_VARIABLE, *_PASSWORDS)]
+    for secret in [*secrets, *_phone_keys(environ)]:
+        REDACT.add(Secret(secret.strip()))
+    for uri in environ.get(f"{PREFIX}TO", "").split():
+        learn_secrets(uri)
+
+
+def _phone_keys(environ: Mapping[str, str]) -> list[str]:
+    """Give the current key, which may be empty, and the retired ones."""
+    return [environ.get(PHONE_KEY_VARIABLE, ""), *environ.get(RETIRED_KEYS_VARIABLE, "").splitlines()]
+
+
+def phone_privacy(form: PhoneForm, environ: Mapping[str, str] = os.environ) -> PhonePrivacy:
+    """Give a form of phone numbers, with the keys of the environment.
+
+    Raises:
+        SettingsError: `hashed` without a phone key that is long enough.
+    """
+    from smspartner.phone_numbers import PhonePrivacy
+
+    current, *retired = [Secret(key) if key.strip() else None for key in _phone_keys(environ)]
+    return PhonePrivacy(form, current, tuple(filter(None, retired)))
+
+
+def unknown_variables(program: click.Group, environ: Iterable[str] = os.environ) -> list[str]:
+    """Name the variables that begin like ours, and that neither an option of any command nor anything else reads."""
+    options = {parameter.envvar for command in program.commands.values() for parameter in command.params}
+    return sorted(name for name in environ if name.startswith(PREFIX) and name not in options.union(_VARIABLES))

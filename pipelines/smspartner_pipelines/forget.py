@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 
 from smspartner.erasure import Erasure, Person
-from smspartner_pipelines.load import open_store
-from smspartner_pipelines.load.destination import LoadedTag, TagStore
 from smspartner.phone_numbers import PhonePrivacy
 
 from smspartner_pipelines.exit_codes import ExitCode
+from smspartner_pipelines.load import open_store
+from smspartner_pipelines.load.destination import LoadedTag, TagStore
 
 Say = Callable[[str], object]
 

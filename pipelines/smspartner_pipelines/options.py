@@ -1,4 +1,4 @@
-"""The options the commands share: each with its environment variable, and its key in the configuration file.
+"""The options that commands share: each with its environment variable, and its key in the configuration file.
 
 Command line beats environment beats file. A key of the file is the option's long name with `_` for `-`.
 """
@@ -14,38 +14,54 @@ from smspartner.vendor import DEFAULT_BASE_URL
 
 from smspartner_pipelines.config_file import read_config
 from smspartner_pipelines.environment import PREFIX
-from smspartner_pipelines.manual import SectionOption
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-LOG_LEVELS = ("debug", "info", "warning", "error")
+
+class GroupedCommand(click.Command):
+    """A command whose help lists its options under the headings of their groups, then what exit codes mean."""
+
+    def __init__(self, *args: Any, exit_codes: dict[int, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._exit_codes = exit_codes or {}
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, group by group."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record:
+                groups.setdefault(getattr(parameter, "group", "Output"), []).append(record)
+        for title, records in groups.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+        if self._exit_codes:
+            with formatter.section("Exit codes"):
+                formatter.write_dl([(str(int(code)), meaning) for code, meaning in self._exit_codes.items()])
 
 
-def option(*names: str, **attributes: Any) -> Callable[[Command], Command]:
+class _GroupedOption(click.Option):
+    def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.group = group
+
+
+def option(*names: str, group: str, **attributes: Any) -> Callable[[Command], Command]:
     """Declare an option, with the environment variable its long name gives (`--fresh-for`: SMSPARTNER_FRESH_FOR).
 
-    `section` is the heading on the command's page.
+    `group` is its heading in the command's help.
     """
-    long_name = next(name for name in names if name.startswith("--")).split("/")[0].removeprefix("--")
-    attributes.setdefault("envvar", PREFIX + long_name.upper().replace("-", "_"))
-    return click.option(*names, cls=SectionOption, **attributes)
+    long_name = next(name for name in names if name.startswith("--")).removeprefix("--")
+    variable = PREFIX + long_name.upper().replace("-", "_")
+    return click.option(*names, cls=_GroupedOption, group=group, envvar=variable, **attributes)
 
 
-_to_load = partial(option, section="Where to load")
-_to_write = partial(option, section="How it is written")
-_to_choose = partial(option, section="Which tags to read")
-_to_judge = partial(option, section="Which rows to believe")
-_to_reach = partial(option, section="How to reach the API")
-_to_set = partial(option, section="Settings and logs")
-told_option = partial(option, section="What is told")
-
-
-expectations_option = partial(
-    option,
-    "--expectations",
-    metavar="FILE",
-    help="Your own suite, in Great Expectations' JSON format, judged together with the contract's.",
-)
+tags_option = partial(option, group="Tags")
+destination_option = partial(option, group="Destinations")
+incremental_option = partial(option, group="Incremental loading")
+validation_option = partial(option, group="Validation")
+connection_option = partial(option, group="API connection")
+output_option = partial(option, group="Output")
 
 
 def _together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
@@ -62,8 +78,11 @@ def _load_config(context: click.Context, _parameter: click.Parameter, path: str 
         context.default_map = read_config(path, context)
 
 
-config_options = _together(
-    _to_set(
+json_option = output_option("--json", "as_json", is_flag=True, help="Put the result on stdout, as JSON.")
+quiet_option = output_option("--quiet", is_flag=True, help="No progress and no summary, only what needs a person.")
+
+output_options = _together(
+    output_option(
         "--config",
         metavar="FILE",
         is_eager=True,
@@ -71,49 +90,45 @@ config_options = _together(
         callback=_load_config,
         help="TOML file with settings: the long names of options, with _ for -.",
     ),
-)
-
-log_options = _together(
-    _to_set("-v", "--verbose", count=True, help="Log what happens (-vv: every page and request)."),
-    _to_set("--log-level", type=click.Choice(LOG_LEVELS), help="Log from this level on.  [default: warning]"),
-    _to_set(
+    output_option("-v", "--verbose", count=True, help="Log what happens (-vv: every page and request)."),
+    output_option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        help="Log from this level on.  [default: warning]",
+    ),
+    output_option(
         "--log-format",
         type=click.Choice(["text", "json"]),
         default="text",
         show_default=True,
-        help="Log lines for people, or one JSON object a line for schedulers.",
+        help="Log lines for people, or one JSON object a line.",
     ),
 )
 
 connection_options = _together(
-    _to_reach(
+    connection_option(
         "--api-key-file",
         metavar="FILE",
-        help="File that holds the API key, unless SMSPARTNER_API_KEY has it. There is no option for the key itself: "
+        help="File that holds the API key, where SMSPARTNER_API_KEY does not. There is no option for the key itself: "
         "command lines can be seen by others.",
     ),
-    _to_reach("--base-url", default=DEFAULT_BASE_URL, show_default=True, metavar="URL", help="Where the API is."),
-    _to_reach(
-        "--concurrency",
-        type=int,
-        default=8,
-        show_default=True,
-        metavar="N",
-        help="Requests under way at once, at most.",
+    connection_option(
+        "--base-url", default=DEFAULT_BASE_URL, show_default=True, metavar="URL", help="Where the API is."
     ),
-    _to_reach(
-        "--rate", metavar="N/s|N/min", help="Requests allowed by the second or minute, for all workers together."
+    connection_option(
+        "--concurrency", type=int, default=8, show_default=True, metavar="N", help="Requests sent at once, at most."
     ),
-    _to_reach(
-        "--timeout",
-        type=float,
-        default=30.0,
-        show_default=True,
-        metavar="SECONDS",
-        help="Limit for one whole response.",
+    connection_option(
+        "--rate",
+        metavar="N/s|N/min",
+        help="Requests allowed by the second or minute, for all workers together.  "
+        "[default: 1800/min for SMS Partner's own host, none on this machine]",
     ),
-    _to_reach("--retries", type=int, default=5, show_default=True, metavar="N", help="Tries after the first."),
-    _to_reach(
+    connection_option(
+        "--timeout", type=float, default=30.0, show_default=True, metavar="SECONDS", help="Limit for a whole response."
+    ),
+    connection_option("--retries", type=int, default=5, show_default=True, metavar="N", help="Tries after the first."),
+    connection_option(
         "--backoff",
         type=float,
         default=0.5,
@@ -124,32 +139,74 @@ connection_options = _together(
 )
 
 tag_options = _together(
-    _to_choose(
+    tags_option(
         "--tags-file", metavar="FILE", help="Text file with one tag a line; # begins a comment; - is standard input."
     ),
-    _to_choose("--verify", is_flag=True, help="Read each tag until two passes hold the same numbers."),
+    tags_option("--verify", is_flag=True, help="Read each tag until two passes hold the same numbers."),
 )
 
-phone_options = _together(
-    _to_write(
-        "--phone-numbers",
-        type=click.Choice(["plain", "masked", "hashed"]),
-        default="plain",
+phone_numbers_option = destination_option(
+    "--phone-numbers",
+    type=click.Choice(["plain", "masked", "hashed"]),
+    default="plain",
+    show_default=True,
+    help="masked keeps calling code and last two digits; hashed is HMAC-SHA256 under SMSPARTNER_PHONE_KEY.",
+)
+
+load_options = _together(
+    destination_option(
+        "--to",
+        multiple=True,
+        metavar="DEST",
+        help="Where to load: a directory, s3://, gs:// or az:// prefix (Parquet dataset), duckdb:FILE, postgresql://…, "
+        "delta:DIR, a .parquet, .csv, .csv.gz or .xlsx file, or - (CSV on stdout). May be repeated.",
+    ),
+    phone_numbers_option,
+)
+
+incremental_options = _together(
+    incremental_option(
+        "--refresh",
+        type=click.Choice(["auto", "all", "unsettled"]),
+        default="auto",
         show_default=True,
-        help="masked keeps calling code and last two digits; hashed is HMAC-SHA256 under SMSPARTNER_PHONE_KEY.",
+        help="auto asks settled tags for their first page and skips them if nothing changed; unsettled asks nothing "
+        "of them; all reads every tag.",
+    ),
+    incremental_option(
+        "--fresh-for",
+        default="0",
+        show_default=True,
+        metavar="DURATION",
+        help="Also skip tags read less than this ago: 90s, 30m, 6h, 2d.",
+    ),
+    incremental_option(
+        "--fresh-since",
+        metavar="TIME",
+        help="Also skip tags read since then, such as 2026-11-23T18:00:00Z: a job that is tried again resumes.",
+    ),
+    incremental_option("--allow-shrink", is_flag=True, help="Replace what is loaded by a smaller population."),
+    incremental_option(
+        "--keep-shrunk", is_flag=True, help="Keep what is loaded of tags that shrank, and count them as skipped."
     ),
 )
 
-judging_options = _together(
-    _to_judge(
+expectations_option = validation_option(
+    "--expectations",
+    metavar="FILE",
+    help="Your own suite, in Great Expectations' JSON format, beside the contract's.",
+)
+
+validation_options = _together(
+    validation_option(
         "--validate",
         type=click.Choice(["gx", "contract"]),
         default="gx",
         show_default=True,
         help="contract leaves Great Expectations out; the contract's row rules are always checked.",
     ),
-    expectations_option(section="Which rows to believe"),
-    _to_judge(
+    expectations_option,
+    validation_option(
         "--allow-quarantined",
         type=int,
         default=0,
@@ -157,44 +214,4 @@ judging_options = _together(
         metavar="N",
         help="Rows in quarantine that still count as success.",
     ),
-)
-
-load_options = _together(
-    _to_load(
-        "--to",
-        multiple=True,
-        metavar="DEST",
-        help="Where to load: a directory or s3://BUCKET/PREFIX (Parquet dataset), duckdb:FILE, postgresql://…, "
-        "delta:DIR (Delta Lake), a .parquet, .csv or .csv.gz file, or - (CSV on stdout). May be repeated.",
-    ),
-    _to_write(
-        "--csv-dialect",
-        type=click.Choice(["rfc4180", "excel"]),
-        default="rfc4180",
-        show_default=True,
-        help="excel: semicolons, byte order mark, numbers kept as text, formulas defused.",
-    ),
-)
-
-refresh_options = _together(
-    _to_choose(
-        "--refresh",
-        type=click.Choice(["auto", "all"]),
-        default="auto",
-        show_default=True,
-        help="auto skips tags that are settled: nothing waiting, read over 48 h after the last delivery.",
-    ),
-    _to_choose(
-        "--fresh-for",
-        default="0",
-        show_default=True,
-        metavar="DURATION",
-        help="Also skip tags read less than this ago: 90s, 30m, 6h, 2d.",
-    ),
-    _to_choose(
-        "--fresh-since",
-        metavar="TIME",
-        help="Also skip tags read since then, such as 2026-11-23T18:00:00Z: a job that is tried again resumes.",
-    ),
-    _to_choose("--allow-shrink", is_flag=True, help="Replace what is loaded by a smaller population."),
 )

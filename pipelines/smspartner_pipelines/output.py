@@ -1,22 +1,54 @@
-"""The boundary of the command line: whatever is written as text, by whomever, leaves the process redacted.
+"""Standard output and standard error: the one is the result, the other is talk, and neither ever shows a secret.
 
-Tracebacks, warnings, log lines, what `http.client` prints when someone debugs it, and our own words all go through the
-two streams below, which hide secrets line by line. A console hides them before it wraps and colours.
+All text of the process, whoever writes it (tracebacks, warnings, libraries), goes through the two streams below, which
+hide secrets line by line, before `rich` or a terminal breaks the line. What an encoding lacks is written escaped.
 """
 
 from __future__ import annotations
 
 import codecs
+import io
+import os
 import sys
-from collections.abc import Iterable, Iterator
+import textwrap
 from contextlib import contextmanager
+from shutil import get_terminal_size
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
+import click
 from smspartner.redaction import REDACT
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Iterable, Iterator
+
+    from _typeshed import ReadableBuffer
+
+
+class OutputFailed(OSError):
+    """Standard output did not take what was written to it."""
+
+
+class _Result(io.FileIO):
+    """Standard output, whose failure to take data is told apart from the failures of other files."""
+
+    def write(self, data: ReadableBuffer) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            number, why = error.errno, error.strerror
+        raise OutputFailed(number, why)
+
+
+class _Talk(io.FileIO):
+    """Standard error, which may be full or have lost its reader: what it does not take is lost."""
+
+    def write(self, data: ReadableBuffer) -> int:
+        size = memoryview(data).nbytes
+        try:
+            return super().write(data) or size
+        except OSError:
+            return size
 
 
 class _RedactingStream:
@@ -26,8 +58,6 @@ class _RedactingStream:
     """
 
     def __init__(self, stream: TextIO) -> None:
-        if codecs.lookup(stream.encoding or "utf-8").name == "ascii" and hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8")  # click would do so, on the bytes below this stream
         self._stream = stream
         self._held = ""
         self._lock = RLock()
@@ -58,7 +88,39 @@ class _RedactingStream:
         return getattr(self._stream, name)
 
 
-def redacting(stream: TextIO) -> TextIO:
+def prepare_standard_streams() -> None:
+    """Make the streams of a process ready, to its very end: closed, broken, full, or of any encoding.
+
+    Where standard error is closed, the next file to be opened would get its number, and what a library says to the user
+    would be written into it.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    for name, file in (("stdout", _Result(1, "wb", closefd=False)), ("stderr", _Talk(2, "wb", closefd=False))):
+        stream = _redacting(_through(file, getattr(sys, name)))
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def _through(file: io.FileIO, stream: TextIO) -> TextIO:
+    """Return `stream` with `file` beneath it, unless it is closed (then there is none) or a Windows console.
+
+    It is buffered also where Python was told to leave that out (PYTHONUNBUFFERED): a write that the system takes in
+    part is then completed. Whoever prints flushes.
+    """
+    buffer = getattr(stream, "buffer", None)
+    if not isinstance(stream, io.TextIOWrapper) or not isinstance(getattr(buffer, "raw", buffer), io.FileIO):
+        return stream
+    ascii_only = codecs.lookup(stream.encoding).name == "ascii"  # which click would replace, below the redaction
+    line_by_line = stream.line_buffering or stream.write_through
+    encoding = "utf-8" if ascii_only else stream.encoding
+    return io.TextIOWrapper(io.BufferedWriter(file), encoding, "backslashreplace", line_buffering=line_by_line)
+
+
+def _redacting(stream: TextIO) -> TextIO:
     """Give the stream that redacts for this one; none for none, and a stream that redacts is its own."""
     if stream is None or isinstance(stream, _RedactingStream):
         return stream
@@ -69,28 +131,24 @@ def redacting(stream: TextIO) -> TextIO:
 def redacted_output() -> Iterator[None]:
     """Redact standard output and standard error while entered."""
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = map(redacting, before)
+    sys.stdout, sys.stderr = map(_redacting, before)
     try:
         yield
     finally:
         sys.stdout, sys.stderr = before
 
 
-def redact_output_for_good() -> None:
-    """Redact standard output and standard error to the very end, when the interpreter falls back to its own names."""
-    for name in ("stdout", "stderr"):
-        stream = redacting(getattr(sys, name))
-        setattr(sys, name, stream)
-        setattr(sys, f"__{name}__", stream)
+def say(text: str, *, to_stdout: bool = False, style: str | None = None) -> None:
+    """Write a line for people, on standard error unless it is the result; a terminal gets it wrapped between words.
 
-
-def make_console(*, quiet: bool = False, stderr: bool = True) -> Console:
-    """Make a console that hides secrets before it wraps a text, colours it, or reads markup."""
-    from rich.console import Console
-    from rich.text import Text
-
-    class RedactingConsole(Console):
-        def render_str(self, text: str, **options: Any) -> Text:
-            return super().render_str(REDACT(text), **options)
-
-    return RedactingConsole(stderr=stderr, quiet=quiet, highlight=False)
+    `style` is a colour of click's, for terminals that have not asked for none (NO_COLOR).
+    """
+    stream = sys.stdout if to_stdout else sys.stderr
+    if stream is None:
+        return
+    if stream.isatty():
+        width = get_terminal_size().columns
+        wrap = textwrap.TextWrapper(width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        text = "\n".join(wrap.wrap(REDACT(text))) if len(text) > width else text
+        text = click.style(text, fg=style) if style and not os.environ.get("NO_COLOR") else text
+    click.echo(text, err=not to_stdout)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from smspartner.client import Client
 from smspartner.connection import Connection
 from smspartner.errors import AccessRefused, RequestError, UnknownTag
-from smspartner_pipelines.load import open_destination
-from smspartner_pipelines.load.destination import Destination, LoadedTag
 from smspartner.pace import Pace
 from smspartner.retry import RetryPolicy
 
 from smspartner_pipelines.exit_codes import ExitCode
 from smspartner_pipelines.incremental import select_tags
+from smspartner_pipelines.load import open_destination
+from smspartner_pipelines.load.destination import Destination, LoadedTag
 from smspartner_pipelines.progress import Progress, Silent
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The process `smspartner`: ready for signals before anything heavy is imported, gone at once when all is said."""
+"""The process `smspartner`: ready for signals before anything heavy is imported, gone at once when it is done."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from smspartner_pipelines.interrupt import end_at_once_on_signals
 def main() -> NoReturn:
     """Be the command, from the first moment of the process to its last."""
     end_at_once_on_signals()
-    from smspartner_pipelines.output import redact_output_for_good
-    from smspartner_pipelines.streams import prepare_standard_streams
+    from smspartner_pipelines.output import prepare_standard_streams
 
     prepare_standard_streams()
-    redact_output_for_good()
     # Arrow's own pool keeps freed memory for itself: 140 MB more at the peak of 5,000,000 rows, and no faster.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from smspartner_pipelines.cli import run_command

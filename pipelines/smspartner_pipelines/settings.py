@@ -1,94 +1,50 @@
-"""The settings of a run: one frozen value, built once, checked before anything is requested."""
+"""The settings of a run: one frozen value, checked when it is built, before anything is requested."""
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-from smspartner.connection import Connection, Reach
+from smspartner.connection import Connection
 from smspartner.errors import SettingsError
-from smspartner_pipelines.load import mask_secrets
-from smspartner_pipelines.load.destination import CsvDialect
 from smspartner.phone_numbers import PhonePrivacy
 from smspartner.redaction import REDACT
 from smspartner.tags import check_no_secret
 
-Refresh = Literal["auto", "all"]
+from smspartner_pipelines.load import mask_secrets, same_place
+
+Refresh = Literal["auto", "all", "unsettled"]
 Validate = Literal["gx", "contract"]
 
 _DURATION_UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
 
 
-class PublicSettings(Protocol):
-    """The settings of any run, as far as a report may tell them."""
-
-    def public(self) -> dict[str, Any]:
-        """Give the settings for the run report: no secret."""
-        ...
-
-
-class Judging(Protocol):
-    """What decides how rows are validated."""
-
-    @property
-    def validate(self) -> Validate:
-        """With Great Expectations, or by the contract's row rules alone."""
-        ...
-
-    @property
-    def expectations(self) -> str | None:
-        """The file of the user's own suite."""
-        ...
-
-    @property
-    def privacy(self) -> PhonePrivacy:
-        """The form of the phone numbers."""
-        ...
-
-
-class Choosing(Protocol):
-    """What decides which tags are read again."""
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """The tags asked for."""
-        ...
-
-    @property
-    def refresh(self) -> Refresh:
-        """Skip what is settled or fresh, or read all."""
-        ...
-
-    @property
-    def fresh_for(self) -> timedelta:
-        """The age below which a loaded tag is not read again."""
-        ...
-
-    @property
-    def fresh_since(self) -> datetime | None:
-        """What was read since then is not read again, either."""
-        ...
-
-    @property
-    def privacy(self) -> PhonePrivacy:
-        """The form of the phone numbers."""
-        ...
-
-
 @dataclass(frozen=True)
-class LoadSettings:
-    """What one run does, wherever it reads: `connection` may lack the key.
+class RunSettings:
+    """What one run does.
 
-    `tags` are checked and asked once each; `to` names the destinations; `fresh_for` is the age below which a loaded tag
-    is not read again, `fresh_since` the time since when; `expectations` names a file with a suite in Great
-    Expectations' own format.
+    Attributes:
+        tags: The tags to ask for, checked, each once.
+        connection: How the API is reached.
+        to: The URIs of the destinations.
+        refresh: `auto` asks settled tags for their first page, `unsettled` asks nothing of them, `all` reads all.
+        fresh_for: The age of a loaded reading below which a tag is skipped without a request.
+        fresh_since: A tag read since then is skipped, too; aware.
+        validate: `gx` for Great Expectations beside the contract's row rules, `contract` for these alone.
+        expectations: A file with a suite of the user's, in Great Expectations' own format.
+        allow_quarantined: Rows in quarantine that still count as success.
+        allow_shrink: Load a smaller population over a larger one.
+        keep_shrunk: Count tags that shrank as skipped; `allow_shrink` comes first.
+        privacy: The form of phone numbers, with its keys.
+
+    Raises:
+        SettingsError: no destination, one place named twice, a value out of range, or a secret among the values.
     """
 
     tags: tuple[str, ...]
-    connection: Reach
+    connection: Connection
     to: tuple[str, ...]
     refresh: Refresh = "auto"
     fresh_for: timedelta = timedelta(0)
@@ -97,34 +53,51 @@ class LoadSettings:
     expectations: str | None = None
     allow_quarantined: int = 0
     allow_shrink: bool = False
+    keep_shrunk: bool = False
     privacy: PhonePrivacy = field(default_factory=PhonePrivacy)
-    csv_dialect: CsvDialect = "rfc4180"
 
     def __post_init__(self) -> None:
-        if not self.to:
-            raise SettingsError("no destination: name at least one with --to, such as --to data/ or --to statuses.csv")
-        if len(set(map(os.path.abspath, self.to))) < len(self.to):
-            raise SettingsError("a destination is named twice: name each once with --to")
-        if self.allow_quarantined < 0:
-            raise SettingsError(f"allow_quarantined is {self.allow_quarantined}: give 0 or more")
         self._check_no_secret()
-        check_judging(self)
+        self._check_destinations()
+        if self.allow_quarantined < 0:
+            raise SettingsError(f"allow_quarantined is {self.allow_quarantined}", remedy="give 0 or more")
+        if self.validate == "contract" and self.expectations:
+            raise SettingsError("--expectations needs Great Expectations", remedy="remove --validate contract")
 
     def _check_no_secret(self) -> None:
         """Refuse the API key where it stands by mistake: these settings are written into names, tables and reports."""
         check_no_secret(self.tags)
-        written = {"--to": "\n".join(map(mask_secrets, self.to)), "--expectations": self.expectations or ""}
-        for name, value in (written | {"--base-url": self.connection.base_url}).items():
+        written = {
+            "--to": "\n".join(map(mask_secrets, self.to)),
+            "--expectations": self.expectations or "",
+            "--base-url": self.connection.base_url,
+        }
+        for name, value in written.items():
             if REDACT.finds(value):
-                raise SettingsError(f"{name} holds the API key or another secret: it would be written down there")
+                raise SettingsError(
+                    f"{name} holds the API key or another secret", remedy="remove it: it would be written down there"
+                )
+
+    def _check_destinations(self) -> None:
+        """Refuse none at all, and two names of one place."""
+        if not self.to:
+            raise SettingsError("no destination", remedy="name at least one, such as --to data/ or --to statuses.csv")
+        named: dict[object, str] = {}
+        for uri in self.to:
+            other = named.setdefault(same_place(uri), uri)
+            if other is not uri:
+                both = other if other == uri else f"{mask_secrets(other)} and {mask_secrets(uri)}"
+                raise SettingsError(
+                    f"one destination is named twice: {mask_secrets(both)}", remedy="name each once with --to"
+                )
 
     def public(self) -> dict[str, Any]:
-        """Give the settings for the run report: no secret, no tags (they are reported with their outcomes)."""
+        """Give the settings for the run report: no secret, no tags (they are reported with their verdicts)."""
         connection = self.connection
         return {
             "base_url": connection.base_url,
             "concurrency": connection.concurrency,
-            "rate_per_second": connection.rate,
+            "rate": str(connection.rate) if connection.rate else None,
             "timeout_seconds": connection.timeout,
             "retries": connection.retries,
             "verify": connection.verify,
@@ -136,29 +109,12 @@ class LoadSettings:
             "expectations": self.expectations,
             "allow_quarantined": self.allow_quarantined,
             "allow_shrink": self.allow_shrink,
+            "keep_shrunk": self.keep_shrunk,
             "phone_numbers": self.privacy.form,
-            "csv_dialect": self.csv_dialect,
         }
 
 
-@dataclass(frozen=True)
-class RunSettings(LoadSettings):
-    """What a run does that reads in this process; see `LoadSettings`."""
-
-    connection: Connection
-
-
-def check_judging(settings: Judging) -> None:
-    """Refuse a suite that nobody would evaluate.
-
-    Raises:
-        SettingsError: there is a suite, but Great Expectations is left out.
-    """
-    if settings.validate == "contract" and settings.expectations:
-        raise SettingsError("--expectations needs Great Expectations: leave --validate contract away")
-
-
-def parse_duration(text: str) -> timedelta:
+def parse_duration(text: str, name: str = "the duration") -> timedelta:
     """Read `90s`, `30m` (or `30min`), `6h`, `2d`, or `0`.
 
     Raises:
@@ -166,15 +122,15 @@ def parse_duration(text: str) -> timedelta:
     """
     match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(s|m|min|h|d)?\s*", text)
     if match is None or (match[2] is None and float(match[1]) != 0):
-        raise SettingsError(f"duration {text!r}: give a number and a unit, such as 90s, 30m, 6h or 2d")
+        raise SettingsError(f"{name} is no duration", remedy="give a number and a unit, such as 90s, 30m, 6h or 2d")
     try:
         return timedelta(**{_DURATION_UNITS[match[2] or "s"]: float(match[1])})
     except OverflowError:
         pass
-    raise SettingsError(f"duration {text!r} is longer than any data: give a shorter one")
+    raise SettingsError(f"{name} is longer than any data", remedy="give a shorter one")
 
 
-def parse_time(text: str) -> datetime:
+def parse_time(text: str, name: str = "the time") -> datetime:
     """Read an ISO 8601 time with its offset from UTC, such as `2026-11-23T18:00:00Z`.
 
     Raises:
@@ -185,5 +141,5 @@ def parse_time(text: str) -> datetime:
     except ValueError:
         time = None
     if time is None or time.tzinfo is None:
-        raise SettingsError(f"time {text!r}: give date, time and offset, such as 2026-11-23T18:00:00Z")
+        raise SettingsError(f"{name} is no time", remedy="give date, time and offset, such as 2026-11-23T18:00:00Z")
     return time

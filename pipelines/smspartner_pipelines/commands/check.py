@@ -9,19 +9,16 @@ from typing import Any
 import click
 
 from smspartner_pipelines import options
-from smspartner_pipelines.environment import known_variables
 from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
-from smspartner_pipelines.given import connection_from, key_file_in_use, start_logging
-from smspartner_pipelines.manual import PageCommand
+from smspartner_pipelines.from_options import connection_from, start_logging
 
 
-@click.command(cls=PageCommand, exit_codes=MEANINGS)
-@options.option("--to", multiple=True, metavar="DEST", help="A destination to check; may be repeated.")
+@click.command(cls=options.GroupedCommand, exit_codes=MEANINGS)
+@options.destination_option("--to", multiple=True, metavar="DEST", help="A destination to check; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of lines.")
-@options.phone_options
+@options.phone_numbers_option
 @options.connection_options
-@options.config_options
-@options.log_options
+@options.output_options
 def check(to: tuple[str, ...], *, as_json: bool, **given: Any) -> ExitCode:
     """Find what would keep a run from working, and say the cure; changes nothing that is loaded.
 
@@ -44,8 +41,8 @@ def _check(to: tuple[str, ...], given: dict[str, Any], *, as_json: bool) -> Exit
         lambda: connection_from(given),
         to,
         environment=os.environ,
-        key_file=key_file_in_use(given),
-        known_variables=known_variables(click.get_current_context().find_root().command),
+        key_file=given["api_key_file"],
+        known_variables=None,
     ):
         findings.append(finding)
         if not as_json:

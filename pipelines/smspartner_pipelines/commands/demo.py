@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from smspartner_pipelines.commands.sandbox import KEY
 from smspartner_pipelines.exit_codes import ExitCode
-from smspartner_pipelines.output import make_console
+
+TAGS = ("promo-nov", "soldes-été", "relance", "rdv-rappel", "otp", "empty", "never-sent")
 
 
 @click.command()
@@ -16,6 +18,29 @@ def demo(directory: str) -> ExitCode:
     \b
     smspartner demo
     """  # noqa: D301  # \b is click's mark
-    from smspartner_pipelines.rehearsal import run_demo
+    from smspartner.connection import Connection
+    from smspartner.redaction import Secret
 
-    return run_demo(directory, make_console(stderr=False))
+    from smspartner_pipelines.loaded import lines_for_people, reading, tag_states
+    from smspartner_pipelines.run import run
+    from smspartner_pipelines.sandbox import Sandbox
+    from smspartner_pipelines.settings import RunSettings
+    from smspartner_pipelines.summary import print_summary
+
+    with Sandbox(api_key=KEY) as sandbox:
+        connection = Connection(api_key=Secret(KEY), base_url=sandbox.url)
+        settings = RunSettings(tags=TAGS, connection=connection, to=(directory,))
+        for title in (
+            f"First run: {len(TAGS)} tags of the sandbox into {directory}/",
+            "\nSecond run: what is settled is only asked for its first page",
+        ):
+            click.echo(title, err=True)
+            outcome = run(settings)
+            print_summary(outcome)
+            if outcome.exit_code is not ExitCode.OK:
+                return outcome.exit_code
+    click.echo("\nWhat is loaded:")
+    with reading(directory) as opened:
+        click.echo("\n".join(lines_for_people(*tag_states(opened), directory)))
+    click.echo(f"\nRead it with pandas: pandas.read_parquet('{directory}/statuses')")
+    return outcome.exit_code

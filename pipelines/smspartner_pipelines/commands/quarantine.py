@@ -2,52 +2,84 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from smspartner_pipelines import options
-from smspartner_pipelines.commands.telling import tell
-from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
-from smspartner_pipelines.given import start_logging
-from smspartner_pipelines.manual import PageCommand
-from smspartner_pipelines.output import make_console
+from smspartner_pipelines.exit_codes import ExitCode
+from smspartner_pipelines.from_options import start_logging
+
+if TYPE_CHECKING:
+    from smspartner_pipelines.load.destination import Damage, Destination
+
+_NAMES = ("tag", "reason", "rows", "first at", "meaning")
 
 
-@click.command(cls=PageCommand, exit_codes=MEANINGS)
+@click.command(cls=options.GroupedCommand)
 @click.argument("destination", metavar="DEST")
-@click.option(
-    "--replay", is_flag=True, help="Read the rows once more, by the code of today, and load what it believes."
-)
-@options.judging_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON array; with --replay, the run report.")
-@options.option("--quiet", is_flag=True, help="No summary of a replay.")
-@options.config_options
-@options.log_options
-def quarantine(destination: str, *, replay: bool, as_json: bool, quiet: bool, **given: Any) -> ExitCode:
-    """Count the rows in quarantine by tag and reason, without showing them; or give them another chance.
+@options.json_option
+@options.output_options
+def quarantine(destination: str, *, as_json: bool, **given: Any) -> ExitCode:
+    """Count the rows in quarantine by tag and reason, without showing them.
+
+    A tag with rows in quarantine is read again by every run.
 
     \b
     smspartner quarantine data/
-    smspartner quarantine data/ --replay
     """  # noqa: D301  # \b is click's mark
+    from smspartner.redaction import REDACT
+
+    from smspartner_pipelines.loaded import reading
+    from smspartner_pipelines.text_table import text_table
+
     start_logging(given)
-    if replay:
-        return _replay(destination, given, as_json=as_json, quiet=quiet)
-    from smspartner_pipelines.load import open_store
-
-    from smspartner_pipelines.quarantine import doubts_in, doubts_json, print_doubts
-
-    doubts = doubts_in(open_store(destination))
+    with reading(destination) as opened:
+        counts, damages = _counts(opened)
     if as_json:
-        click.echo(doubts_json(doubts))
+        click.echo(REDACT.json(counts, ensure_ascii=False, indent=2))
+    elif counts:
+        rows = [(one["tag"], one["reason"], f"{one['rows']:,}", _first(one), one["meaning"]) for one in counts]
+        click.echo("\n".join(text_table(_NAMES, rows, ("rows",))))
     else:
-        print_doubts(doubts, make_console(stderr=False))
+        click.echo("nothing is in quarantine")
+    for damage in damages:
+        click.echo(f"damaged: {damage.place}: {damage.what}", err=True)
     return ExitCode.OK
 
 
-def _replay(destination: str, given: dict[str, Any], *, as_json: bool, quiet: bool) -> ExitCode:
-    from smspartner_pipelines.replay_run import ReplaySettings, replay_quarantine
+def _counts(opened: Destination) -> tuple[list[dict[str, Any]], list[Damage]]:
+    """Count each reason of each tag, with the first row it stands at; a row may have several reasons."""
+    from smspartner_schemas.contract import QUARANTINE
 
-    settings = ReplaySettings(destination, given["validate"], given["expectations"], given["allow_quarantined"])
-    return tell(replay_quarantine(settings), settings, make_console(quiet=quiet), as_json=as_json)
+    from smspartner_pipelines.load.destination import Damage
+
+    counts: dict[tuple[str, str], dict[str, Any]] = {}
+    damages = []
+    for part in opened.scan(QUARANTINE, ("tag", "page", "position", "reasons")):
+        if isinstance(part, Damage):
+            damages.append(part)
+            continue
+        for row in part.to_pylist():
+            for reason in row["reasons"]:
+                fresh = {"tag": row["tag"], "reason": reason, "meaning": _meaning(reason), "rows": 0}
+                one = counts.setdefault((row["tag"], reason), fresh)
+                one["rows"] += 1
+                at = row["page"], row["position"]
+                one["page"], one["position"] = min((one.get("page", at[0]), one.get("position", at[1])), at)
+    return [counts[key] for key in sorted(counts)], damages
+
+
+def _first(one: dict[str, Any]) -> str:
+    return f"page {one['page']}, row {one['position']}"
+
+
+def _meaning(reason: str) -> str:
+    """Say in words what a reason means."""
+    from smspartner.values import REASONS
+    from smspartner_schemas.rules import row_rules
+
+    if reason in REASONS:
+        return REASONS[reason]
+    of_contract = {rule.name for rule in row_rules()}
+    return "breaks a rule of the contract" if reason in of_contract else "fails an expectation of your suite"

@@ -8,10 +8,10 @@ import click
 
 from smspartner_pipelines import options
 from smspartner_pipelines.exit_codes import ExitCode
-from smspartner_pipelines.given import start_logging
+from smspartner_pipelines.from_options import start_logging
 
 
-@click.command()
+@click.command(cls=options.GroupedCommand)
 @click.argument("destination", metavar="DEST")
 @click.option(
     "-o",
@@ -24,8 +24,7 @@ from smspartner_pipelines.given import start_logging
 @click.option("--lang", type=click.Choice(["en", "fr"]), default="en", show_default=True, help="Of words and numbers.")
 @click.option("--timezone", metavar="ZONE", help="Show times in this zone (Europe/Paris); else in the reader's own.")
 @click.option("--title", metavar="TEXT", help="The page's title.")
-@options.config_options
-@options.log_options
+@options.output_options
 def report(
     destination: str, *, output: str, lang: Any, timezone: str | None, title: str | None, **given: Any
 ) -> ExitCode:

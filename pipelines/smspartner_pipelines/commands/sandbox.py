@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
+from smspartner.errors import SettingsError
+
+if TYPE_CHECKING:
+    from smspartner_pipelines.sandbox import Sandbox
+
+KEY = "sandbox-key"
 
 
 @click.command()
@@ -18,9 +26,37 @@ def sandbox(port: int, page_size: int, latency: float, faults: tuple[str, ...], 
     smspartner sandbox --fault rate_limit_seconds:times=3
     smspartner sandbox --fault cut_json:tag=promo-nov,page=2,times=1
     """  # noqa: D301  # \b is click's mark
-    from smspartner_pipelines.rehearsal import describe_faults, serve_sandbox
+    from smspartner_pipelines.sandbox import FAULT_KINDS, Sandbox, parse_fault
 
     if list_faults:
-        click.echo(describe_faults())
-    else:
-        serve_sandbox(port, page_size, latency, faults, click.echo)
+        width = max(map(len, FAULT_KINDS))
+        click.echo("\n".join(f"{name:<{width}}  {kind.meaning}" for name, kind in FAULT_KINDS.items()))
+        return
+    try:
+        parsed = [parse_fault(fault) for fault in faults]
+    except ValueError as exc:
+        raise SettingsError(str(exc), remedy="`smspartner sandbox --list-faults` lists them") from None
+    try:
+        serving = Sandbox(faults=parsed, page_size=page_size, latency=latency, port=port, api_key=KEY)
+        serving.start()
+    except OSError as exc:
+        raise SettingsError(
+            f"port {port} can't be used ({exc.strerror})", remedy="choose another with --port"
+        ) from None
+    _serve(serving)
+
+
+def _serve(serving: Sandbox) -> None:
+    """Serve until a signal comes in, which is the way to end it."""
+    from smspartner_pipelines.interrupt import stop_on_signals
+
+    try:
+        with stop_on_signals() as stop:
+            click.echo(
+                f"The sandbox serves {serving.url} (Ctrl-C ends it). In another terminal:\n\n"
+                f"  export SMSPARTNER_API_KEY={KEY} SMSPARTNER_BASE_URL={serving.url}\n"
+                "  smspartner run promo-nov soldes-été relance --to data/\n"
+            )
+            stop.wait()
+    finally:
+        serving.stop()

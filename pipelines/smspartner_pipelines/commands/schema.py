@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
+from smspartner_schemas.contract import TABLES
+from smspartner_schemas.describe import as_json, as_table
+from smspartner_schemas.sql import ddl
 
 from smspartner_pipelines import options
 
@@ -25,13 +29,20 @@ from smspartner_pipelines import options
     show_default=True,
     help="Of the SQL.",
 )
-@options.phone_options
+@options.phone_numbers_option
 def schema(style: str, dialect: Any, phone_numbers: Any) -> None:
     """Print the contract: columns, types, allowed values.
 
     \b
     smspartner schema --format sql --dialect duckdb
     """  # noqa: D301  # \b is click's mark
-    from smspartner_pipelines.printing import contract_as
+    if style == "sql":
+        click.echo(ddl(dialect))
+    elif style == "json":
+        click.echo(as_json())
+    elif style == "gx":
+        from smspartner_schemas.rules import suite
 
-    click.echo(contract_as(style, dialect, phone_numbers))
+        click.echo(json.dumps(suite(phone_numbers), ensure_ascii=False, indent=2))
+    else:
+        click.echo("\n\n".join(f"## {table.name}\n\n{table.meaning}\n\n{as_table(table)}" for table in TABLES))

@@ -5,25 +5,31 @@ from __future__ import annotations
 import click
 
 from smspartner_pipelines.exit_codes import ExitCode
-from smspartner_pipelines.output import make_console
 
 
 @click.command()
 @click.argument("destination", metavar="DEST")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
 def tags(destination: str, *, as_json: bool) -> ExitCode:
-    """Show what a destination holds of each tag: rows, how many wait, when read, whether it is settled.
+    """Show a line for each tag ever asked for: what is loaded, what share was delivered, how it is.
+
+    States: settled (nothing waits any more), open (more is to come), quarantine (rows are not valid), damaged (can't be
+    read, and is read again by the next run), or the verdict of the last run where that was not in order.
 
     \b
     smspartner tags data/
     """  # noqa: D301  # \b is click's mark
-    from smspartner_pipelines.load import open_store
+    from smspartner.redaction import REDACT
 
-    from smspartner_pipelines.report import loaded_tags_json, print_loaded_tags
+    from smspartner_pipelines.loaded import lines_for_people, reading, tag_states
 
-    loaded = sorted(open_store(destination).loaded_tags().values(), key=lambda tag: tag.tag)
+    with reading(destination) as opened:
+        states, damages = tag_states(opened)
     if as_json:
-        click.echo(loaded_tags_json(loaded))
+        facts = [one.facts() for one in states]
+        click.echo(REDACT.json(facts, ensure_ascii=False, indent=2, default=lambda time: time.isoformat()))
+        for damage in damages:
+            click.echo(f"damaged: {damage.place}: {damage.what}", err=True)
     else:
-        print_loaded_tags(loaded, make_console(stderr=False))
+        click.echo("\n".join(lines_for_people(states, damages, opened.uri)))
     return ExitCode.OK

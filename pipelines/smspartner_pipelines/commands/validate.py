@@ -9,9 +9,7 @@ import click
 
 from smspartner_pipelines import options
 from smspartner_pipelines.exit_codes import ExitCode
-from smspartner_pipelines.given import start_logging
-from smspartner_pipelines.manual import PageCommand
-from smspartner_pipelines.output import make_console
+from smspartner_pipelines.from_options import start_logging
 
 _MEANINGS = {
     ExitCode.OK: "everything holds",
@@ -22,7 +20,7 @@ _MEANINGS = {
 }
 
 
-@click.command(cls=PageCommand, exit_codes=_MEANINGS)
+@click.command(cls=options.GroupedCommand, exit_codes=_MEANINGS)
 @click.argument("destination", metavar="DEST")
 @click.option(
     "-o",
@@ -32,11 +30,10 @@ _MEANINGS = {
     metavar="DIR",
     help="Where the pages go; earlier ones stay, and the index lists all.",
 )
-@options.expectations_option()
+@options.expectations_option
 @click.option("--json", "as_json", is_flag=True, help="Put the result on stdout.")
-@options.option("--quiet", is_flag=True, help="No summary; errors only.")
-@options.config_options
-@options.log_options
+@options.quiet_option
+@options.output_options
 def validate(
     destination: str, *, output: str, expectations: str | None, as_json: bool, quiet: bool, **given: Any
 ) -> ExitCode:
@@ -50,9 +47,8 @@ def validate(
     smspartner validate data/ -o validation/ --expectations mine.json
     """  # noqa: D301  # \b is click's mark
     start_logging(given)
+    from rich.console import Console
     from smspartner_pipelines.load import open_store
-
-    from smspartner_pipelines.interrupt import raised
     from smspartner_pipelines.user_suite import load_user_suite
     from smspartner_pipelines.validate_loaded import validate_loaded
     from smspartner_pipelines.validation_files import document_json, prepare_folder, write_validation
@@ -63,9 +59,8 @@ def validate(
     prepare_folder(folder)
     outcome = validate_loaded(store, user_suite)
     document = outcome.document()
-    with raised():
-        page = write_validation(folder, document)
-    print_validation(document, page, make_console(quiet=quiet))
+    page = write_validation(folder, document)
+    print_validation(document, page, Console(stderr=True, quiet=quiet))
     if quiet and outcome.exit_code is not ExitCode.OK:
         click.echo(f"error: {closing_line(document)}", err=True)
     if as_json:

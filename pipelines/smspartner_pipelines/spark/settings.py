@@ -11,7 +11,7 @@ from smspartner.connection import BASE_URL_VARIABLE, parse_rate
 from smspartner.errors import SettingsError
 from smspartner.vendor import DEFAULT_BASE_URL
 
-from smspartner_pipelines.given import phone_privacy
+from smspartner_pipelines.environment import phone_privacy
 from smspartner_pipelines.settings import LoadSettings, parse_duration
 from smspartner_pipelines.spark.options import KEY_REMEDY, SECRET_NAME, ReadOptions
 

@@ -19,7 +19,7 @@ from smspartner.snapshot import Snapshot, take_snapshots
 from smspartner.tags import check_no_secret
 from smspartner_schemas.contract import ACCEPTED
 
-from smspartner_pipelines.given import phone_privacy
+from smspartner_pipelines.environment import phone_privacy
 from smspartner_pipelines.progress import Silent
 from smspartner_pipelines.run import read_snapshots
 from smspartner_pipelines.spark.everything import everything, failure, tag_runs_of

@@ -1,0 +1,144 @@
+"""The summary of a run for people, on standard error: what was loaded first, what needs a person last."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from smspartner_schemas.contract import ACCEPTED
+
+from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
+from smspartner_pipelines.output import say
+from smspartner_pipelines.report import loaded_now
+from smspartner_pipelines.text_table import text_table
+
+if TYPE_CHECKING:
+    from smspartner_pipelines.outcome import DestinationOutcome, RunOutcome
+
+_MOST_LISTED = 40
+"""Complete tags, line by line; the run report holds all."""
+
+_MOST_NAMED = 20
+"""Tags that need a person, each with its reason."""
+
+_MOST_DRIFT = 10
+_NAMES = ("tag", "rows", "delivered", "waiting", "quarantined")
+
+
+def print_summary(outcome: RunOutcome, *, quiet: bool = False) -> None:
+    """Print what happened to each tag, and the run as a whole; `quiet` leaves out all but what needs a person."""
+    if not quiet:
+        for line in _loaded_lines(outcome):
+            say(line)
+        for line in (*_drift_lines(outcome), *outcome.notes):
+            say(f"note: {line}", style="yellow")
+        say(_total_line(outcome))
+    for line in _lines_for_a_person(outcome):
+        say(line, style="red")
+
+
+def delivered_share(delivered: int, not_delivered: int, ko: int) -> str:
+    """Give the delivered share of the messages whose status is final, in percent; empty where there are none."""
+    final = delivered + not_delivered + ko
+    return f"{100 * delivered / final:.1f} %" if final else ""
+
+
+def _loaded_lines(outcome: RunOutcome) -> Iterator[str]:
+    complete = _with_verdict(outcome, "complete")
+    if complete:
+        cells = [
+            (
+                row["tag"],
+                f"{row['rows_loaded']:,}",
+                delivered_share(row["delivered"], row["not_delivered"], row["ko"]),
+                f"{row['waiting']:,}",
+                f"{row['rows_quarantined']:,}",
+            )
+            for row in complete[:_MOST_LISTED]
+        ]
+        yield from text_table(_NAMES, cells, _NAMES[1:])
+    if len(complete) > _MOST_LISTED:
+        yield f"and {len(complete) - _MOST_LISTED:,} more complete tags"
+    if skipped := _with_verdict(outcome, "skipped"):
+        yield f"skipped, since what is loaded is unchanged or fresh: {len(skipped):,} tags"
+
+
+def _with_verdict(outcome: RunOutcome, verdict: str) -> list[dict[str, Any]]:
+    rows = (outcome.tag_runs.get(tag) for tag in outcome.settings.tags)
+    return [row for row in rows if row and row["verdict"] == verdict]
+
+
+def _drift_lines(outcome: RunOutcome) -> list[str]:
+    """Name each kind of drift once, however many tags it is in: it is the API that changed, not a tag."""
+    tags_by_kind: dict[str, list[str]] = {}
+    for tag, drift in outcome.drift.items():
+        for kind in drift:
+            tags_by_kind.setdefault(kind, []).append(tag)
+    commonest = sorted(tags_by_kind.items(), key=lambda item: -len(item[1]))
+    lines = [f"not in the API's documentation: {kind} ({_named(tags, 3)})" for kind, tags in commonest[:_MOST_DRIFT]]
+    more = len(commonest) - len(lines)
+    return [*lines, f"{more} further kinds of drift are in the run report"] if more else lines
+
+
+def _named(tags: Sequence[str], most: int = _MOST_NAMED) -> str:
+    more = f" and {len(tags) - most:,} more" if len(tags) > most else ""
+    return ", ".join(tags[:most]) + more
+
+
+def _total_line(outcome: RunOutcome) -> str:
+    loaded, erased = (loaded_now(outcome)[name] for name in ("rows_loaded", "rows_erased"))
+    into = ", ".join(filter(None, map(_place, outcome.destinations))) or "no destination"
+    left_out = f", {erased:,} of erased people left out" if erased else ""
+    return f"run {outcome.run_id}: {loaded:,} rows loaded into {into}{left_out}, {outcome.seconds:.1f} s"
+
+
+def _place(destination: DestinationOutcome) -> str | None:
+    """Name a destination that holds rows of the run, or some of them."""
+    if destination.failure is None:
+        return None if destination.dropped else destination.uri
+    return f"{destination.uri} ({destination.tags_loaded:,} tags, then it failed)" if destination.tags_loaded else None
+
+
+def _lines_for_a_person(outcome: RunOutcome) -> Iterator[str]:
+    unknown = _with_verdict(outcome, "unknown")
+    yield from _reasons(unknown)
+    not_complete = [row for row in outcome.tag_runs.values() if row["verdict"] not in ACCEPTED]
+    yield from _reasons(not_complete)
+    yield from _quarantine_lines(outcome)
+    for destination in outcome.destinations:
+        if destination.failure:
+            help_ = f"`smspartner check --to {shlex.quote(destination.uri)}` tells more"
+            yield f"error: {destination.uri}: {destination.failure} ({help_})"
+        elif destination.dropped:
+            yield f"{destination.uri} was not written, since the run ended early"
+    if outcome.not_reached:
+        yield f"not read, {len(outcome.not_reached):,} of {len(outcome.settings.tags):,} tags: " + _named(
+            outcome.not_reached
+        )
+    if outcome.exit_code is not ExitCode.OK:
+        why = outcome.failure or MEANINGS[outcome.exit_code]
+        yield f"exit code {int(outcome.exit_code)}: {why}{_next_step(outcome)}"
+
+
+def _reasons(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    for row in rows[:_MOST_NAMED]:
+        yield f"{row['tag']}: {row['verdict']}: {row['reason']}"
+    if len(rows) > _MOST_NAMED:
+        yield f"and {len(rows) - _MOST_NAMED:,} more: " + _named([row["tag"] for row in rows[_MOST_NAMED:]])
+
+
+def _quarantine_lines(outcome: RunOutcome) -> Iterator[str]:
+    tags = [tag for tag, row in outcome.tag_runs.items() if row["rows_quarantined"]]
+    if tags:
+        places = [one.uri for one in outcome.destinations if not one.failure]
+        help_ = f"; `smspartner quarantine {shlex.quote(places[0])}` counts them by reason" if places else ""
+        yield f"in quarantine: {outcome.total('rows_quarantined'):,} rows of {_named(tags)}{help_}"
+
+
+def _next_step(outcome: RunOutcome) -> str:
+    """Give the command that helps, where there is one for all."""
+    if outcome.exit_code in {ExitCode.TAGS_NOT_COMPLETE, ExitCode.INTERRUPTED}:
+        since = f"{outcome.started_at:%Y-%m-%dT%H:%M:%SZ}"
+        return f"; the same command with --fresh-since {since} reads only what is missing"
+    return "; `smspartner check` tells more" if outcome.exit_code is ExitCode.REFUSED else ""
