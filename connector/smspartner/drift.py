@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from smspartner.redaction import REDACT, hide_numbers
+from smspartner.redaction import plain_text
 
 STOP_MISSING = "row without stopSMS"
 DATE_MISSING = "delivered row without date"
@@ -60,5 +60,4 @@ def bounded(drift: Counter[str]) -> tuple[tuple[str, int], ...]:
 
 
 def _shown(name: str) -> str:
-    # Cut last: half a key, or half a number, would be none that can be found.
-    return " ".join(hide_numbers(REDACT(name)).split())[:_LONGEST_NAME]
+    return plain_text(name, _LONGEST_NAME)

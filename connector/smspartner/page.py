@@ -1,18 +1,20 @@
-"""One response becomes one page, or an error that says why it can't be believed."""
+"""One response becomes one page, or an error that says why it is none."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
 
 import msgspec
 
-from smspartner import drift, values, vendor
+from smspartner import drift, vendor
 from smspartner.errors import (
     AccessRefused,
+    BodyTooLarge,
     RateLimited,
     RequestError,
     UnexpectedStatus,
@@ -20,23 +22,29 @@ from smspartner.errors import (
     UnreadableBody,
     VendorError,
 )
-from smspartner.fields import read_fields
-from smspartner.redaction import REDACT, hide_numbers
-from smspartner.rows import count_rows, split_rows
+from smspartner.raw_json import as_utf8, read_fields, read_list, read_value, split_rows
+from smspartner.redaction import plain_text
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MOST_ROWS = 100_000
+"""Of one page; a thousand is the largest page that anybody has seen."""
+
+_MOST_COMMAS = 10 * MOST_ROWS
+_MOST_DIGITS = 15
+"""Of a count: beyond, it is no count of rows, and too large for what counts them."""
+
+_MOST_DETAILS = 3
 _REDIRECTS = range(300, 400)
 _RETRYABLE_STATUS = frozenset({408, 425, 429, *range(500, 600)})
-_LONGEST_MESSAGE = 200
-_MOST_DIGITS = 15
-"""Of a count that can be meant: beyond, it is no count of rows, and too large for what counts them."""
+
+Envelope = Mapping[str, bytes | msgspec.Raw]
 
 
 @dataclass(frozen=True)
 class Page:
     """One page as the API sent it.
 
-    `rows_json` is the JSON of its row list; `drift` names what the documentation does not show of the envelope.
+    `rows_json` is the JSON array of its rows, valid UTF-8; `drift` names what the documentation does not show of the
+    envelope.
     """
 
     number: int
@@ -56,74 +64,91 @@ class Page:
         return split_rows(self.rows_json)
 
 
-def read_page(body: bytes, http_status: int = 200, retry_after: float | None = None) -> Page:
-    """Read one response to "status by tag".
+def read_page(
+    body: bytes, http_status: int = 200, retry_after: float | None = None, charset: str | None = None
+) -> Page:
+    """Read one response to "status by tag"; `charset` is the one that its head declares.
 
     Raises:
-        VendorError: the body says `success: false`; that decides whatever the HTTP status.
-        RateLimited, UnexpectedStatus: no such body, and an HTTP status other than 200.
+        VendorError: the body says `success: false`; that decides whatever the HTTP status and the encoding.
+        RateLimited: code or HTTP status 429.
+        UnexpectedStatus: no such body, and an HTTP status other than 200.
         UnreadableBody: HTTP 200 without the documented envelope.
+        BodyTooLarge: more rows than a page can have.
     """
-    envelope = read_envelope(body, http_status, retry_after)
-    list_keys = [key for key in vendor.LIST_KEYS if key in envelope]
-    if len(list_keys) != 1:
-        raise UnreadableBody(f"the body has {len(list_keys)} row lists instead of one ({vendor.LIST_KEYS[0]})")
+    envelope = read_envelope(body, http_status, retry_after, charset)
     number, total = _count(envelope, "currentPage"), _count(envelope, "total")
-    rows_json = bytes(envelope[list_keys[0]])
-    return Page(
-        number=number,
-        total=total,
-        row_count=count_rows(rows_json),
-        rows_json=rows_json,
-        drift=tuple(sorted(_envelope_drift(envelope))),
-    )
+    rows_json, row_count = _rows(envelope, total)
+    return Page(number, total, row_count, rows_json, tuple(sorted(_drift(envelope))))
 
 
-def _envelope_drift(envelope: dict[str, msgspec.Raw]) -> Iterator[str]:
+def _rows(envelope: Envelope, total: int) -> tuple[bytes, int]:
+    """Give the row list as a JSON array, and how many rows it has; null is a list without rows."""
+    keys = [key for key in vendor.LIST_KEYS if key in envelope]
+    if not keys and total == 0:
+        return b"[]", 0
+    if len(keys) != 1:
+        raise UnreadableBody(f"the body has {len(keys)} row lists instead of one ({vendor.LIST_KEYS[0]})")
+    rows_json = bytes(envelope[keys[0]])
+    if rows_json == b"null":
+        return b"[]", 0
+    read = None
+    with suppress(ValueError):
+        read = read_list(rows_json)
+    if read is None:
+        raise UnreadableBody("the body's row list is not a list")
+    rows_json, row_count = read
+    if row_count > MOST_ROWS:
+        raise BodyTooLarge(f"the body has {row_count:,} rows; no page has over {MOST_ROWS:,}")
+    return rows_json, row_count
+
+
+def _drift(envelope: Envelope) -> Iterator[str]:
     for name, raw in envelope.items():
         kind = drift.raw_json_type(raw)
         if name not in vendor.ENVELOPE_TYPES:
             yield drift.envelope_field(name)
-        elif kind != vendor.ENVELOPE_TYPES[name]:
+        elif kind != vendor.ENVELOPE_TYPES[name] and kind not in vendor.HABITS.get(name, ()):
             yield drift.envelope_field(name, kind)
 
 
-def read_envelope(body: bytes, http_status: int, retry_after: float | None = None) -> dict[str, msgspec.Raw]:
+def read_envelope(
+    body: bytes, http_status: int, retry_after: float | None = None, charset: str | None = None
+) -> Envelope:
     """Read the fields that every answer of this API has around its content; raises as `read_page` does."""
-    trouble = None
+    if body.count(b",") > _MOST_COMMAS:  # before anything is made of each
+        raise BodyTooLarge(
+            f"the body has more than {_MOST_COMMAS:,} values, which no page has", http_status=http_status
+        )
+    problem = None
     try:
-        envelope = _envelope(_utf8(body))
-        success = _truth(envelope)
-        code = _integer(envelope["code"]) if "code" in envelope else None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        trouble = _unreadable(body)
+        envelope, success, code = _read_head(as_utf8(body, charset))
+    except ValueError:
+        problem = _unreadable(body)
     except UnreadableBody as exc:
-        trouble = exc
-    if trouble is None and not success:
+        problem = exc
+    if problem is None and not success:
         raise _refusal(envelope, code, http_status, retry_after)
-    if http_status != vendor.SUCCESS_CODE:
+    if http_status != HTTPStatus.OK:
         raise _status_error(http_status, retry_after)
-    if trouble is not None:
-        raise trouble
+    if problem is not None:
+        raise problem
     if "code" in envelope and code != vendor.SUCCESS_CODE:
         raise UnreadableBody("the body says success, but its code is not 200")
     return envelope
 
 
-def _envelope(body: bytes) -> dict[str, msgspec.Raw]:
+def _read_head(body: bytes) -> tuple[Envelope, bool, int | None]:
+    """Give the fields of an envelope, its `success`, and its `code` if it has a valid one."""
     envelope, contradicted = read_fields(body)
     twice = sorted(contradicted & vendor.ENVELOPE_TYPES.keys())
     if twice:
         raise UnreadableBody(f"the body contradicts itself: it gives `{twice[0]}` twice")
-    return envelope
-
-
-def _utf8(body: bytes) -> bytes:
-    """Drop a byte order mark and make sure that every byte is UTF-8, which the JSON readers take for granted."""
-    body = body.removeprefix(_BYTE_ORDER_MARK)
-    if not body.isascii():
-        body.decode("utf-8")
-    return body
+    value = read_value(envelope.get("success"))
+    success = vendor.STOP_WORDS.get(str(value).strip().lower())  # the vendor's ways of saying yes and no
+    if success is None or not isinstance(value, bool | int | str):
+        raise UnreadableBody("the body's `success` is missing or neither true nor false")
+    return envelope, success, _integer(envelope.get("code"))
 
 
 def _unreadable(body: bytes) -> UnreadableBody:
@@ -135,22 +160,14 @@ def _unreadable(body: bytes) -> UnreadableBody:
     return UnreadableBody(f"the body ({len(body):,} bytes) is not a JSON object; it may have been cut")
 
 
-def _truth(envelope: dict[str, msgspec.Raw]) -> bool:
-    value = read_value(envelope.get("success"))
-    truth, _ = values.read_stop_sms(value)  # the vendor's one way of saying yes and no
-    if value is not None and isinstance(truth, bool):
-        return truth
-    raise UnreadableBody("the body's `success` is missing or neither true nor false")
-
-
-def _count(envelope: dict[str, msgspec.Raw], name: str) -> int:
-    number = _integer(envelope[name]) if name in envelope else None
+def _count(envelope: Envelope, name: str) -> int:
+    number = _integer(envelope.get(name))
     if number is None or number < 0:
-        raise UnreadableBody(f"the body's `{name}` is missing or no whole number")
+        raise UnreadableBody(f"the body's `{name}` is missing or not a whole number")
     return number
 
 
-def _integer(raw: msgspec.Raw) -> int | None:
+def _integer(raw: bytes | msgspec.Raw | None) -> int | None:
     """Read a whole number, or the same as text, which PHP back ends send as readily."""
     value = read_value(raw)
     if isinstance(value, str) and re.fullmatch(rf"\s*[0-9]{{1,{_MOST_DIGITS}}}\s*", value, re.ASCII):
@@ -160,44 +177,51 @@ def _integer(raw: msgspec.Raw) -> int | None:
     return value
 
 
-def read_value(raw: msgspec.Raw | None) -> object:
-    """Read one field of an envelope; None where it is missing or beyond reading (too large a number, too deep)."""
-    try:
-        return None if raw is None else msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-
-
-def _refusal(
-    envelope: dict[str, msgspec.Raw], code: int | None, http_status: int, retry_after: float | None
-) -> RequestError:
-    """Map `success: false` to the error of its code; an undocumented code leaves the word to the HTTP status."""
+def _refusal(envelope: Envelope, code: int | None, http_status: int, retry_after: float | None) -> RequestError:
+    """Map `success: false` to the error of its code; an undocumented code leaves the decision to the HTTP status."""
     if code not in vendor.ERROR_CODES and http_status in _RETRYABLE_STATUS:
         return _status_error(http_status, retry_after)
     meaning = vendor.ERROR_CODES.get(code or 0, "not documented")
-    said = read_value(envelope.get("message"))
-    quoted = f', "{_harmless(said)}"' if isinstance(said, str) and said.strip() else ""
-    message = f"the API answered code {code} ({meaning}){quoted}"
+    quoted = "".join(f', "{text}"' for text in _vendor_words(envelope))
+    what = f"the API answered code {code} ({meaning}){quoted}"
+    if code == vendor.TOO_MANY_CODE:
+        return RateLimited(what, http_status=http_status, retry_after=retry_after)
+    kind = VendorError
     if code in vendor.ACCESS_CODES:
-        return AccessRefused(message, code=code, http_status=http_status)
-    if code == vendor.UNKNOWN_TAG_CODE:
-        return UnknownTag(message, code=code, http_status=http_status)
-    return VendorError(message, code=code, http_status=http_status)
+        kind = AccessRefused
+    elif code == vendor.UNKNOWN_TAG_CODE:
+        kind = UnknownTag
+    return kind(what, code=code, http_status=http_status, retry_after=retry_after)
 
 
-def _harmless(text: str) -> str:
-    """Cut the vendor's sentence to a line, without anything that may be a phone number or the key."""
-    line = " ".join(REDACT(text).split())
-    return hide_numbers(line)[:_LONGEST_MESSAGE]
+def _vendor_words(envelope: Envelope) -> Iterator[str]:
+    """Give what the vendor says of a refusal, fit to be shown: `message`, and the first entries of `error`."""
+    details = read_value(envelope.get("error"))
+    entries = details if isinstance(details, list) else [details]
+    for entry in [read_value(envelope.get("message")), *entries[:_MOST_DETAILS]]:
+        parts = [entry.get("elementId"), entry.get("message")] if isinstance(entry, dict) else [entry]
+        text = plain_text(": ".join(_latin(str(part)) for part in parts if isinstance(part, str | int) and str(part)))
+        if text:
+            yield text
+
+
+def _latin(text: str) -> str:
+    """Read the bytes that were not UTF-8 (see `as_utf8`) as Latin-1, so that a sentence of the vendor is readable."""
+    return re.sub("[\udc80-\udcff]", lambda byte: chr(ord(byte[0]) - 0xDC00), text)
 
 
 def _status_error(http_status: int, retry_after: float | None) -> RequestError:
     if http_status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimited("HTTP 429: the API asks for a slower pace", http_status=http_status, retry_after=retry_after)
-    hint = "; redirects are not followed, check the base URL" if http_status in _REDIRECTS else ""
+    retryable, remedy = http_status in _RETRYABLE_STATUS, None
+    if retryable:
+        remedy = "run again later"
+    elif http_status in _REDIRECTS:
+        remedy = "check --base-url: redirects are not followed"
     return UnexpectedStatus(
-        f"HTTP {http_status} without an answer that can be read{hint}",
+        f"HTTP {http_status} without an answer that can be read",
+        remedy=remedy,
         http_status=http_status,
-        retryable=http_status in _RETRYABLE_STATUS,
+        retryable=retryable,
         retry_after=retry_after,
     )

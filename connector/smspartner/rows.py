@@ -10,8 +10,7 @@ import pyarrow as pa
 from pyarrow import json as arrow_json
 
 from smspartner import drift, values, vendor
-from smspartner.errors import UnreadableBody
-from smspartner.fields import read_fields
+from smspartner.raw_json import read_fields
 
 _DOCUMENTED_ROW = pa.struct(
     [
@@ -26,8 +25,6 @@ _PARSE = arrow_json.ParseOptions(
     unexpected_field_behavior="error",
 )
 _KNOWN_KEYS = vendor.ROW_KEYS | vendor.ERROR_ROW_KEYS
-_LIST = msgspec.json.Decoder(list[msgspec.Raw])
-_PHP_LIST = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 Drift = dict[str, list[int]]
 """The places of rows that hold something the documentation does not show, by what it is."""
@@ -71,24 +68,6 @@ def looks_documented(raw: bytes) -> bool:
     return True
 
 
-def split_rows(rows_json: bytes) -> list[bytes]:
-    """Split a row list into the JSON of each row; a PHP list that became an object with number keys is a list too.
-
-    Raises:
-        UnreadableBody: it is neither.
-    """
-    try:
-        if rows_json.lstrip().startswith(b"{"):
-            keyed = _PHP_LIST.decode(rows_json)
-            if all(key.isascii() and key.isdigit() for key in keyed):
-                return [bytes(row) for row in keyed.values()]
-        else:
-            return [bytes(row) for row in _LIST.decode(rows_json)]
-    except (msgspec.DecodeError, RecursionError):
-        pass
-    raise UnreadableBody("the body's row list is no list")
-
-
 @dataclass
 class RowFacts:
     """The facts of rows, one list each; None where there is none or it can't be believed.
@@ -103,14 +82,6 @@ class RowFacts:
     status_at: list[int | None] = field(default_factory=list)
     reasons: dict[int, tuple[str, ...]] = field(default_factory=dict)
     drift: Drift = field(default_factory=dict)
-
-
-def count_rows(rows_json: bytes) -> int:
-    """Count the rows of a list; raises as `split_rows` does."""
-    try:
-        return len(_LIST.decode(rows_json))
-    except (msgspec.DecodeError, RecursionError):
-        return len(split_rows(rows_json))
 
 
 def read_rows(raw_rows: Sequence[bytes]) -> RowFacts:
