@@ -1,285 +1,324 @@
-"""The Parquet dataset: one file per tag, replaced as a whole; its footers are its state."""
+"""The Parquet dataset: one file per tag, replaced as a whole; the footers of its files are its state."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-import unicodedata
-from collections import Counter
-from contextlib import ExitStack, suppress
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
-from itertools import tee
-from operator import attrgetter
-from typing import TYPE_CHECKING, Self
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from smspartner_schemas.arrow import arrow_schema, empty_table
-from smspartner_schemas.contract import QUARANTINE, STATUSES, TAG_RUNS
+from smspartner.errors import SettingsError
+from smspartner_schemas.arrow import arrow_schema
+from smspartner_schemas.contract import CONTRACT_VERSION, ERASURES, LOADED_TAGS, QUARANTINE, RUNS, STATUSES, TAG_RUNS
 
-from smspartner.errors import DestinationError
-from smspartner_pipelines.load.atomic import guarded
-from smspartner_pipelines.load.counting import READ_AT_ONCE, columns_needed, count_parts, read_columns
-from smspartner_pipelines.load.destination import StoredTag
-from smspartner_pipelines.load.erasures import read_erasures, write_erasure
-from smspartner_pipelines.load.files import STAGING, TagFiles
-from smspartner_pipelines.load.footer_index import MANY, FooterIndex
-from smspartner_pipelines.load.footers import TagFile, footer_of, read_tag_files
-from smspartner_pipelines.load.local_files import LocalFiles
-from smspartner_pipelines.load.parquet_format import write_parquet
-from smspartner_pipelines.load.side_by_side import in_order
-from smspartner_pipelines.load.state import state_of
-from smspartner_pipelines.load.together import finish_replacements
-from smspartner.stored_rows import tags_without
+from smspartner_pipelines.load.destination import Damage, LoadedTag, erasures_table, loaded_tags_table, state_of
+from smspartner_pipelines.load.layout import ENDING, STAGING, file_name
+from smspartner_pipelines.load.parquet import UNREADABLE, parquet_bytes, read_facts, read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from smspartner.erasure import Erasure
+    from smspartner.snapshot import Snapshot
     from smspartner_schemas.contract import Table
 
-    from smspartner.erasure import Erasure, Person
-    from smspartner_pipelines.load.destination import LoadedTag, WrittenFile
-    from smspartner_pipelines.load.files import Content, FileStore
-    from smspartner.snapshot import Snapshot
+    from smspartner_pipelines.load.destination import WrittenFile
+    from smspartner_pipelines.load.layout import Files
 
-ENDING = ".parquet"
-OUR_NAME = re.compile(r"([a-z0-9-]+-)?[0-9a-f]{16}\.parquet")
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+_TAGS_AT_ONCE = 64
+_BYTES_AT_ONCE = 32 * 1024 * 1024
+"""Rows in memory whose files are written together."""
+
+_FOOTERS_AT_ONCE = 256
+_ROWS_OF_A_PIECE = 100_000
+_COUNTED_AS = {STATUSES: "rows_loaded", QUARANTINE: "rows_quarantined"}
+_SHOWN_OF_HASH = 16
+
+_DAMAGED = "is damaged, or no file of this product; move it away and run its tag again"
+_DAMAGED_RUN = "is damaged, or no file of this product; move it away"
+_NEWER = "was written by a newer version of this product; update this installation"
+_RENAMED = "was renamed or copied after it was loaded; move it away and run its tag again"
+_APART = "does not fit the quarantine of its tag (a run died between the two, or a file was changed); run the tag again"
+_ROWS_GONE = "is the quarantine of a tag whose rows are gone; run the tag again"
 
 
-def file_name(tag: str) -> str:
-    """Return the name of the file that holds `tag`: a readable slug, then a hash of the tag.
+class Dataset:
+    """`statuses/` and `quarantine/` (one file per tag), `tag_runs/` and `runs/` (one per run), `erasures/`.
 
-    It is lower-case ASCII letters, digits and `-`, whatever the tag, so that no tag leaves the folder and none is
-    another one on a file system that is blind to case.
-    """
-    ascii_tag = unicodedata.normalize("NFKD", tag).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", ascii_tag).strip("-")[:40]
-    digest = hashlib.sha256(tag.encode()).hexdigest()[:16]
-    return f"{slug}-{digest}{ENDING}" if slug else f"{digest}{ENDING}"
-
-
-class ParquetDataset:
-    """A place with `statuses/` and `quarantine/` (one file per tag), `tag_runs/` and `runs/` (one file per run).
-
-    A tag's rows and its quarantine are replaced together, and the footers of both say the same. Where they differ, a
-    run died between the two, which whoever enters next finishes; or somebody else changed a file: then the tag is not
-    consistent until it is loaded again.
+    A tag's rows and its quarantine are replaced together, and the footers of both say the same. The new quarantine is
+    staged first; then the rows are put in place, which decides; then the quarantine follows. What a run that died left
+    in between, the next one finishes.
     """
 
     keeps_tags = True
 
-    def __init__(self, uri: str, files: FileStore | None = None) -> None:
+    def __init__(self, files: Files, uri: str) -> None:
         self.uri = uri
-        self._files = files or LocalFiles(uri)
-        self.batch_rows = self._files.batch_rows
-        self._index = FooterIndex(self._files)
-        self._held = ExitStack()
+        self.batch_rows = files.batch_rows
+        self._files = files
+        self._quarantined: set[str] = set()
 
     def check(self) -> None:
-        """Make sure that it can be written; creates the directory if there is none.
-
-        Raises:
-            DestinationError: it can't, or the place holds something else than a dataset.
-        """
+        """See `Destination.check`."""
         self._files.check()
 
-    def exists(self) -> bool:
-        """Whether the place is a dataset."""
-        return self._files.exists()
+    @contextmanager
+    def open(self, *, for_loading: bool) -> Iterator[None]:
+        """See `Destination.open`."""
+        if for_loading:
+            with self._files.locked():
+                self._finish_what_died()
+                yield
+        elif self._files.exists():
+            yield
+        else:
+            raise SettingsError(f"nothing was ever loaded into {self.uri}", remedy="name the destination of a run")
 
-    def __enter__(self) -> Self:
-        """Lock it, and clear away what dead runs left.
+    def replace(self, snapshots: Sequence[Snapshot]) -> Iterator[list[WrittenFile]]:
+        """See `Destination.replace`: some tags are written, synced and moved together."""
+        together: list[Snapshot] = []
+        size = 0
+        for snapshot in snapshots:
+            together.append(snapshot)
+            size += snapshot.table.nbytes
+            if len(together) == _TAGS_AT_ONCE or size > _BYTES_AT_ONCE:
+                yield from self._replace_together(together)
+                together, size = [], 0
+        yield from self._replace_together(together)
 
-        Raises:
-            DestinationBusy: another run holds it.
-            DestinationError: it can't be written.
-        """
-        self._files.prepare()
-        with ExitStack() as held:
-            held.enter_context(self._files.locked(self.uri))
-            self._clear_leftovers()
-            held.callback(self._leave_nothing)
-            self._held = held.pop_all()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        """Release it; tags that are loaded stay."""
-        self._held.close()
-
-    def loaded_tags(self) -> Mapping[str, LoadedTag]:
-        """Return what is loaded, by tag, from the footers alone; nothing if there is no dataset yet.
-
-        Raises:
-            DestinationError: a file can't be read, is damaged, is not of this product, or is of a newer version of it.
-        """
-        self._index.load()
-        found = read_tag_files(self._files, STATUSES.name, self._tables(STATUSES), self._index)
-        tags = [self._checked(file) for file in found]
-        agreed = self._names_agreeing(tags)
-        return {
-            file.state.tag: file.state if file.name in agreed else replace(file.state, consistent=False)
-            for file in tags
-        }
-
-    def replace_tags(self, snapshots: Sequence[Snapshot], run_id: str) -> Iterator[list[WrittenFile]]:
-        """Put complete snapshots in the places of what is loaded for their tags; yield the files of each, in order.
-
-        Raises:
-            CountMismatch: the counts of one do not add up.
-            DestinationError: one can't be written; the rows that were loaded stay.
-        """
-        states = [state_of(snapshot, run_id) for snapshot in snapshots]
-        tags, noted = tee(map(self._files_of, snapshots, states))
-        for state, written, tag in zip(states, self._files.replace_tags(tags), noted, strict=True):
-            for name in (f"{folder}/{tag.name}" for folder in tag.contents):
-                self._index.note(name, self._files.stamp(name), state)
-            yield written
-        with suppress(DestinationError):  # without it, the next run reads more footers
-            self._index.save(if_more_than=MANY)
-
-    def _files_of(self, snapshot: Snapshot, state: LoadedTag) -> TagFiles:
-        """Say what the files of a tag will hold, once its counts add up."""
-        snapshot.check_books()
+    def _replace_together(self, snapshots: Sequence[Snapshot]) -> list[list[WrittenFile]]:
+        names, rows, staged = [], {}, {}
+        for snapshot in snapshots:
+            name = file_name(snapshot.tag)
+            facts = {"contract_version": CONTRACT_VERSION, **_as_json(state_of(snapshot))}
+            names.append(name)
+            rows[_path(STATUSES, name)] = parquet_bytes(snapshot.table, STATUSES, facts)
+            if snapshot.quarantine.num_rows:
+                staged[name] = parquet_bytes(snapshot.quarantine, QUARANTINE, facts)
         self._files.check_lock()
-        name, footer = file_name(snapshot.tag), footer_of(state)
-        rows = {STATUSES: snapshot.table, QUARANTINE: snapshot.quarantine}
-        write = {table: partial(write_parquet, rows=rows[table], table=table, footer=footer) for table in rows}
-        contents: dict[str, Content | None] = {STATUSES.name: write[STATUSES]}
-        if snapshot.quarantine.num_rows:
-            contents[QUARANTINE.name] = write[QUARANTINE]
-        elif self._files.has(f"{QUARANTINE.name}/{name}"):
-            contents[QUARANTINE.name] = None
-        return TagFiles(name, contents)
+        second = self._files.write({_staged(name): content for name, content in staged.items()})
+        first = self._files.write(rows)
+        self._follow(staged, self._quarantined.intersection(names))
+        written = {name: [file] for name, file in zip(names, first, strict=True)}
+        for name, file in zip(staged, second, strict=True):
+            written[name].append(replace(file, path=self._files.place(_path(QUARANTINE, name))))
+        return list(written.values())
 
-    def stored_tag(self, state: LoadedTag) -> StoredTag:
-        """Read the rows and the quarantine of a loaded tag.
+    def _follow(self, staged: Iterable[str], old: Iterable[str]) -> None:
+        """Put staged quarantines in place, and remove the old ones of tags that have none any more."""
+        new = set(staged)
+        self._files.move({_staged(name): _path(QUARANTINE, name) for name in new})
+        self._files.remove([_path(QUARANTINE, name) for name in set(old) - new])
+        self._quarantined = self._quarantined - set(old) | new
 
-        Raises:
-            DestinationError: they can't be read.
-        """
-        name = file_name(state.tag)
-        return StoredTag(state, self._read(STATUSES, name), self._read(QUARANTINE, name))
+    def _finish_what_died(self) -> None:
+        """Finish what a dead run had decided, and clear away what it had not."""
+        self._quarantined = set(self._files.names(QUARANTINE.name))
+        leftovers = self._files.names(STAGING)
+        staged = {name for name in leftovers if name.endswith(ENDING)}
+        found = self._states(STATUSES.name, self._quarantined | staged)
+        states = {name: state for name, state in found.items() if isinstance(state, LoadedTag)}
+        ready = {name for name, state in self._states(STAGING, staged).items() if state == states.get(name)}
+        stale = {name for name in self._quarantined if name in states and not states[name].rows_quarantined}
+        self._follow(ready, stale - ready)
+        self._files.remove([f"{STAGING}/{name}" for name in leftovers if name not in ready])
 
-    def count_rows(self, table: Table, groupings: Sequence[Sequence[str]]) -> list[pa.Table]:
-        """Count rows by columns, reading only these columns of the files.
-
-        Raises:
-            DestinationError: a file can't be read.
-        """
-        columns = columns_needed(table, groupings)
-
-        def read(name: str) -> pa.Table:
-            path = f"{table.name}/{name}"
-            return read_columns(self._files.place(path), self._files.source(path), columns)
-
-        return count_parts(in_order(read, self._tables(table), at_once=READ_AT_ONCE), table, groupings)
-
-    def tag_runs(self) -> pa.Table:
-        """Read `tag_runs`, which has a file for each run.
-
-        Raises:
-            DestinationError: a file can't be read.
-        """
-        parts = [self._read(TAG_RUNS, name) for name in self._tables(TAG_RUNS)]
-        return pa.concat_tables([empty_table(TAG_RUNS), *parts])
-
-    def erasures(self) -> list[Erasure]:
-        """Read the records of the people whose rows must not be loaded.
-
-        Raises:
-            DestinationError: a record can't be read; without it, somebody would come back.
-        """
-        return read_erasures(self._files)
-
-    def erase(self, person: Person, at: datetime) -> Erasure:
-        """Record a person's erasure, then remove their rows tag by tag, each in one step for readers.
-
-        A tag that is not consistent is left: it must be read again, and then the person is left out.
-
-        Raises:
-            DestinationError: something can't be read or written; repeat it then.
-        """
+    def finish(self, tag_runs: pa.Table, run_id: str, *, complete: bool) -> list[WrittenFile]:  # noqa: ARG002
+        """See `Destination.finish`: a file of this run."""
         self._files.check_lock()
-        erasure = person.erasure(at)
-        write_erasure(self._files, erasure)
-        removed = Counter({"tags": 0, "rows": 0, "quarantined": 0})
-        consistent = filter(attrgetter("consistent"), self.loaded_tags().values())
-        for kept, state in tags_without(consistent, self.stored_tag, person, removed):
-            list(self.replace_tags([kept], state.run_id))
-        done = replace(erasure, removed=dict(removed))
-        write_erasure(self._files, done)
-        return done
-
-    def finish(self, tag_runs: pa.Table, run_id: str) -> list[WrittenFile]:
-        """Add the rows of `tag_runs`, as a file of this run.
-
-        Raises:
-            DestinationError: it can't be written.
-        """
-        return [self._write(TAG_RUNS, f"{run_id}{ENDING}", tag_runs, {})]
+        return self._files.write({_path(TAG_RUNS, f"{run_id}{ENDING}"): parquet_bytes(tag_runs, TAG_RUNS)})
 
     def save_report(self, report: bytes, run_id: str) -> None:
-        """Keep the run report as `runs/RUN_ID.json`.
-
-        Raises:
-            DestinationError: it can't be written.
-        """
+        """See `Destination.save_report`: `runs/RUN_ID.json`."""
         self._files.check_lock()
-        self._files.replace(f"runs/{run_id}.json", report)
+        self._files.write({f"{RUNS.name}/{run_id}.json": report})
 
-    def _leave_nothing(self) -> None:
-        """Clear away what a write left that a second signal broke off, unless others are at work there by now."""
-        with suppress(DestinationError):
-            self._files.check_lock()
-            self._clear_leftovers()
-            self._index.save()
+    def record_erasure(self, erasure: Erasure) -> None:
+        """See `Destination.record_erasure`: a file of each."""
+        self._files.check_lock()
+        name = f"{erasure.key_id}-{erasure.number_hash[:_SHOWN_OF_HASH]}{ENDING}"
+        self._files.write({_path(ERASURES, name): parquet_bytes(erasures_table([erasure]), ERASURES)})
 
-    def _clear_leftovers(self) -> None:
-        finish_replacements(self._files)
-        for leftover in self._files.stamps(STAGING):
-            self._files.remove(f"{STAGING}/{leftover}")
-        # A first load that died after its quarantine: its tag is not loaded, so nothing would ever replace the file.
-        for name in set(self._tables(QUARANTINE)).difference(self._tables(STATUSES)):
-            if OUR_NAME.fullmatch(name):
-                self._files.remove(f"{QUARANTINE.name}/{name}")
+    def purge(self) -> None:
+        """See `Destination.purge`: a replaced file is gone."""
 
-    def _tables(self, table: Table) -> dict[str, str]:
-        """List the files of a table with their stamps; readers of folders pass over the others, too."""
-        found = self._files.stamps(table.name)
-        return {name: found[name] for name in sorted(found) if name.endswith(ENDING) and name[0] not in "._"}
+    def scan(self, table: Table, columns: Sequence[str]) -> Iterator[pa.Table | Damage]:
+        """See `Destination.scan`."""
+        damages: list[Damage] = []
+        if table is LOADED_TAGS:
+            yield loaded_tags_table(self._loaded_tags(damages)).select(columns)
+        else:
+            names = [name for name in self._files.names(table.name) if name[0] not in "._"]
+            parts = in_order(lambda name: self._rows(table, name, columns), names, at_once=self._files.at_once)
+            yield from _in_pieces(parts, damages)
+        if damages and table in {STATUSES, QUARANTINE, LOADED_TAGS}:
+            yield from self._with_tags(damages)
+        else:
+            yield from damages
 
-    def _checked(self, file: TagFile) -> TagFile:
-        if file.name != file_name(file.state.tag):  # a copy would give its tag's rows twice
-            place = self._files.place(f"{STATUSES.name}/{file.name}")
-            raise DestinationError(f"{place} was renamed or copied after it was loaded; move it away and run again")
-        return file
+    def _loaded_tags(self, damages: list[Damage]) -> list[LoadedTag]:
+        """Give the tags whose rows and quarantine fit together."""
+        names = [name for name in self._files.names(STATUSES.name) if name[0] not in "._"]
+        held = set(self._files.names(QUARANTINE.name))
+        quarantined = self._states(QUARANTINE.name, held)
+        loaded = []
+        for name, state in self._states(STATUSES.name, names).items():
+            place = self._files.place(_path(STATUSES, name))
+            if isinstance(state, str):
+                damages.append(Damage(place, state))
+            elif _fits(state, quarantined.get(name)) or self._fits_now(name):
+                loaded.append(state)
+            else:
+                damages.append(Damage(place, _APART, state.tag))
+        for name in sorted(held.difference(names)):
+            state = quarantined.get(name)
+            tag = state.tag if isinstance(state, LoadedTag) else None
+            damages.append(Damage(self._files.place(_path(QUARANTINE, name)), _ROWS_GONE, tag))
+        return loaded
 
-    def _names_agreeing(self, tags: list[TagFile]) -> set[str]:
-        """Return the files whose quarantine agrees: it says the same, or there is none and should be none."""
-        present = self._tables(QUARANTINE)
-        expected = {file.name: file.state for file in tags if file.state.rows_quarantined}
-        both = {name: stamp for name, stamp in present.items() if name in expected}
-        quarantined = read_tag_files(self._files, QUARANTINE.name, both, self._index, skip_unreadable=True)
-        agreeing = {file.name for file in quarantined if file.state == expected[file.name]}
-        return agreeing | {file.name for file in tags}.difference(present, expected)
+    def _fits_now(self, name: str) -> bool:
+        """Look again: a run may have replaced the tag between the first look at the one file and at the other."""
+        found = [self._states(table.name, [name]).get(name) for table in (QUARANTINE, STATUSES)]
+        return isinstance(found[1], LoadedTag) and _fits(found[1], found[0])
 
-    def _read(self, table: Table, name: str) -> pa.Table:
-        path = f"{table.name}/{name}"
-        place = self._files.place(path)
-        if table is QUARANTINE and not self._files.has(path):
-            return empty_table(QUARANTINE)
+    def _states(self, folder: str, names: Iterable[str]) -> dict[str, LoadedTag | str]:
+        """Give what the footers of files say, or what is wrong with them; those that are gone are left out."""
+
+        def read(some: Sequence[str]) -> list[tuple[str, LoadedTag | str | None]]:
+            return [(name, self._state(folder, name)) for name in some]
+
+        wanted = list(names)
+        size = max(1, min(_FOOTERS_AT_ONCE, len(wanted) // self._files.at_once))
+        chunks = [wanted[start : start + size] for start in range(0, len(wanted), size)]
+        found = in_order(read, chunks, at_once=self._files.at_once)
+        return {name: state for some in found for name, state in some if state is not None}
+
+    def _state(self, folder: str, name: str) -> LoadedTag | str | None:
         try:
-            source = self._files.source(path)
-            return guarded(f"reading {place}", lambda: pq.read_table(source, partitioning=None)).cast(
-                arrow_schema(table)
-            )
-        except (pa.ArrowException, KeyError, ValueError):
-            pass
-        raise DestinationError(f"{place} is damaged, or no file of this product; move it away and run its tag again")
+            end = self._files.tail(f"{folder}/{name}")
+        except OSError as error:
+            return _unreadable(error)
+        return None if end is None else state_in(end, name)
 
-    def _write(self, table: Table, name: str, rows: pa.Table, footer: dict[str, str]) -> WrittenFile:
-        self._files.check_lock()
-        write = partial(write_parquet, rows=rows, table=table, footer=footer)
-        return self._files.replace(f"{table.name}/{name}", write)
+    def _rows(self, table: Table, name: str, columns: Sequence[str]) -> pa.Table | Damage | None:
+        """Read a file of a table; None where it is gone."""
+        place = self._files.place(_path(table, name))
+        try:
+            content = self._files.read(_path(table, name))
+        except OSError as error:
+            return Damage(place, _unreadable(error))
+        if content is None:
+            return None
+        if table is STATUSES or table is QUARANTINE:
+            state = state_in(content, name)
+            if isinstance(state, str):
+                return Damage(place, state)
+            rows = _read(content, table, columns)
+            whole = rows is not None and rows.num_rows == getattr(state, _COUNTED_AS[table])
+            return rows if whole else Damage(place, _DAMAGED, state.tag)
+        rows = _report(content, name, columns) if table is RUNS else _read(content, table, columns)
+        return Damage(place, _DAMAGED_RUN) if rows is None else rows
+
+    def _with_tags(self, damages: Sequence[Damage]) -> Iterator[Damage]:
+        """Name the tags of damaged files by the tags of earlier runs: a file's name holds a hash of its tag."""
+        tags: set[str] = set()
+        if any(damage.tag is None for damage in damages):
+            for part in self.scan(TAG_RUNS, ["tag"]):
+                if isinstance(part, pa.Table):
+                    tags.update(part["tag"].unique().to_pylist())
+        places = {self._files.place(_path(table, file_name(tag))): tag for tag in tags for table in _COUNTED_AS}
+        for damage in damages:
+            yield replace(damage, tag=damage.tag or places.get(damage.place))
+
+
+def state_in(end: bytes, name: str) -> LoadedTag | str:
+    """Read what is loaded of a tag from the end of a file called `name`, or say what is wrong with the file."""
+    try:
+        facts = read_facts(end)
+        if facts["contract_version"] > CONTRACT_VERSION:
+            return _NEWER
+        newest, extracted_at = facts["newest_status_at"], facts["extracted_at"]
+        times = {
+            "newest_status_at": newest and datetime.fromisoformat(newest),
+            "extracted_at": datetime.fromisoformat(extracted_at),
+        }
+        state = LoadedTag(**{fact: facts[fact] for fact in LOADED_TAGS.column_names} | times)
+        return state if name == file_name(state.tag) else _RENAMED
+    except UNREADABLE:
+        return _DAMAGED
+
+
+def _as_json(state: LoadedTag) -> dict[str, Any]:
+    facts = dict(vars(state))
+    facts["newest_status_at"] = state.newest_status_at and state.newest_status_at.isoformat()
+    facts["extracted_at"] = state.extracted_at.isoformat()
+    return facts
+
+
+def _fits(state: LoadedTag, quarantine: LoadedTag | str | None) -> bool:
+    return quarantine == (state if state.rows_quarantined else None)
+
+
+def _read(content: bytes, table: Table, columns: Sequence[str]) -> pa.Table | None:
+    try:
+        return read_rows(content, table, columns)
+    except UNREADABLE:
+        return None
+
+
+def _report(content: bytes, name: str, columns: Sequence[str]) -> pa.Table | None:
+    if not content.rstrip().endswith(b"}"):
+        return None
+    values = {"run_id": [name.removesuffix(".json")], "report": [content.decode("utf-8", "replace")]}
+    return pa.table(values, schema=arrow_schema(RUNS)).select(columns)
+
+
+def _unreadable(error: OSError) -> str:
+    return f"can't be read ({error.strerror}); allow this user to read it, or run its tag again"
+
+
+def _in_pieces(parts: Iterable[pa.Table | Damage | None], damages: list[Damage]) -> Iterator[pa.Table]:
+    """Put the rows of many small files together; Damage is set aside."""
+    gathered: list[pa.Table] = []
+    rows = 0
+    for part in parts:
+        if isinstance(part, Damage):
+            damages.append(part)
+        elif part is not None:
+            gathered.append(part)
+            rows += part.num_rows
+        if rows >= _ROWS_OF_A_PIECE:
+            yield pa.concat_tables(gathered).unify_dictionaries().combine_chunks()
+            gathered, rows = [], 0
+    if gathered:
+        yield pa.concat_tables(gathered).unify_dictionaries().combine_chunks()
+
+
+def in_order(act: Callable[[Given], Made], given: Iterable[Given], *, at_once: int) -> Iterator[Made]:
+    """Yield `act` of each thing given, in order, up to `at_once` of them under way; the first that fails ends it."""
+    under_way: deque[Future[Made]] = deque()
+    workers = ThreadPoolExecutor(at_once, thread_name_prefix="load")
+    try:
+        for one in given:
+            if len(under_way) == at_once:
+                yield under_way.popleft().result()
+            under_way.append(workers.submit(act, one))
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        workers.shutdown(cancel_futures=True)
+
+
+def _path(table: Table, name: str) -> str:
+    return f"{table.name}/{name}"
+
+
+def _staged(name: str) -> str:
+    """Name the new quarantine of a tag before its rows are in place."""
+    return f"{STAGING}/{name}"
