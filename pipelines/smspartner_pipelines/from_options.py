@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smspartner_pipelines.environment import phone_privacy
+from smspartner_pipelines.environment import KEY_COMMAND_VARIABLE, phone_privacy
 
 if TYPE_CHECKING:
     from smspartner.connection import Connection
@@ -26,10 +26,8 @@ def connection_from(given: dict[str, Any]) -> Connection:
     """Give the connection that the options ask for; a key file named on the command line beats the environment."""
     from smspartner.connection import Connection, parse_rate, read_api_key
 
-    source = click.get_current_context().get_parameter_source("api_key_file")
-    environment = {} if source is click.core.ParameterSource.COMMANDLINE else dict(os.environ)
     return Connection(
-        api_key=read_api_key(given["api_key_file"], environment),
+        api_key=read_api_key(*_where_the_key_is(given["api_key_file"])),
         base_url=given["base_url"],
         concurrency=given["concurrency"],
         rate=parse_rate(given["rate"]) if given["rate"] else None,
@@ -38,6 +36,15 @@ def connection_from(given: dict[str, Any]) -> Connection:
         backoff=given["backoff"],
         verify=given.get("verify", False),
     )
+
+
+def _where_the_key_is(key_file: str | None) -> tuple[str | None, dict[str, str]]:
+    """Give the key file to heed, and the environment: command line beats environment beats configuration file."""
+    source = click.get_current_context().get_parameter_source("api_key_file")
+    if source is click.core.ParameterSource.COMMANDLINE:
+        return key_file, {}
+    by_command = source is click.core.ParameterSource.DEFAULT_MAP and KEY_COMMAND_VARIABLE in os.environ
+    return None if by_command else key_file, dict(os.environ)
 
 
 def run_settings(tags: tuple[str, ...], given: dict[str, Any]) -> RunSettings:

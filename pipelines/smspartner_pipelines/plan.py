@@ -2,141 +2,158 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from smspartner.client import Client
-from smspartner.connection import Connection
 from smspartner.errors import AccessRefused, RequestError, UnknownTag
-from smspartner.pace import Pace
-from smspartner.retry import RetryPolicy
+from smspartner.extract import SILENT, FirstPage, Progress
+from smspartner.retry import Pace, RetryPolicy
 
 from smspartner_pipelines.exit_codes import ExitCode
-from smspartner_pipelines.incremental import select_tags
 from smspartner_pipelines.load import open_destination
-from smspartner_pipelines.load.destination import Destination, LoadedTag
-from smspartner_pipelines.progress import Progress, Silent
+from smspartner_pipelines.load.destination import NothingLoaded, erasures, loaded_tags
+from smspartner_pipelines.outcome import DestinationOutcome
+from smspartner_pipelines.selection import Selection, Target, select_tags
+from smspartner_pipelines.text_table import text_table
 
 if TYPE_CHECKING:
+    from smspartner.connection import Connection
+    from smspartner.page import Page
+
     from smspartner_pipelines.settings import RunSettings
 
 _PASSES_TO_VERIFY = 2
 """Passes over a tag that holds still; one that moves takes more."""
+
+_MINUTE = 60
+_NAMES = ("tag", "rows", "requests", "note")
 
 
 @dataclass(frozen=True)
 class TagPlan:
     """What one tag would take.
 
-    `trouble` says why there is nothing to read, `known` whether that is an answer; `seconds` is how long the API took
-    for the first page. A tag that is `skipped` would not be asked for.
+    `note` says why there is nothing to read, if so; `answered` is False where the API gave no answer. `seconds` is how
+    long it took for the first page, None where it was not asked for.
     """
 
     tag: str
     rows: int = 0
-    pages: int = 0
-    trouble: str = ""
-    known: bool = True
-    skipped: bool = False
-    seconds: float = field(default=0.0, compare=False)
+    requests: int = 0
+    note: str = ""
+    answered: bool = True
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What all tags would take, in the order they were asked for; `passes` is how often each is read at the least."""
+    """What all tags would take, in the order they were asked for."""
 
     tags: tuple[TagPlan, ...]
     connection: Connection
 
     @property
-    def passes(self) -> int:
-        """How often a tag is read, if it holds still."""
-        return _PASSES_TO_VERIFY if self.connection.verify else 1
-
-    def requests_of(self, tag: TagPlan) -> int:
-        """Count the requests a tag would take; one without rows to read takes one."""
-        return 0 if tag.skipped else 1 if tag.trouble else tag.pages * self.passes
-
-    @property
     def requests(self) -> int:
-        """How many requests a run would send."""
-        return sum(map(self.requests_of, self.tags))
-
-    @property
-    def rows(self) -> int:
-        """How many rows it would read, each once."""
-        return sum(tag.rows for tag in self.tags)
+        """How many requests a run would send, if nothing has to be tried again."""
+        return sum(tag.requests for tag in self.tags)
 
     @property
     def latency(self) -> float | None:
-        """Seconds that a first page took on the average; None where none was asked for."""
-        taken = [tag.seconds for tag in self.tags if not tag.skipped]
+        """Seconds that a first page took on average; None where none was asked for."""
+        taken = [tag.seconds for tag in self.tags if tag.seconds is not None]
         return sum(taken) / len(taken) if taken else None
 
     @property
     def seconds(self) -> float:
-        """How long the requests of a run take at the least: at the allowed pace, and at the API's own."""
-        at_rate = self.requests / self.connection.rate if self.connection.rate else 0.0
+        """How long the requests of a run take at the least: at the allowed rate, and at the API's own speed."""
+        rate = self.connection.rate
+        at_rate = self.requests / rate.per_second if rate else 0.0
         return max(at_rate, self.requests * (self.latency or 0.0) / self.connection.concurrency)
 
     @property
     def exit_code(self) -> ExitCode:
-        """Whether it could be told of each tag what it takes."""
-        return ExitCode.OK if all(tag.known for tag in self.tags) else ExitCode.TAGS_NOT_COMPLETE
+        """Whether the API answered for every tag."""
+        return ExitCode.OK if all(tag.answered for tag in self.tags) else ExitCode.TAGS_NOT_COMPLETE
+
+    def lines(self) -> Iterator[str]:
+        """Give the plan for people: a line a tag, and the total."""
+        rows = [(tag.tag, f"{tag.rows:,}", f"{tag.requests:,}", tag.note) for tag in self.tags]
+        yield from text_table(_NAMES, rows, ("rows", "requests"))
+        total = f"{len(self.tags):,} tags, {sum(tag.rows for tag in self.tags):,} rows, {self.requests:,} requests"
+        took = f"{self.seconds:.1f} s" if self.seconds < _MINUTE else str(timedelta(seconds=round(self.seconds)))
+        yield f"{total}, at least {took}" if self.requests else total
+
+    def facts(self) -> dict[str, Any]:
+        """Give the plan for programs; durations in seconds."""
+        names = ("tag", "rows", "requests", "note", "answered")
+        return {
+            "exit_code": int(self.exit_code),
+            "rows": sum(tag.rows for tag in self.tags),
+            "requests": self.requests,
+            "seconds": round(self.seconds, 3),
+            "rate": str(self.connection.rate) if self.connection.rate else None,
+            "latency_seconds": None if self.latency is None else round(self.latency, 6),
+            "concurrency": self.connection.concurrency,
+            "tags": [{name: getattr(tag, name) for name in names} for tag in self.tags],
+        }
 
 
-def plan_run(settings: RunSettings, progress: Progress | None = None) -> Plan:
+def plan_run(settings: RunSettings, progress: Progress = SILENT) -> Plan:
     """Plan a run: a tag is skipped by the same rule as in the run itself.
 
     Raises:
         AccessRefused: the API refuses the key or the account.
         SettingsError, DestinationError: a destination can't be read.
     """
-    destinations = [open_destination(uri, csv_dialect=settings.csv_dialect) for uri in settings.to]
-    selection = select_tags(settings, list(map(_loaded, destinations)))
-    asked = {plan.tag: plan for plan in plan_tags(selection.to_read, settings.connection, progress)}
-    skipped = {tag: TagPlan(tag, trouble=reason, skipped=True) for tag, reason in selection.skipped.items()}
+    with ExitStack() as stack:
+        selection = select_tags(settings, [_target(uri, stack) for uri in settings.to])
+    asked = {plan.tag: plan for plan in _ask(selection, settings.connection, progress)}
+    skipped = {tag: TagPlan(tag, note=f"skipped: {reason}") for tag, (reason, _) in selection.skipped.items()}
     return Plan(tuple((asked | skipped)[tag] for tag in settings.tags), settings.connection)
 
 
-def _loaded(destination: Destination) -> Mapping[str, LoadedTag] | None:
-    if not destination.keeps_tags:
-        return None
-    return destination.loaded_tags() if destination.exists() else {}
+def _target(uri: str, stack: ExitStack) -> Target:
+    destination = open_destination(uri)
+    target = Target(destination, DestinationOutcome(destination.uri))
+    if destination.keeps_tags:
+        try:
+            stack.enter_context(destination.open(for_loading=False))
+            target.loaded, target.erasures = loaded_tags(destination)[0], erasures(destination)
+        except NothingLoaded:
+            pass
+    return target
 
 
-def plan_tags(tags: Sequence[str], connection: Connection, progress: Progress | None = None) -> list[TagPlan]:
-    """Ask for the first page of each tag.
-
-    Raises:
-        AccessRefused: the API refuses the key or the account; no further tag is asked for.
-    """
-    told = progress or Silent()
+def _ask(selection: Selection, connection: Connection, progress: Progress) -> Sequence[TagPlan]:
+    """Ask for the first page of each tag, side by side."""
     stop = threading.Event()
     client, policy = Client(connection), RetryPolicy(connection, Pace(connection.rate, stop), stop)
 
     def plan(tag: str) -> TagPlan:
-        made = _plan(tag, client, policy)
-        told.page(tag, 1, 1)
-        told.tag(tag, "planned")
+        made = _plan(tag, client, policy, selection, _PASSES_TO_VERIFY if connection.verify else 1)
+        progress.tag(tag, "planned")
         return made
 
     pool = ThreadPoolExecutor(connection.concurrency)
-    told.start(len(tags))
+    progress.start(len(selection.to_ask))
     try:
-        return list(pool.map(plan, tags))
+        return list(pool.map(plan, selection.to_ask))
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)
-        told.stop()
+        progress.stop()
         client.close()
 
 
-def _plan(tag: str, client: Client, policy: RetryPolicy) -> TagPlan:
+def _plan(tag: str, client: Client, policy: RetryPolicy, selection: Selection, passes: int) -> TagPlan:
     began = 0.0
 
     def attempt() -> None:
@@ -148,6 +165,17 @@ def _plan(tag: str, client: Client, policy: RetryPolicy) -> TagPlan:
     except AccessRefused:
         raise
     except RequestError as exc:
-        taken = time.monotonic() - began
-        return TagPlan(tag, pages=1, trouble=exc.what, known=isinstance(exc, UnknownTag), seconds=taken)
-    return TagPlan(tag, first.total, first.page_count, seconds=time.monotonic() - began)
+        return TagPlan(tag, 0, 1, exc.what, isinstance(exc, UnknownTag), time.monotonic() - began)
+    took = time.monotonic() - began
+    settled = selection.settled.get(tag)
+    if settled is not None and settled == FirstPage(first.total, selection.digest(first)):
+        return TagPlan(tag, 0, 1, "skipped: unchanged", seconds=took)
+    return TagPlan(tag, first.total, _pages(first) * passes, seconds=took)
+
+
+def _pages(first: Page) -> int:
+    """Count the pages of a tag, and the look behind its last page where that is full."""
+    if not first.row_count:
+        return 1
+    pages = math.ceil(first.total / first.row_count)
+    return pages + (pages > 1 and first.total % first.row_count == 0)

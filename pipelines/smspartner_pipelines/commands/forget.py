@@ -8,20 +8,27 @@ from typing import Any
 import click
 
 from smspartner_pipelines import options
+from smspartner_pipelines.environment import phone_privacy
 from smspartner_pipelines.exit_codes import ExitCode
-from smspartner_pipelines.given import phone_privacy, start_logging
+from smspartner_pipelines.from_options import start_logging
+from smspartner_pipelines.output import say
+
+_LONGEST = 100
+"""Characters read of a number."""
 
 
-@click.command()
+@click.command(cls=options.GroupedCommand)
 @click.argument("number", metavar="NUMBER")
-@options.option("--to", multiple=True, required=True, metavar="DEST", help="Where to erase; may be repeated.")
-@options.config_options
-@options.log_options
+@options.destination_option(
+    "--to", multiple=True, required=True, metavar="DEST", help="Where to erase; may be repeated."
+)
+@options.output_options
 def forget(number: str, to: tuple[str, ...], **given: Any) -> ExitCode:
-    """Erase a person: remove the rows of a phone number, loaded and quarantined, and never load them again.
+    """Erase a person: remove the rows of a phone number, loaded and in quarantine, and never load them again.
 
     The record that keeps them out is a hash of the number under SMSPARTNER_PHONE_KEY, which later runs need, too.
-    `-` reads the number from standard input, where no list of processes shows it.
+    `-` reads the number from standard input, where no list of processes shows it. Exit code 1: the person may still be
+    somewhere, which is named.
 
     \b
     smspartner forget +33612345678 --to data/
@@ -29,5 +36,16 @@ def forget(number: str, to: tuple[str, ...], **given: Any) -> ExitCode:
     from smspartner_pipelines.forget import forget_person
 
     start_logging(given)
-    asked = sys.stdin.readline() if number == "-" else number
-    return forget_person(asked, to, phone_privacy("plain"), click.echo)
+    if number == "-":
+        number = sys.stdin.readline(_LONGEST) if sys.stdin else ""
+    left = False
+    for one in forget_person(number, to, phone_privacy("plain")):
+        say(
+            f"{one.uri}: {one.rows:,} rows and {one.quarantined:,} rows in quarantine removed "
+            f"(tags: {len(one.tags):,}); the number will not be loaded there again",
+            to_stdout=True,
+        )
+        for sentence in one.left:
+            left = True
+            say(f"{one.uri}: {sentence}", style="red")
+    return ExitCode.NOT_DONE if left else ExitCode.OK

@@ -47,6 +47,10 @@ def run(tags: tuple[str, ...], *, plan: bool, as_json: bool, quiet: bool, **give
 
 
 def _run(settings: RunSettings, *, as_json: bool, quiet: bool) -> ExitCode:
+    if settings.validate == "contract":
+        from smspartner_pipelines.without_pandas import use_arrow_without_pandas
+
+        use_arrow_without_pandas()
     from smspartner_pipelines.progress import progress_on_terminal
     from smspartner_pipelines.report import report_json
     from smspartner_pipelines.run import run as run_pipeline
@@ -60,9 +64,11 @@ def _run(settings: RunSettings, *, as_json: bool, quiet: bool) -> ExitCode:
 
 
 def _plan(settings: RunSettings, *, as_json: bool, quiet: bool) -> ExitCode:
-    from smspartner_pipelines.plan import plan_run, print_plan
+    from smspartner.redaction import REDACT
+
+    from smspartner_pipelines.plan import plan_run
     from smspartner_pipelines.progress import progress_on_terminal
 
     plan = plan_run(settings, progress_on_terminal(quiet=quiet))
-    print_plan(plan, as_json=as_json)
+    click.echo(REDACT.json(plan.facts(), ensure_ascii=False, indent=2) if as_json else "\n".join(plan.lines()))
     return plan.exit_code
