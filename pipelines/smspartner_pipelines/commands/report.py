@@ -34,7 +34,7 @@ def report(
     smspartner report data/ -o report.html
     smspartner report data/ -o rapport.html --lang fr --timezone Europe/Paris
     """  # noqa: D301  # \b is click's mark
-    from smspartner_pipelines.campaign_report import STDOUT, ReportSettings, write_campaign_report
+    from smspartner_pipelines.pages.campaign_report import STDOUT, ReportSettings, write_campaign_report
 
     start_logging(given)
     written = write_campaign_report(ReportSettings(destination, output, lang, title, timezone))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,56 +14,72 @@ from smspartner_pipelines.from_options import start_logging
 
 _MEANINGS = {
     ExitCode.OK: "everything holds",
-    ExitCode.NOT_DONE: "the destination can't be read, pages can't be written, or an expectation can't be evaluated",
+    ExitCode.NOT_DONE: "the destination can't be read, the page can't be written, or an expectation can't be evaluated",
     ExitCode.WRONG_SETTINGS: "usage or settings are wrong, or nothing was ever loaded there",
-    ExitCode.ROWS_IN_QUARANTINE: "what is loaded can't be believed: rows, or tags as a whole, fail",
+    ExitCode.ROWS_IN_QUARANTINE: "something fails: rows, tags as a whole, or files that can't be read",
     ExitCode.INTERRUPTED: "interrupted",
 }
+_MOST_FINDINGS = 30
 
 
 @click.command(cls=options.GroupedCommand, exit_codes=_MEANINGS)
 @click.argument("destination", metavar="DEST")
-@click.option(
-    "-o",
-    "--output",
-    default="validation",
-    show_default=True,
-    metavar="DIR",
-    help="Where the pages go; earlier ones stay, and the index lists all.",
+@options.output_option(
+    "-o", "--output", default="validation", show_default=True, metavar="DIR", help="Where the page and its JSON go."
 )
 @options.expectations_option
-@click.option("--json", "as_json", is_flag=True, help="Put the result on stdout.")
+@options.json_option
 @options.quiet_option
 @options.output_options
 def validate(
     destination: str, *, output: str, expectations: str | None, as_json: bool, quiet: bool, **given: Any
 ) -> ExitCode:
-    """Check all that is loaded in a destination, and write the result as pages that open offline.
+    """Check all that is loaded in a destination, and write the result as a page that opens offline.
 
-    Great Expectations judges the rows by the contract's suite and yours; beside it, each tag must be readable and its
-    books must balance. DIR/index.html lists all validations. No page shows a phone number.
+    Great Expectations judges the rows by the contract's suite and yours; beside it, each tag must be readable, and hold
+    what was loaded. What can't be read is named, and the rest is checked. The page shows no phone number.
 
     \b
     smspartner validate data/
     smspartner validate data/ -o validation/ --expectations mine.json
     """  # noqa: D301  # \b is click's mark
     start_logging(given)
-    from rich.console import Console
-    from smspartner_pipelines.load import open_store
-    from smspartner_pipelines.user_suite import load_user_suite
-    from smspartner_pipelines.validate_loaded import validate_loaded
-    from smspartner_pipelines.validation_files import document_json, prepare_folder, write_validation
-    from smspartner_pipelines.validation_telling import closing_line, print_validation
+    from smspartner_pipelines.loaded import reading
+    from smspartner_pipelines.output import say
+    from smspartner_pipelines.pages.validation_page import prepare_folder, validation_json, write_validation
+    from smspartner_pipelines.validate import validate_loaded
 
-    user_suite = load_user_suite(expectations) if expectations else None
-    store, folder = open_store(destination), Path(output)
-    prepare_folder(folder)
-    outcome = validate_loaded(store, user_suite)
-    document = outcome.document()
+    folder = Path(output)
+    with reading(destination) as opened:
+        prepare_folder(folder)
+        document = validate_loaded(opened, expectations).document()
     page = write_validation(folder, document)
-    print_validation(document, page, Console(stderr=True, quiet=quiet))
-    if quiet and outcome.exit_code is not ExitCode.OK:
-        click.echo(f"error: {closing_line(document)}", err=True)
+    for line in _lines(document, page, quiet=quiet):
+        say(line)
     if as_json:
-        click.echo(document_json(document), nl=False)
-    return outcome.exit_code
+        click.echo(validation_json(document), nl=False)
+    return ExitCode.OK if document["success"] else ExitCode.ROWS_IN_QUARANTINE
+
+
+def _lines(document: dict[str, Any], page: Path, *, quiet: bool) -> Iterator[str]:
+    """Say what fails, then how it ended, and where the page is."""
+    from smspartner_pipelines.text_table import text_table
+
+    findings, of_what = document["findings"], f"{document['rows']:,} rows of {document['tags']:,} tags"
+    if not findings:
+        if not quiet:
+            yield f"everything holds: {of_what} in {document['destination']}"
+            yield f"page: {page}"
+        return
+    rows = [
+        (one["tag"] or "?", one["rule"], "" if one["rows"] is None else f"{one['rows']:,}", one["what"])
+        for one in findings[:_MOST_FINDINGS]
+    ]
+    yield from text_table(("tag", "rule", "rows", "what was found"), rows, ("rows",))
+    if len(findings) > len(rows):
+        yield f"and {len(findings) - len(rows):,} more findings"
+    yield (
+        f"not everything holds: {document['tags_failed']:,} tags and {document['rows_failed']:,} rows fail, "
+        f"of {of_what} in {document['destination']}"
+    )
+    yield f"page: {page}"

@@ -17,9 +17,9 @@ from markupsafe import Markup
 from smspartner.redaction import REDACT
 from smspartner_schemas.contract import DELIVERED, STATUS_WORDS, WAITING
 
-from smspartner_pipelines.campaign_data import COLUMNS, page_data, shown_tags
-from smspartner_pipelines.campaign_figures import SETTLED, STANDINGS, CampaignFigures
-from smspartner_pipelines.campaign_texts import Language, Texts
+from smspartner_pipelines.pages.campaign_data import COLUMNS, page_data, shown_tags
+from smspartner_pipelines.pages.campaign_figures import SETTLED, STANDINGS, CampaignFigures
+from smspartner_pipelines.pages.campaign_texts import Language, Texts
 
 _STALE = timedelta(hours=24)
 _MOST_NAMED = 5
@@ -118,6 +118,11 @@ def _glossary(texts: Texts) -> list[tuple[str, str]]:
 
 def _notices(figures: CampaignFigures, texts: Texts) -> list[str]:
     found = []
+    if figures.unreadable:
+        named = ", ".join(figures.unreadable[:_MOST_NAMED])
+        if len(figures.unreadable) > _MOST_NAMED:
+            named = texts("and_others", tags=named, count=len(figures.unreadable) - _MOST_NAMED)
+        found.append(texts("unreadable", count=len(figures.unreadable), tags=named))
     shown = dict(zip(figures.tags, shown_tags(figures), strict=True))
     unsure = [shown[tag] for tag in figures.unsure]
     if unsure:

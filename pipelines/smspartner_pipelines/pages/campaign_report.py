@@ -10,12 +10,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from smspartner.errors import SettingsError
-from smspartner_pipelines.load import open_store
-from smspartner_pipelines.load.atomic import replace_file, try_writing
-from smspartner_pipelines.load.nesting import refuse_inside_dataset
 
-from smspartner_pipelines.campaign_figures import campaign_figures
-from smspartner_pipelines.campaign_texts import Language
+from smspartner_pipelines.load.files import replace_files, try_writing
+from smspartner_pipelines.load.layout import refuse_inside_dataset
+from smspartner_pipelines.loaded import reading
+from smspartner_pipelines.pages.campaign_figures import campaign_figures
+from smspartner_pipelines.pages.campaign_texts import Language
 
 STDOUT = "-"
 _ENDINGS = (".html", ".htm")
@@ -42,18 +42,18 @@ def write_campaign_report(settings: ReportSettings) -> str:
     _check_zone(settings.zone)
     target = _target(settings.output)
     _check_libraries()
-    store = open_store(settings.destination)
-    from smspartner_pipelines.campaign_page import PageSettings, campaign_page
+    from smspartner_pipelines.pages.campaign_page import PageSettings, campaign_page
 
     made_at = datetime.now(UTC)
-    figures = campaign_figures(store)
-    shown = PageSettings(store.uri, settings.language, made_at, settings.title, settings.zone)
+    with reading(settings.destination) as destination:
+        figures = campaign_figures(destination)
+        shown = PageSettings(destination.uri, settings.language, made_at, settings.title, settings.zone)
     page = campaign_page(figures, shown).encode()
     if target is None:
         sys.stdout.flush()
         sys.stdout.buffer.write(page)
         return STDOUT
-    return replace_file(target, page, staging=target.parent).path
+    return replace_files({target: page})[0].path
 
 
 def _target(output: str) -> Path | None:
@@ -61,13 +61,15 @@ def _target(output: str) -> Path | None:
     if output == STDOUT:
         return None
     if not output.lower().endswith(_ENDINGS):
-        raise SettingsError(f"the page can't be written to {output}: name a file that ends in .html, or - for stdout")
+        raise SettingsError(
+            f"the page can't be written to {output}", remedy="name a file that ends in .html, or - for stdout"
+        )
     target = Path(output).expanduser()
     target = target.resolve() if target.is_symlink() else target
     if target.is_dir():
-        raise SettingsError(f"the page can't be written to {output}: it is a directory; name a file")
+        raise SettingsError(f"the page can't be written to {output}: it is a directory", remedy="name a file")
     refuse_inside_dataset(target)
-    try_writing(target, staging=target.parent)
+    try_writing(target)
     return target
 
 
@@ -79,7 +81,7 @@ def _check_zone(zone: str | None) -> None:
     except (KeyError, ValueError, OSError):
         known = False
     if not known:
-        raise SettingsError(f"there is no time zone {zone!r}; name one such as Europe/Paris, or UTC")
+        raise SettingsError(f"there is no time zone {zone!r}", remedy="name one such as Europe/Paris, or UTC")
 
 
 def _check_libraries() -> None:
@@ -90,4 +92,4 @@ def _check_libraries() -> None:
         missing = exc.name
     else:
         return
-    raise SettingsError(f"the report needs {missing}: pip install 'smspartner-connector[report]'")
+    raise SettingsError(f"the report needs {missing}", remedy="pip install 'smspartner-connector[report]'")

@@ -10,8 +10,7 @@ from importlib.resources import files
 from typing import Literal, get_args
 
 from smspartner.values import REASONS
-
-from smspartner_pipelines.quarantine import meaning_of
+from smspartner_schemas.rules import row_rules
 
 Language = Literal["en", "fr"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -63,12 +62,9 @@ class Texts:
 
     def reason(self, reason: str) -> str:
         """Say what a reason of the quarantine means."""
-        if self.language == "en":
-            return meaning_of(reason)
         if reason in REASONS:
-            return self(f"reason_{key_of(reason)}")
-        of_contract = meaning_of(reason) == meaning_of("primary_key_unique")
-        return self("reason_of_contract" if of_contract else "reason_of_suite")
+            return REASONS[reason] if self.language == "en" else self(f"reason_{key_of(reason)}")
+        return self("reason_of_contract" if reason in {rule.name for rule in row_rules()} else "reason_of_suite")
 
 
 def key_of(reason: str) -> str:

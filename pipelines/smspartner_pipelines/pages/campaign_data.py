@@ -12,9 +12,9 @@ import vl_convert
 from smspartner.redaction import MASK
 from smspartner_schemas.contract import PHONE_PATTERNS, STATUS_WORDS
 
-from smspartner_pipelines.campaign_figures import STANDINGS, CampaignFigures
-from smspartner_pipelines.campaign_texts import Language, Texts
-from smspartner_pipelines.campaign_times import Times, times_of_all, times_of_each
+from smspartner_pipelines.pages.campaign_figures import STANDINGS, CampaignFigures
+from smspartner_pipelines.pages.campaign_texts import Language, Texts
+from smspartner_pipelines.pages.campaign_times import Times, times_of_all, times_of_each
 
 _LOCALES: dict[Language, Literal["en-GB", "fr-FR"]] = {"en": "en-GB", "fr": "fr-FR"}
 _NUMBER = re.compile(PHONE_PATTERNS["plain"])

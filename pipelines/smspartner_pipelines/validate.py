@@ -1,0 +1,248 @@
+"""What a destination holds, validated: its rows by the contract's suite and the user's, its tags by what was loaded."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from smspartner.snapshot import new_run_id
+from smspartner_schemas.contract import QUARANTINE, STATUS_WORDS, STATUSES, TAG_RUNS, PhoneForm
+
+from smspartner_pipelines.gx import start_import
+from smspartner_pipelines.load.destination import Damage, Destination, LoadedTag, loaded_tags
+from smspartner_pipelines.reading import rows_in
+from smspartner_pipelines.validation import Judge
+
+KIND = "smspartner validation"
+READABLE = "readable"
+PRESENT = "loaded_tag_is_there"
+KNOWN = "rows_of_loaded_tags"
+COUNTS = "counts_as_loaded"
+ONE_RUN = "rows_of_one_run"
+RECEIVED = "counts_add_up"
+TAG_RULES = {
+    READABLE: "every file or table can be read",
+    PRESENT: "every tag that a run has loaded is there, in its newest reading",
+    KNOWN: "every row stands under a tag that is loaded",
+    COUNTS: "rows, statuses, opt-outs, newest status and quarantine are what was loaded",
+    ONE_RUN: "all rows of a tag were loaded by the run that loaded the tag",
+    RECEIVED: "rows loaded + rows in quarantine + rows erased = rows received",
+}
+"""The rules of whole tags, which no expectation can state, with their meanings."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rule that is broken by a tag (None: it is not known which): in how many rows, or as a whole (None)."""
+
+    rule: str
+    tag: str | None = None
+    rows: int | None = None
+    what: str = ""
+
+
+@dataclass
+class Validation:
+    """The result: `document` gives it as plain values, which hold no value of a row."""
+
+    destination: str
+    user_suite: str | None
+    run_id: str = field(default_factory=new_run_id)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    states: Mapping[str, LoadedTag] = field(default_factory=dict)
+    rows: int = 0
+    quarantined: int = 0
+    rows_failed: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    judged: dict[str, dict[str, Any]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def note_rows(self, rows: pa.Table, judge: Judge) -> None:
+        """Judge a batch of rows, and note what its tags fail.
+
+        Raises:
+            ValidationBroken: an expectation could not be evaluated.
+        """
+        rows, tags, sizes = _tag_by_tag(rows)
+        for tag, judgement in zip(tags, judge.judge(rows, sizes), strict=True):
+            self.rows_failed += len(judgement.rows)
+            counted = Counter(chain.from_iterable(judgement.rows.values()))
+            self.findings += [Finding(rule, tag, count, "rows break the rule") for rule, count in counted.items()]
+            self.findings += [Finding(rule, tag, what="the tag as a whole") for rule in judgement.failed]
+
+    def note_tags(self, broken: Iterable[Finding], damages: Iterable[Damage], now: Mapping[str, LoadedTag]) -> None:
+        """Note what is wrong with whole tags, first of all; `now` is what is loaded afterwards.
+
+        What a run has loaded anew meanwhile is not compared, and damage explains what else is wrong with its tag.
+        """
+        places = {damage.place: damage for damage in damages}
+        damaged = {damage.tag for damage in places.values() if damage.tag}
+        changed = {tag for tag in {*now, *self.states} if now.get(tag) != self.states.get(tag)}
+        found = [Finding(READABLE, one.tag, what=f"{one.place}: {one.what}") for one in places.values()]
+        found += [finding for finding in broken if finding.tag not in damaged | changed]
+        self.findings[:0] = found
+
+    def document(self) -> dict[str, Any]:
+        """Give all of it for JSON and for the page; `judged` is by form of phone numbers."""
+        rules = Counter(finding.rule for finding in self.findings)
+        forms = Counter(state.phone_numbers.partition(":")[0] for state in self.states.values())
+        expectations = [
+            dict(one, phone_numbers=form) for form, all_ in self.judged.items() for one in all_["expectations"]
+        ]
+        return {
+            "kind": KIND,
+            "run_id": self.run_id,
+            "destination": self.destination,
+            "started_at": f"{self.started_at:%Y-%m-%dT%H:%M:%SZ}",
+            "seconds": round(self.seconds, 3),
+            "success": not self.findings,
+            "tags": len(self.states),
+            "rows": self.rows,
+            "quarantined": self.quarantined,
+            "erased": sum(state.rows_erased for state in self.states.values()),
+            "rows_failed": self.rows_failed,
+            "tags_failed": len({finding.tag for finding in self.findings if finding.tag}),
+            "phone_numbers": dict(forms),
+            "tag_rules": [{"rule": rule, "meaning": TAG_RULES[rule], "failed": rules[rule]} for rule in TAG_RULES],
+            "user_suite": self.user_suite,
+            "expectations": expectations,
+            "findings": [asdict(finding) for finding in self.findings],
+            "great_expectations_version": next((v["great_expectations_version"] for v in self.judged.values()), None),
+        }
+
+
+def _tag_by_tag(rows: pa.Table) -> tuple[pa.Table, list[str], list[int]]:
+    """Give the rows tag by tag, the tags, and how many rows each has."""
+    column = rows["tag"].combine_chunks()
+    codes = np.asarray(pc.fill_null(column.indices, -1))
+    if np.count_nonzero(np.diff(codes)) + 1 > len(np.unique(codes)):
+        order = np.argsort(codes, kind="stable")
+        rows, codes = rows.take(order), codes[order]
+    starts = np.flatnonzero(np.diff(codes, prepend=-2))
+    words = [*column.dictionary.to_pylist(), None]  # -1 is a null, the last
+    return rows, [words[code] for code in codes[starts]], np.diff([*starts, len(codes)]).tolist()
+
+
+def validate_loaded(destination: Destination, expectations: str | None = None) -> Validation:
+    """Validate all that `destination`, opened to be read, holds. What can't be read is a finding, the others go on.
+
+    Raises:
+        SettingsError: the user's suite can't be read or evaluated.
+        DestinationError: the destination can't be read at all.
+        ValidationBroken: an expectation could not be evaluated.
+    """
+    began = time.monotonic()
+    start_import()
+    result = Validation(destination.uri, Path(expectations).name if expectations else None)
+    result.states, damages = loaded_tags(destination)
+    forms = {tag: cast("PhoneForm", state.phone_numbers.partition(":")[0]) for tag, state in result.states.items()}
+    judges = {form: Judge(form, expectations) for form in sorted({*forms.values()} or {"plain"})}
+    held: defaultdict[str, _Held] = defaultdict(_Held)
+    for rows in rows_in(destination, STATUSES, STATUSES.column_names, damages):
+        _count(rows, held)
+        for form, of_form in _by_form(rows, forms):
+            result.note_rows(of_form, judges[form])
+    for rows in rows_in(destination, QUARANTINE, ("tag", "run_id"), damages):
+        _count_quarantine(rows, held)
+    broken = list(_tag_findings(result.states, held, _newest_runs(destination, damages)))
+    result.note_tags(broken, damages, loaded_tags(destination)[0] if broken else {})
+    result.rows, result.quarantined = (
+        sum(getattr(one, name) for one in held.values()) for name in ("rows", "quarantined")
+    )
+    result.judged = {form: judge.results() for form, judge in judges.items()}
+    result.seconds = time.monotonic() - began
+    return result
+
+
+@dataclass
+class _Held:
+    """What is there of one tag."""
+
+    rows: int = 0
+    quarantined: int = 0
+    stop_sms: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    newest_status_at: datetime | None = None
+    runs: set[str] = field(default_factory=set)
+
+
+def _by_form(rows: pa.Table, forms: Mapping[str, PhoneForm]) -> Iterator[tuple[PhoneForm, pa.Table]]:
+    """Give the rows by the form of their phone numbers; rows of no known tag go with the first form."""
+    found: list[PhoneForm] = sorted(set(forms.values())) or ["plain"]
+    if len(found) == 1:
+        yield found[0], rows
+        return
+    of_rows = rows["tag"].cast(pa.string())
+    for form in found:
+        tags = [tag for tag in pc.unique(of_rows).to_pylist() if forms.get(tag, found[0]) == form]
+        yield form, rows.filter(pc.is_in(of_rows, pa.array(tags, pa.string())))
+
+
+def _count(rows: pa.Table, held: Mapping[str, _Held]) -> None:
+    counted = rows.group_by(["tag", "run_id", "status"]).aggregate(
+        [([], "count_all"), ("stop_sms", "sum"), ("status_at", "max")]
+    )
+    for row in counted.to_pylist():
+        one = held[row["tag"]]
+        one.rows += row["count_all"]
+        one.stop_sms += row["stop_sms_sum"] or 0
+        one.statuses[row["status"]] += row["count_all"]
+        one.runs.add(row["run_id"])
+        one.newest_status_at = max((at for at in (one.newest_status_at, row["status_at_max"]) if at), default=None)
+
+
+def _count_quarantine(rows: pa.Table, held: Mapping[str, _Held]) -> None:
+    for row in rows.group_by(["tag", "run_id"]).aggregate([([], "count_all")]).to_pylist():
+        held[row["tag"]].quarantined += row["count_all"]
+        held[row["tag"]].runs.add(row["run_id"])
+
+
+def _newest_runs(destination: Destination, damages: list[Damage]) -> dict[str, dict[str, str]]:
+    """Give by tag the newest run that read it completely (`complete`), and that found it loaded (`skipped`)."""
+    newest: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for rows in rows_in(destination, TAG_RUNS, ("run_id", "tag", "verdict"), damages):
+        plain = rows.cast(pa.schema([(name, pa.string()) for name in rows.column_names]))
+        for row in plain.group_by(["tag", "verdict"]).aggregate([("run_id", "max")]).to_pylist():
+            if row["verdict"] in {"complete", "skipped"}:
+                of_tag = newest[row["tag"]]
+                of_tag[row["verdict"]] = max(of_tag.get(row["verdict"], ""), row["run_id_max"])
+    return newest
+
+
+def _tag_findings(
+    states: Mapping[str, LoadedTag], held: Mapping[str, _Held], newest: Mapping[str, dict[str, str]]
+) -> Iterator[Finding]:
+    for tag in sorted(newest.keys() - states.keys()):
+        yield Finding(PRESENT, tag, what=f"run {max(newest[tag].values())} found it loaded, and it is not there")
+    for tag in sorted(held.keys() - states.keys(), key=str):
+        what = f"{held[tag].rows:,} rows and {held[tag].quarantined:,} in quarantine are not known to be loaded"
+        yield Finding(KNOWN, tag, what=what)
+    for tag, state in sorted(states.items()):
+        there = held.get(tag) or _Held()
+        if state.run_id < newest.get(tag, {}).get("complete", ""):
+            yield Finding(PRESENT, tag, what=f"it was loaded by {state.run_id}, and later by {newest[tag]['complete']}")
+        if differences := list(_differences(state, there)):
+            yield Finding(COUNTS, tag, what="; ".join(differences))
+        if there.runs - {state.run_id}:
+            yield Finding(ONE_RUN, tag, what=f"rows name another run than {state.run_id}, which loaded the tag")
+        if state.rows_loaded + state.rows_quarantined + state.rows_erased != state.rows_received:
+            counts = f"{state.rows_loaded:,} + {state.rows_quarantined:,} + {state.rows_erased:,}"
+            yield Finding(RECEIVED, tag, what=f"{counts} is not {state.rows_received:,}")
+
+
+def _differences(state: LoadedTag, there: _Held) -> Iterator[str]:
+    counts = {"rows_loaded": there.rows, "rows_quarantined": there.quarantined, "stop_sms": there.stop_sms}
+    for name, count in {**counts, **{word: there.statuses[word] for word in STATUS_WORDS}}.items():
+        if count != getattr(state, name):
+            yield f"{name} is {count:,}, and {getattr(state, name):,} were loaded"
+    if there.newest_status_at != state.newest_status_at:
+        yield "newest_status_at differs"
