@@ -6,12 +6,15 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from smspartner_schemas.campaigns import CAMPAIGNS, CAMPAIGNS_FROM, CAMPAIGNS_MEANING, CAMPAIGNS_NAME
-from smspartner_schemas.contract import CONTRACT_VERSION, SQL_TABLES
+from smspartner_schemas.contract import CONTRACT_VERSION, STATE_TABLES, TABLES
 
 if TYPE_CHECKING:
     from smspartner_schemas.contract import Column, ColumnType, Table
 
 Dialect = Literal["duckdb", "postgresql"]
+
+WAREHOUSE_TABLES = (*TABLES, *STATE_TABLES)
+"""What a database holds, in the order in which it is made."""
 
 _TYPES: dict[Dialect, dict[ColumnType, str]] = {
     "duckdb": {
@@ -22,7 +25,6 @@ _TYPES: dict[Dialect, dict[ColumnType, str]] = {
         "bool": "BOOLEAN",
         "timestamp": "TIMESTAMPTZ",
         "strings": "VARCHAR[]",
-        "integers": "BIGINT[]",
     },
     "postgresql": {
         "string": "text",
@@ -32,7 +34,6 @@ _TYPES: dict[Dialect, dict[ColumnType, str]] = {
         "bool": "boolean",
         "timestamp": "timestamptz",
         "strings": "text[]",
-        "integers": "bigint[]",
     },
 }
 
@@ -44,7 +45,7 @@ def create_table(table: Table, dialect: Dialect, *, primary_key: bool = True) ->
 
 def ddl(dialect: Dialect, *, primary_key: bool = True) -> str:
     """Return the statements that create all tables of a warehouse and its view; see `table_statements`."""
-    scripts = [create_table(table, dialect, primary_key=primary_key) for table in SQL_TABLES]
+    scripts = [create_table(table, dialect, primary_key=primary_key) for table in WAREHOUSE_TABLES]
     return "\n".join([*scripts, _script(view_statements())])
 
 
@@ -64,7 +65,7 @@ def table_statements(table: Table, dialect: Dialect, *, primary_key: bool = True
         index = quoted(f"{table.name}_tag")
         statements.append(f"CREATE INDEX IF NOT EXISTS {index} ON {quoted(table.name)} ({quoted('tag')})")
     comments = [_comment_on_column(table.name, column.name, column.meaning) for column in table.columns]
-    return [*statements, comment_on_table(table), *comments]
+    return [*statements, _comment_on_table(table), *comments]
 
 
 def view_statements() -> list[str]:
@@ -78,29 +79,10 @@ def view_statements() -> list[str]:
     ]
 
 
-def add_column(table: Table, column: Column, dialect: Dialect) -> list[str]:
-    """List the statements that add a column to a table that lacks it."""
-    return [
-        f"ALTER TABLE {quoted(table.name)} ADD COLUMN {_column(column, dialect)}",
-        _comment_on_column(table.name, column.name, column.meaning),
-        comment_on_table(table),
-    ]
-
-
-def comment_on_table(table: Table) -> str:
-    """Return the statement that says what a table is, and by which version of the contract."""
-    return f"COMMENT ON TABLE {quoted(table.name)} IS {_text(f'{table.meaning} Contract version {CONTRACT_VERSION}.')}"
-
-
 def version_in(comment: str) -> int:
-    """Read the version of the contract that a table's comment tells; 0 if it tells none."""
-    told = re.search(r"\bContract version (\d+)\.", comment)
-    return int(told[1]) if told else 0
-
-
-def sql_type(column: Column, dialect: Dialect) -> str:
-    """Return the type of a column."""
-    return _TYPES[dialect][column.type]
+    """Read the version of the contract from a table's comment; 0 if it names none."""
+    named = re.search(r"\bContract version (\d+)\.", comment)
+    return int(named[1]) if named else 0
 
 
 def quoted(identifier: str) -> str:
@@ -112,12 +94,17 @@ def _script(statements: list[str]) -> str:
     return "".join(f"{statement};\n" for statement in statements)
 
 
+def _comment_on_table(table: Table) -> str:
+    """Return the statement that says what a table is, and by which version of the contract."""
+    return f"COMMENT ON TABLE {quoted(table.name)} IS {_text(f'{table.meaning} Contract version {CONTRACT_VERSION}.')}"
+
+
 def _comment_on_column(table: str, column: str, meaning: str) -> str:
     return f"COMMENT ON COLUMN {quoted(table)}.{quoted(column)} IS {_text(meaning)}"
 
 
 def _column(column: Column, dialect: Dialect) -> str:
-    words = [quoted(column.name), sql_type(column, dialect)]
+    words = [quoted(column.name), _TYPES[dialect][column.type]]
     if not column.nullable:
         words.append("NOT NULL")
     if column.allowed:

@@ -1,28 +1,25 @@
-"""A DuckDB file as a warehouse."""
+"""A DuckDB file as tables of a warehouse."""
 
 from __future__ import annotations
 
+import shutil
 import threading
-from contextlib import contextmanager, suppress
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
+from smspartner.errors import DestinationBusy, DestinationError, raise_alone
 
-from smspartner.errors import DestinationBusy, DestinationError
 from smspartner_pipelines.load.atomic import try_writing
 from smspartner_pipelines.load.nesting import refuse_inside_dataset
+from smspartner_pipelines.load.sql_tables import NotUsable, SqlTables
 from smspartner_pipelines.load.undisturbed import Undisturbed
-from smspartner.redaction import hide_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import pyarrow as pa
-    from smspartner_schemas.sql import Dialect
-
-    from smspartner_pipelines.load.database import Session
 
 T = TypeVar("T")
 
@@ -30,166 +27,169 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,  # nothing is fetched from anywhere
     "autoload_known_extensions": False,
 }
+_MAGIC, _HEAD = b"DUCK", 12
+"""How a file begins: eight bytes of checksum, then this."""
 
-_TAKEN = ("could not set lock", "different configuration", "unique file handle conflict")
-"""Words of DuckDB where the file is open elsewhere: in another process, or by somebody else in this one."""
+_LITTLE = 1 << 20
+"""Bytes of free space that are too few to write on."""
 
-_CAUSES = (
-    ("no space left", "the disk is full", "free some space and run again"),
-    ("disk quota exceeded", "the disk quota is used up", "free some space and run again"),
-    ("permission denied", "permission is denied", "allow this user to write there or load elsewhere"),
-    ("read-only file system", "the file system is read-only", "make it writable or load elsewhere"),
-    ("is a directory", "it is a directory", "name a file"),
-    ("not a valid duckdb", "it is no DuckDB database", "name another file"),
-    ("input/output error", "the disk reports an error", "check the disk or load elsewhere"),
-    ("version number", "another version of DuckDB made it", "pip install --upgrade duckdb"),
-    ("newer version", "another version of DuckDB made it", "pip install --upgrade duckdb"),
-    ("out of memory", "memory ran out", "give it more, or read fewer tags at once"),
-    ("does not exist", "a table or a column is missing", "run again, which makes what is missing"),
-)
-"""What DuckDB says, what that means and what to do about it; its classes of errors tell less than its words."""
+_CHECK = "check the disk, `pip install --upgrade duckdb`, or load elsewhere"
 
 _HELD: set[Path] = set()
 _holding = threading.Lock()
 
 
-class DuckdbDatabase:
+class DuckdbDatabase(SqlTables):
     """A database file. One process at a time may open it, readers included: its lock is DuckDB's own."""
 
-    dialect: Dialect = "duckdb"
+    dialect = "duckdb"
     primary_key = False
-    tables_found = (
-        "SELECT c.table_name, CASE WHEN t.table_name IS NULL THEN 'view' ELSE 'table' END AS kind, c.column_name, "
-        "c.data_type, NOT c.is_nullable AS not_null, c.column_default IS NOT NULL AS has_default, t.comment "
-        "FROM duckdb_columns() AS c LEFT JOIN duckdb_tables() AS t ON t.table_oid = c.table_oid "
-        "AND t.database_oid = c.database_oid AND t.schema_oid = c.schema_oid "
-        "WHERE c.database_name = current_database() AND c.schema_name = current_schema() AND NOT c.internal "
-        "ORDER BY c.table_name, c.column_index"
-    )
+    comment = "t.TABLE_COMMENT"
+    in_list = "SELECT unnest(CAST(CAST($1 AS json) AS varchar[]))"
 
     def __init__(self, path: str, where: str) -> None:
-        self.where = where
+        super().__init__(where)
         self._path = Path(path).resolve()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._holds = False
+        self._thread = Undisturbed()
 
-    def check_place(self) -> bool:
-        """Tell whether there is a file; where there is none yet, make sure that there can be one.
-
-        Raises:
-            DestinationError: there can't.
-        """
+    def exists(self) -> bool:
+        """See `SqlTables.exists`."""
         if self._path.name == ":memory:":
-            raise DestinationError(f"{self.where} would be gone when the run ends; name a file")
+            raise NotUsable(f"{self.where} would be gone when the run ends", remedy="name a file")
         refuse_inside_dataset(self._path)
-        if self.present():
-            return True
-        try_writing(self._path, staging=self._path.parent)
-        return False
-
-    def present(self) -> bool:
-        """Whether there is a file."""
         return self._path.exists()
 
-    def open(self, *, locked: bool) -> Session:
-        """Open the file; for loading it is made if need be.
+    def check(self) -> None:
+        """See `Destination.check`."""
+        super().check()
+        if not self._path.exists():
+            try_writing(self._path, staging=self._path.parent)
 
-        Raises:
-            DestinationBusy: it is open elsewhere.
-            DestinationError: it can't be opened.
-        """
+    def connect(self, *, for_loading: bool) -> None:
+        """See `SqlTables.connect`."""
         with _holding:
-            if locked and self._path in _HELD:  # one process may open it twice
-                raise DestinationBusy(_taken(self.where))
-            session = DuckdbSession(self._path, self.where, read_only=not locked)
-            if locked:
+            if for_loading and self._path in _HELD:  # one process may open it twice
+                raise self._busy()
+            try:
+                self._connection = self._thread.call(
+                    lambda: duckdb.connect(str(self._path), read_only=not for_loading, config=_CONFIG), lambda: None
+                )
+            except (duckdb.ConnectionException, duckdb.BinderException):  # another connection of this process
+                raise_alone(self._busy())
+            except duckdb.Error:
+                raise_alone(self._refusal())
+            if for_loading:
                 _HELD.add(self._path)
-        return session
+                self._holds = True
+        self.run("SET TimeZone = 'UTC'")
 
-
-class DuckdbSession:
-    """A connection to a DuckDB file."""
-
-    def __init__(self, path: Path, where: str, *, read_only: bool) -> None:
-        self._path = path
-        self._where = where
-        self._read_only = read_only
-        self._thread = Undisturbed()
-        try:
-            connect = partial(duckdb.connect, str(path), read_only=read_only, config=_CONFIG)
-            self._connection = self._call(connect, lambda: None)
-            self.run("SET TimeZone = 'UTC'")
-        except BaseException:
-            self._thread.end()
-            raise
+    def close(self) -> None:
+        """See `SqlTables.close`: what is still in the log beside the file comes into it."""
+        connection, self._connection = self._connection, None
+        if connection is not None and not self._thread.left_alone:
+            with suppress(duckdb.Error):
+                self._thread.call(connection.close, lambda: None)
+        if self._holds:
+            self._holds = False
+            _HELD.discard(self._path)
 
     def run(self, statement: str, *values: object) -> None:
-        """Run a statement that gives no rows."""
-        self._call(lambda: self._connection.execute(statement, list(values)))
+        """See `SqlTables.run`."""
+        self._call(lambda connection: connection.execute(statement, list(values)))
 
-    def query(self, statement: str, *values: object) -> pa.Table:
-        """Return the rows of a query."""
-        return self._call(lambda: self._connection.sql(statement, params=list(values)).to_arrow_table())
+    def fetch(self, statement: str, *values: object) -> pa.Table:
+        """See `SqlTables.fetch`."""
+        return self._call(lambda connection: connection.sql(statement, params=list(values)).to_arrow_table())
 
     def insert(self, table: str, rows: pa.Table) -> None:
-        """Insert rows by the names of their columns."""
+        """See `SqlTables.insert`."""
 
-        def act() -> None:
-            self._connection.register("rows_to_load", rows)
+        def act(connection: duckdb.DuckDBPyConnection) -> None:
+            connection.register("rows_to_load", rows)
             try:
-                named = f'INSERT INTO "{table}" BY NAME SELECT * FROM rows_to_load'  # noqa: S608  # ours
-                self._connection.execute(named)
+                named = f'INSERT INTO "{table}" BY NAME SELECT * FROM rows_to_load'  # noqa: S608 - a table of ours
+                connection.execute(named)
             finally:
                 with suppress(duckdb.Error):  # a transaction that failed takes no more statements
-                    self._connection.unregister("rows_to_load")
+                    connection.unregister("rows_to_load")
 
         self._call(act)
 
-    @contextmanager
-    def transaction(self, *, keep: bool = True) -> Iterator[None]:
-        """Do what the block does as a whole, or not at all."""
-        self._call(self._connection.begin)
+    def check_lock(self) -> None:
+        """See `SqlTables.check_lock`: the lock goes with the open file."""
+
+    def purge(self) -> None:
+        """See `Destination.purge`."""
+        self.run("CHECKPOINT")
+
+    def _call(self, act: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        connection = self._connection
+        assert connection is not None  # noqa: S101 - open() comes first
         try:
-            yield
-            if keep:
-                self._call(self._connection.commit)
-        except BaseException:
-            self._roll_back()
-            raise
-        if not keep:
-            self._roll_back()
-
-    def close(self) -> None:
-        """Close the file, which brings what is still in its log into it."""
-        with suppress(DestinationError):
-            self._call(self._connection.close)
-        self._thread.end()
-        if not self._read_only:
-            _HELD.discard(self._path)
-
-    def _roll_back(self) -> None:
-        with suppress(DestinationError):  # what failed may have ended the transaction
-            self._call(self._connection.rollback)
-
-    def _call(self, act: Callable[[], T], cancel: Callable[[], object] | None = None) -> T:
-        try:
-            return self._thread.call(act, cancel or self._connection.interrupt)
+            return self._thread.call(lambda: act(connection), connection.interrupt)
         except duckdb.Error as error:
-            failure = _failure(error, self._where)
+            failure = self._failure(error)
         raise failure
 
+    def _failure(self, error: duckdb.Error) -> DestinationError:
+        """Classify by class: DuckDB's words may repeat values of rows."""
+        if isinstance(error, duckdb.IntegrityError | duckdb.DataError):
+            return DestinationError(f"{self.where}: a table refuses rows", remedy="drop the rule that was added to it")
+        if isinstance(error, duckdb.CatalogException | duckdb.BinderException):
+            return NotUsable(
+                f"{self.where}: what stands there is not as this product makes it", remedy="move it away, or load elsewhere"
+            )
+        if self._is_full():
+            return DestinationError(f"{self.where}: the disk is full", remedy="free some space and run again")
+        if isinstance(error, duckdb.OutOfMemoryException):
+            return DestinationError(f"{self.where}: memory ran out", remedy="give it more")
+        return DestinationError(f"{self.where}: DuckDB failed ({type(error).__name__})", remedy=_CHECK)
 
-def _failure(error: duckdb.Error, where: str) -> DestinationError:
-    """Say what failed; the words of DuckDB may repeat values of rows, so they are only told where they can't."""
-    words = str(error).lower()
-    if any(taken in words for taken in _TAKEN):
-        return DestinationBusy(_taken(where))
-    if isinstance(error, duckdb.IntegrityError | duckdb.DataError):
-        return DestinationError(f"{where}: a table refuses rows ({type(error).__name__}); drop the rule that was added")
-    for sign, cause, remedy in _CAUSES:
-        if sign in words:
-            return DestinationError(f"{where}: {cause}; {remedy}")
-    told = hide_numbers(str(error).partition("\n")[0])
-    return DestinationError(f"{where}: DuckDB failed ({told}); mend this and run again")
+    def _refusal(self) -> DestinationError:
+        """Look why the file can't be opened: DuckDB has one class of error for all of this."""
+        if self._path.is_dir():
+            return NotUsable(f"{self.where} is a directory", remedy="name a file")
+        if not self._path.parent.is_dir():
+            return NotUsable(f"{self.where}: its directory does not exist", remedy="create it, or name another one")
+        if self._is_full():
+            return DestinationError(f"{self.where}: the disk is full", remedy="free some space and run again")
+        try:
+            with self._path.open("r+b") as file:
+                head = file.read(_HEAD)
+                held = not _lockable(file.fileno())
+        except OSError as error:
+            head, held = _MAGIC.rjust(_HEAD), isinstance(error, FileNotFoundError)
+            if isinstance(error, PermissionError):
+                return NotUsable(f"{self.where}: permission is denied", remedy="allow this user to write there")
+        if held:
+            return self._busy()
+        if not head.endswith(_MAGIC):
+            return NotUsable(f"{self.where} is no DuckDB database", remedy="name another file")
+        return DestinationError(f"{self.where} can't be opened by this version of DuckDB", remedy=_CHECK)
+
+    def _busy(self) -> DestinationBusy:
+        return DestinationBusy(
+            f"{self.where} is in use by another process, readers included",
+            remedy="wait until it has ended, or load elsewhere",
+        )
+
+    def _is_full(self) -> bool:
+        try:
+            return shutil.disk_usage(self._path.parent).free < _LITTLE
+        except OSError:
+            return False
 
 
-def _taken(where: str) -> str:
-    return f"{where} is in use by another process, readers included; wait until it has ended, or load elsewhere"
+def _lockable(descriptor: int) -> bool:
+    """Whether no other process has the file locked; closing the file afterwards gives up what this one holds of it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows lets nobody open it
+        return True
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

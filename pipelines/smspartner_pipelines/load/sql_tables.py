@@ -1,0 +1,262 @@
+"""The tables of a warehouse in an SQL database: made where they are missing, replaced in transactions, counted."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections import Counter
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pyarrow as pa
+from smspartner.errors import DestinationBusy, DestinationError, SettingsError, raise_alone
+from smspartner_schemas.arrow import arrow_schema
+from smspartner_schemas.campaigns import CAMPAIGNS_NAME
+from smspartner_schemas.contract import CONTRACT_VERSION, ERASURES, LOADED_TAGS, STATUSES
+from smspartner_schemas.sql import WAREHOUSE_TABLES, quoted, table_statements, version_in, view_statements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from smspartner_pipelines.load.warehouse import Change
+    from smspartner_schemas.contract import Table
+    from smspartner_schemas.sql import Dialect
+
+_STANDING = "SELECT run_id AS id FROM loaded_tags UNION SELECT number_hash AS id FROM erasures"
+"""Names every run and every erasure that has changed what is loaded."""
+
+_FOUND = (
+    "SELECT CAST(t.table_name AS text) AS name, CAST(t.table_type AS text) AS kind, "
+    "CAST(c.column_name AS text) AS column_name, c.is_nullable = 'NO' AS required, "
+    "c.column_default IS NOT NULL OR c.is_identity = 'YES' AS filled, {comment} AS comment "
+    "FROM information_schema.tables AS t LEFT JOIN information_schema.columns AS c "
+    "ON c.table_schema = t.table_schema AND c.table_name = t.table_name AND c.table_catalog = t.table_catalog "
+    "WHERE t.table_schema = current_schema() AND t.table_catalog = current_database() ORDER BY c.ordinal_position"
+)
+_ELSEWHERE = "move it away, or load elsewhere"
+
+
+class NotUsable(DestinationError):
+    """Rights, a schema or foreign tables are in the way: before a run loads, that is a SettingsError."""
+
+
+class ConnectionLost(DestinationError):
+    """The connection was cut: on a new one the same may succeed."""
+
+
+class SqlTables(ABC):
+    """See `Tables`. A database adds how to connect, to run a statement, to query, and to insert in bulk.
+
+    Parameters are `$1` in statements. A statement outside a transaction is one by itself.
+    """
+
+    dialect: ClassVar[Dialect]
+    primary_key: ClassVar[bool]
+    comment: ClassVar[str]
+    """The comment on table `t`, as an expression."""
+
+    in_list: ClassVar[str]
+    """The texts in the JSON list `$1`, as rows."""
+
+    batch_rows = 250_000
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self._for_loading = False
+        self._seen: set[str] = set()
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether there is a database to connect to; where there is none yet, one can be made.
+
+        Raises NotUsable or DestinationError where there can't.
+        """
+
+    @abstractmethod
+    def connect(self, *, for_loading: bool) -> None:
+        """Connect; to load, also lock."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Disconnect, if connected: what was not committed is dropped."""
+
+    @abstractmethod
+    def run(self, statement: str, *values: object) -> None:
+        """Run a statement that gives no rows."""
+
+    @abstractmethod
+    def fetch(self, statement: str, *values: object) -> pa.Table:
+        """Give the rows of a query."""
+
+    @abstractmethod
+    def insert(self, table: str, rows: pa.Table) -> None:
+        """Insert rows by the names of their columns, in bulk."""
+
+    @abstractmethod
+    def check_lock(self) -> None:
+        """Raise ConnectionLost where the lock of a run that loads is held no more."""
+
+    @abstractmethod
+    def purge(self) -> None:
+        """See `Destination.purge`."""
+
+    def check(self) -> None:
+        """See `Destination.check`: everything is made and tried in a transaction that is rolled back."""
+        try:
+            with _as_settings():
+                if self.exists():
+                    self.connect(for_loading=True)
+                    with self._transaction(keep=False):
+                        self._prepare()
+                        self._try_writing()
+        finally:
+            self.close()
+
+    def open(self, *, for_loading: bool) -> None:
+        """See `Destination.open`."""
+        with _as_settings():
+            found = self.exists() or for_loading
+            if found:
+                self.connect(for_loading=for_loading)
+            if for_loading:
+                with self._transaction():
+                    self._prepare()
+                self._seen = self._standing()
+            elif not found or LOADED_TAGS.name not in self._checked_tables():
+                raise NotUsable(f"nothing was ever loaded into {self.where}", remedy="name the destination of a run")
+        self._for_loading = for_loading
+
+    def query(self, statement: str, *values: object) -> pa.Table:
+        """See `Tables.query`."""
+        with suppress(ConnectionLost):
+            return self.fetch(statement, *values)
+        self._connect_again()
+        return self.fetch(statement, *values)
+
+    def select(self, table: Table, columns: Sequence[str], tags: Sequence[str] | None = None) -> pa.Table:
+        """See `Tables.select`."""
+        statement = f"SELECT {', '.join(map(quoted, columns))} FROM {quoted(table.name)}"  # noqa: S608 - ours
+        return self.query(statement) if tags is None else self.query(*self._of(statement, "tag", tags))
+
+    def replace(self, changes: Sequence[Change]) -> None:
+        """See `Tables.replace`. On a connection that was cut it is repeated: that changes nothing more."""
+        for change in changes:
+            if change.table is LOADED_TAGS:
+                self._seen.update(change.rows["run_id"].to_pylist())
+            if change.table is ERASURES:
+                self._seen.update(change.values)
+        with suppress(ConnectionLost):
+            return self._replace(changes)
+        self._connect_again()
+        return self._replace(changes)
+
+    def _connect_again(self) -> None:
+        self.close()
+        self.connect(for_loading=self._for_loading)
+        if self._for_loading and not self._standing() <= self._seen:
+            raise DestinationBusy(
+                f"{self.where}: the connection was lost, and another run has loaded there since", remedy="run again"
+            )
+
+    def _standing(self) -> set[str]:
+        return set(self.fetch(_STANDING)["id"].to_pylist())
+
+    def _replace(self, changes: Sequence[Change]) -> None:
+        with self._transaction():
+            for change in changes:
+                name = quoted(change.table.name)
+                self.run(*self._of(f"DELETE FROM {name}", change.key, change.values))  # noqa: S608 - ours
+                if change.rows.num_rows:
+                    self.insert(change.table.name, change.rows)
+                self._check_counts(change)
+
+    def _check_counts(self, change: Change) -> None:
+        """Count what is held now: a trigger or a rule may have kept rows out, or put some in."""
+        name, key = quoted(change.table.name), quoted(change.key)
+        statement = f"SELECT {key} AS of_what, count(*) AS held FROM {name}"  # noqa: S608 - ours
+        found = self.fetch(*self._of(statement, change.key, change.values, f" GROUP BY {key}"))
+        held = dict(zip(found["of_what"].to_pylist(), found["held"].to_pylist(), strict=True))
+        loaded = Counter(change.rows[change.key].to_pylist())
+        if held != loaded:
+            raise DestinationError(
+                f"{self.where}: {name} holds {sum(held.values())} rows where {change.rows.num_rows} were loaded; "
+                "nothing was changed",
+                remedy="remove the trigger or the rule that keeps rows out, puts some in or alters them",
+            )
+
+    def _of(self, statement: str, key: str, values: Sequence[str], rest: str = "") -> tuple[str, str]:
+        """Add the condition that a key is one of some values, which is one parameter however many they are."""
+        condition = f" WHERE {quoted(key)} IN ({self.in_list})"
+        return statement + condition + rest, json.dumps(list(values), ensure_ascii=False)
+
+    @contextmanager
+    def _transaction(self, *, keep: bool = True) -> Iterator[None]:
+        self.run("BEGIN")
+        try:
+            self.check_lock()
+            yield
+            self.run("COMMIT" if keep else "ROLLBACK")
+        except BaseException:
+            with suppress(DestinationError):
+                self.run("ROLLBACK")
+            raise
+
+    def _prepare(self) -> None:
+        """Make tables that are missing, and the view with the first: afterwards it is the user's."""
+        found = self._checked_tables()
+        for table in WAREHOUSE_TABLES:
+            if table.name not in found:
+                for statement in table_statements(table, self.dialect, primary_key=self.primary_key):
+                    self.run(statement)
+        if STATUSES.name not in found and CAMPAIGNS_NAME not in found:
+            for statement in view_statements():
+                self.run(statement)
+
+    def _try_writing(self) -> None:
+        for table in WAREHOUSE_TABLES:
+            name, columns = quoted(table.name), ", ".join(map(quoted, table.column_names))
+            try:
+                self.run(f"DELETE FROM {name} WHERE false")  # noqa: S608 - ours, as below
+                self.run(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {name} WHERE false")  # noqa: S608
+            except NotUsable as error:
+                raise_alone(NotUsable(f"{error.what} (table {name})", remedy=error.remedy))
+
+    def _checked_tables(self) -> Mapping[str, object]:
+        """Give what stands in the schema, by name; what has a name of ours must be ours."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in self.fetch(_FOUND.format(comment=self.comment)).to_pylist():
+            found.setdefault(row["name"], []).append(row)
+        for table in WAREHOUSE_TABLES:
+            for problem, remedy in self._problems(table, found[table.name]) if table.name in found else ():
+                raise NotUsable(f"{self.where}: {quoted(table.name)} {problem}", remedy=remedy)
+        return found
+
+    def _problems(self, table: Table, columns: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+        if columns[0]["kind"] != "BASE TABLE":
+            yield f"is a {columns[0]['kind'].lower()}, where this product keeps a table", _ELSEWHERE
+        if version_in(columns[0]["comment"] or "") > CONTRACT_VERSION:
+            yield "was made by a newer version of this product", "upgrade this one"
+        required = {column["column_name"]: column["required"] for column in columns}
+        for column in table.columns:
+            if column.name not in required:
+                yield f"has no column {quoted(column.name)}, so it is not of this version of this product", _ELSEWHERE
+            elif required[column.name] and column.nullable:
+                yield f"does not let {quoted(column.name)} be null", "drop its NOT NULL"
+        for one in columns:
+            if one["column_name"] not in table.column_names and one["required"] and not one["filled"]:
+                yield f"has a column {quoted(one['column_name'])} of yours that must not be null", "give it a default"
+        names = ", ".join(map(quoted, table.column_names))
+        held = self.fetch(f"SELECT {names} FROM {quoted(table.name)} WHERE false").schema  # noqa: S608 - ours
+        for field in arrow_schema(table):
+            expected = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+            if held.field(field.name).type != expected:
+                kind = held.field(field.name).type
+                yield f"has {quoted(field.name)} as {kind} where it must be {expected}", _ELSEWHERE
+
+
+@contextmanager
+def _as_settings() -> Iterator[None]:
+    try:
+        yield
+    except NotUsable as error:
+        raise_alone(SettingsError(error.what, remedy=error.remedy))
