@@ -35,7 +35,7 @@ def build_snapshot(tag: str = "promo-nov", rows: int = 4, *, quarantined: int = 
         },
         schema=arrow_schema(STATUSES),
     )
-    doubted = pa.table(
+    quarantine = pa.table(
         {
             "tag": [tag] * quarantined,
             "page": [1] * quarantined,
@@ -48,14 +48,40 @@ def build_snapshot(tag: str = "promo-nov", rows: int = 4, *, quarantined: int = 
         schema=arrow_schema(QUARANTINE),
     )
     received = rows + quarantined
-    return Snapshot(tag, "complete", "", table, doubted, READ_AT, rows_declared=received, rows_received=received)
+    return Snapshot(
+        tag=tag,
+        verdict="complete",
+        reason="",
+        run_id=run_id,
+        table=table,
+        quarantine=quarantine,
+        extracted_at=READ_AT,
+        asked_at=READ_AT,
+        rows_declared=received,
+        rows_received=received,
+        rows_erased=0,
+        pages=1,
+        requests=1,
+        retries=0,
+        seconds=0.5,
+        drift=(),
+        phone_numbers="plain",
+        first_page=f"digest of {tag}",
+    )
 
 
 def build_tag_runs(*tags: str, run_id: str = RUN_ID) -> pa.Table:
     """Return rows of `tag_runs` for tags that could not be read."""
     rows = [
         {column.name: 0 for column in TAG_RUNS.columns}
-        | {"run_id": run_id, "tag": tag, "verdict": "failed", "reason": "no answer", "extracted_at": None}
+        | {
+            "run_id": run_id,
+            "tag": tag,
+            "verdict": "failed",
+            "reason": "no answer",
+            "extracted_at": None,
+            "asked_at": None,
+        }
         for tag in tags
     ]
     return pa.Table.from_pylist(rows, schema=arrow_schema(TAG_RUNS))

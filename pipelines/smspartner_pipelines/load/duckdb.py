@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 import duckdb
 from smspartner.errors import DestinationBusy, DestinationError, raise_alone
 
-from smspartner_pipelines.load.atomic import try_writing
-from smspartner_pipelines.load.nesting import refuse_inside_dataset
+from smspartner_pipelines.load.files import os_errors, try_writing
+from smspartner_pipelines.load.layout import refuse_inside_dataset
 from smspartner_pipelines.load.sql_tables import NotUsable, SqlTables
 from smspartner_pipelines.load.undisturbed import Undisturbed
 
@@ -33,6 +33,7 @@ _MAGIC, _HEAD = b"DUCK", 12
 _LITTLE = 1 << 20
 """Bytes of free space that are too few to write on."""
 
+_ELSEWHERE = "move it away, or load elsewhere"
 _CHECK = "check the disk, `pip install --upgrade duckdb`, or load elsewhere"
 
 _HELD: set[Path] = set()
@@ -65,25 +66,30 @@ class DuckdbDatabase(SqlTables):
         """See `Destination.check`."""
         super().check()
         if not self._path.exists():
-            try_writing(self._path, staging=self._path.parent)
+            try_writing(self._path)
 
     def connect(self, *, for_loading: bool) -> None:
         """See `SqlTables.connect`."""
         with _holding:
             if for_loading and self._path in _HELD:  # one process may open it twice
                 raise self._busy()
-            try:
-                self._connection = self._thread.call(
-                    lambda: duckdb.connect(str(self._path), read_only=not for_loading, config=_CONFIG), lambda: None
-                )
-            except (duckdb.ConnectionException, duckdb.BinderException):  # another connection of this process
-                raise_alone(self._busy())
-            except duckdb.Error:
-                raise_alone(self._refusal())
+            self._open(read_only=not for_loading)
             if for_loading:
                 _HELD.add(self._path)
                 self._holds = True
         self.run("SET TimeZone = 'UTC'")
+
+    def _open(self, *, read_only: bool) -> None:
+        try:
+            self._connection = self._thread.call(
+                lambda: duckdb.connect(str(self._path), read_only=read_only, config=_CONFIG), lambda: None
+            )
+        except (duckdb.ConnectionException, duckdb.BinderException):  # another connection of this process
+            raise_alone(self._busy())
+        except duckdb.Error:
+            pass
+        if self._connection is None:
+            raise self._refusal()
 
     def close(self) -> None:
         """See `SqlTables.close`: what is still in the log beside the file comes into it."""
@@ -139,7 +145,8 @@ class DuckdbDatabase(SqlTables):
             return DestinationError(f"{self.where}: a table refuses rows", remedy="drop the rule that was added to it")
         if isinstance(error, duckdb.CatalogException | duckdb.BinderException):
             return NotUsable(
-                f"{self.where}: what stands there is not as this product makes it", remedy="move it away, or load elsewhere"
+                f"{self.where}: what stands there is not as this product makes it",
+                remedy="move it away, or load elsewhere",
             )
         if self._is_full():
             return DestinationError(f"{self.where}: the disk is full", remedy="free some space and run again")
@@ -149,25 +156,14 @@ class DuckdbDatabase(SqlTables):
 
     def _refusal(self) -> DestinationError:
         """Look why the file can't be opened: DuckDB has one class of error for all of this."""
-        if self._path.is_dir():
-            return NotUsable(f"{self.where} is a directory", remedy="name a file")
-        if not self._path.parent.is_dir():
-            return NotUsable(f"{self.where}: its directory does not exist", remedy="create it, or name another one")
-        if self._is_full():
-            return DestinationError(f"{self.where}: the disk is full", remedy="free some space and run again")
-        try:
-            with self._path.open("r+b") as file:
-                head = file.read(_HEAD)
-                held = not _lockable(file.fileno())
-        except OSError as error:
-            head, held = _MAGIC.rjust(_HEAD), isinstance(error, FileNotFoundError)
-            if isinstance(error, PermissionError):
-                return NotUsable(f"{self.where}: permission is denied", remedy="allow this user to write there")
-        if held:
+        try_writing(self._path)
+        with os_errors(f"opening {self.where}", starting=True), self._path.open("r+b") as file:
+            is_database, is_held = file.read(_HEAD).endswith(_MAGIC), not _lockable(file.fileno())
+        if is_held:
             return self._busy()
-        if not head.endswith(_MAGIC):
+        if not is_database:
             return NotUsable(f"{self.where} is no DuckDB database", remedy="name another file")
-        return DestinationError(f"{self.where} can't be opened by this version of DuckDB", remedy=_CHECK)
+        return DestinationError(f"{self.where} is damaged, or of another version of DuckDB", remedy=_CHECK)
 
     def _busy(self) -> DestinationBusy:
         return DestinationBusy(

@@ -18,9 +18,10 @@ from smspartner_schemas.sql import WAREHOUSE_TABLES, quoted, table_statements, v
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from smspartner_pipelines.load.warehouse import Change
     from smspartner_schemas.contract import Table
     from smspartner_schemas.sql import Dialect
+
+    from smspartner_pipelines.load.warehouse import Change
 
 _STANDING = "SELECT run_id AS id FROM loaded_tags UNION SELECT number_hash AS id FROM erasures"
 """Names every run and every erasure that has changed what is loaded."""

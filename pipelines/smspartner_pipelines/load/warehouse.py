@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from smspartner.erasure import Erasure
     from smspartner.snapshot import Snapshot
-    from smspartner_pipelines.load.destination import WrittenFile
     from smspartner_schemas.contract import Table
+
+    from smspartner_pipelines.load.destination import WrittenFile
 
 _PIECE_ROWS = 500_000
 """About how many rows are read at once."""
