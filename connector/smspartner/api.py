@@ -6,8 +6,6 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from smspartner.connection import NO_KEY, Connection, connection_from_environment
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 def iter_snapshots(
     tags: Iterable[str], connection: Connection | None = None, *, privacy: PhonePrivacy | None = None
 ) -> Iterator[Snapshot]:
-    """Read tags side by side and give one snapshot after the other, in the order of `tags`.
+    """Read tags side by side and give one snapshot after the other, as they finish: a slow tag holds back no other.
 
     Without a `connection`, the key is read from `SMSPARTNER_API_KEY` (or the file `SMSPARTNER_API_KEY_FILE` names), and
     the base URL from `SMSPARTNER_BASE_URL`.
@@ -74,17 +72,15 @@ def _check_kinds(connection: object, privacy: object) -> None:
 
 
 def _snapshots(tags: list[str], connection: Connection, privacy: PhonePrivacy) -> Iterator[Snapshot]:
-    from smspartner.client import Client
     from smspartner.extract import extract
-    from smspartner.snapshot import new_run_id, take_snapshots
+    from smspartner.snapshot import new_run_id
+    from smspartner.transform import transform
 
-    take = partial(take_snapshots, run_id=new_run_id(), privacy=privacy)
-    client = Client(connection)
-    try:
-        with closing(extract(tags, client, connection, threading.Event(), take)) as groups:
-            yield from chain.from_iterable(groups)
-    finally:
-        client.close()
+    populations = extract(tags, connection, threading.Event())
+    with closing(transform(populations, new_run_id(), privacy)) as snapshots:
+        for snapshot in snapshots:
+            if snapshot is not None:  # a tick: nothing came for a while
+                yield snapshot
 
 
 def read_statuses(
@@ -105,28 +101,28 @@ def read_statuses(
         SettingsError, AccessRefused: as `iter_snapshots`.
     """
     import pyarrow as pa
-    from smspartner_schemas.frames import to_frame
-
-    tables = _tables(iter_snapshots(tags, connection, privacy=privacy), allow_quarantined)
-    if isinstance(tables, SmsPartnerError):
-        raise tables
-    return to_frame(pa.concat_tables(tables))
-
-
-def _tables(snapshots: Iterator[Snapshot], allow_quarantined: int) -> list[pa.Table] | SmsPartnerError:
-    """Collect the rows, or say what is wrong: returned, so that no frame of its traceback holds phone numbers."""
     from smspartner_schemas.arrow import empty_table
     from smspartner_schemas.contract import STATUSES
+    from smspartner_schemas.frames import to_frame
 
-    tables, lacking, quarantined = [empty_table(STATUSES)], {}, {}
+    order = check_tags(tags)
+    tables = _tables(iter_snapshots(order, connection, privacy=privacy), allow_quarantined)
+    if isinstance(tables, SmsPartnerError):
+        raise tables
+    return to_frame(pa.concat_tables([empty_table(STATUSES), *(tables[tag] for tag in order)]))
+
+
+def _tables(snapshots: Iterator[Snapshot], allow_quarantined: int) -> dict[str, pa.Table] | SmsPartnerError:
+    """Collect the rows by tag, or say what is wrong: returned, so that no frame of its traceback holds phone numbers."""
+    tables, not_complete, quarantined = {}, {}, {}
     for snapshot in snapshots:
-        tables.append(snapshot.table)
+        tables[snapshot.tag] = snapshot.table
         if not snapshot.complete:
-            lacking[snapshot.tag] = (snapshot.verdict, snapshot.reason)
+            not_complete[snapshot.tag] = (snapshot.verdict, snapshot.reason)
         if snapshot.quarantine.num_rows:
             quarantined[snapshot.tag] = snapshot.quarantine.num_rows
-    if lacking:
-        return NotComplete(lacking)
+    if not_complete:
+        return NotComplete(not_complete)
     if sum(quarantined.values()) > allow_quarantined:
         return QuarantinedRows(quarantined)
     return tables

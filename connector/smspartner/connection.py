@@ -67,7 +67,7 @@ class Connection:
 
     `rate` is requests a second for all workers together (None: no limit of ours); `timeout` bounds one whole response,
     in seconds; `retries` are tries after the first; `backoff` is the first wait before a retry, in seconds; `passes`
-    bounds how often a population that moves is read; `verify` reads until two passes hold the same numbers.
+    bounds how often a tag is read while there are doubts, `pass_pauses` are the seconds between; `verify` reads until two passes hold the same numbers.
 
     Raises:
         SettingsError: a value is out of range, or the base URL would put the key on the wire in clear.
@@ -81,6 +81,7 @@ class Connection:
     retries: int = 5
     backoff: float = 0.5
     passes: int = 3
+    pass_pauses: tuple[float, ...] = (1.0, 5.0)
     verify: bool = False
     max_body_bytes: int = field(default=64 * 1024 * 1024, repr=False)
 

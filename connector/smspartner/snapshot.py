@@ -20,7 +20,7 @@ from smspartner.errors import CountMismatch
 from smspartner.phone_numbers import PhonePrivacy
 from smspartner.transform import Sent, type_tags
 from smspartner.typed_rows import Stamp, TypedRows
-from smspartner.walker import Population
+from smspartner.reading import Population
 
 
 @dataclass(frozen=True, repr=False)
