@@ -1,4 +1,4 @@
-"""Erasure of a person: which rows are theirs, and a record by which they stay out without being named.
+"""Erasure of a person: which rows are theirs, and a record that keeps them out without naming anybody.
 
 The record holds the number's HMAC-SHA256 under a secret key. A bare hash could be reversed by trying every number, so
 a destination with such records can only be loaded by who holds the key; without it a run is refused rather than
@@ -8,7 +8,7 @@ bringing somebody back.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from smspartner import values
 from smspartner.errors import SettingsError
+from smspartner.numbering import digits_of, every_reading, read_phone_number
 from smspartner.phone_numbers import PhonePrivacy
 from smspartner.redaction import MASK, Secret, find_numbers
 from smspartner.variables import PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
@@ -29,9 +29,10 @@ SHORTEST_NUMBER, LONGEST_NUMBER = 7, 17
 
 @dataclass(frozen=True)
 class Erasure:
-    """The record of one erasure; `number_hash` names nobody without the key that `key_id` tells.
+    """The record of one erasure; `number_hash` names nobody without the key whose id is `key_id`.
 
-    `removed` counts what was removed when it was recorded (tags, rows, quarantined); it is empty while that goes on.
+    `erased_at` is aware, UTC. `removed` counts what was removed (tags, rows, quarantined); it is empty while that goes
+    on.
     """
 
     key_id: str
@@ -41,13 +42,20 @@ class Erasure:
 
 
 class Person:
-    """Whom to erase; prints as `***`."""
+    """Whom to erase; prints as `***`.
+
+    Raises:
+        SettingsError: `number` is not a phone number, or the key is missing or too short.
+    """
 
     def __init__(self, number: str, privacy: PhonePrivacy) -> None:
-        read, _ = values.read_phone_number(number.strip())
-        if not isinstance(read, str):
-            raise SettingsError("that is no phone number: write it with its calling code, such as +33612345678")
-        privacy.check_key("an erasure is remembered under a secret key")
+        read, _ = read_phone_number(number.strip())
+        if read is None:
+            raise SettingsError(
+                "that is not a phone number, or could be more than one",
+                remedy="write it with its calling code, such as +33612345678",
+            )
+        privacy.check_key("an erasure is recorded under a secret key")
         self._number = Secret(read)
         self._privacy = privacy
 
@@ -61,7 +69,7 @@ class Person:
         return (number, *(hashed(number) for hashed in self._privacy.hashes.values()))
 
     def is_named_in(self, raw: str) -> bool:
-        """Whether a row's JSON names the number, wherever it stands and however it is written."""
+        """Whether a row's JSON names the number, in any field and however it is written."""
         return any(spelling in raw for spelling in self.spellings) or self._number.reveal() in numbers_in(raw.encode())
 
     def erasure(self, at: datetime) -> Erasure:
@@ -70,7 +78,11 @@ class Person:
 
 
 class ErasedNumbers:
-    """The numbers that were erased from where a run loads, known by their hashes alone."""
+    """The numbers that were erased from where a run loads, known by their hashes alone.
+
+    Raises:
+        SettingsError: a phone key is missing, without which an erased number would come back.
+    """
 
     def __init__(self, erasures: Iterable[Erasure], privacy: PhonePrivacy) -> None:
         self._hashes: dict[str, set[str]] = {}
@@ -80,8 +92,8 @@ class ErasedNumbers:
         missing = sorted(self._hashes.keys() - privacy.hashes.keys())
         if missing:
             raise SettingsError(
-                f"numbers were erased there under phone key {', '.join(missing)}, without which they would come back: "
-                f"give it as {PHONE_KEY_VARIABLE}, or as a line of {RETIRED_KEYS_VARIABLE} if another one is in use"
+                f"numbers were erased there under phone key {', '.join(missing)}, without which they would come back",
+                remedy=f"give it as {PHONE_KEY_VARIABLE}, or as a line of {RETIRED_KEYS_VARIABLE} if another is in use",
             )
 
     @property
@@ -89,24 +101,23 @@ class ErasedNumbers:
         """What another machine needs to know the same numbers: the id of the key and the hash of each."""
         return [(key_id, number_hash) for key_id, hashes in self._hashes.items() for number_hash in sorted(hashes)]
 
+    def __bool__(self) -> bool:
+        return bool(self._hashes)
+
     def __contains__(self, number: object) -> bool:
         return isinstance(number, str) and any(
             self._privacy.erasure_hash(number, key_id) in hashes for key_id, hashes in self._hashes.items()
         )
 
-    def places(self, numbers: pa.Array, doubted: Iterable[int], raw: Callable[[int], bytes]) -> frozenset[int]:
-        """Tell which rows to leave out.
-
-        `numbers` are the E.164 numbers of all rows, null where they can't be read; `doubted` are the places of rows
-        that are not believed, whose JSON (`raw` of a place) may name an erased number anywhere.
-        """
-        if not self._hashes:
-            return frozenset()
+    def mask(self, numbers: pa.Array) -> np.ndarray:
+        """Say which of some E.164 numbers (a string array with nulls) are erased: one bool each."""
         distinct = numbers.dictionary_encode()
         known = pa.array([number in self for number in distinct.dictionary.to_pylist()], pa.bool_())
-        rows = np.flatnonzero(pc.fill_null(known.take(distinct.indices), False).to_numpy(zero_copy_only=False))
-        named = (place for place in doubted if any(number in self for number in numbers_in(raw(place))))
-        return frozenset((*rows.tolist(), *named))
+        return np.asarray(pc.fill_null(known.take(distinct.indices), False))
+
+    def named_in(self, raw: bytes) -> bool:
+        """Whether a row's JSON names an erased number, in any field and however it is written."""
+        return any(number in self for number in numbers_in(raw))
 
 
 NOBODY = ErasedNumbers((), PhonePrivacy())
@@ -121,17 +132,14 @@ def numbers_in(raw: bytes) -> set[str]:
         texts = list(_texts(json.loads(raw)))
     except (ValueError, RecursionError):
         texts = [raw.decode("utf-8", "replace")]
-    digits = ("".join(filter(str.isdigit, spelled)) for text in texts for spelled in find_numbers(text))
-    return {number for run in digits for number in _numbers_within(run)}
+    runs = {digits for text in texts for written in find_numbers(text) for digits in digits_of(written)}
+    return {number for digits in runs for number in _numbers_within(digits)}
 
 
 def _numbers_within(digits: str) -> Iterator[str]:
     for start in range(len(digits) - SHORTEST_NUMBER + 1):
         for end in range(start + SHORTEST_NUMBER, min(start + LONGEST_NUMBER, len(digits)) + 1):
-            part = digits[start:end]
-            number = values.read_phone_number(part)[0] if part.startswith("0") else f"+{part}"
-            if isinstance(number, str):
-                yield number
+            yield from every_reading(digits[start:end])
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -11,11 +11,11 @@ from functools import cache, cached_property, partial
 import pyarrow as pa
 from smspartner_schemas.contract import PHONE_PATTERNS, PhoneForm
 
-from smspartner import values
 from smspartner.connection import check_secret
-from smspartner.country import calling_code
 from smspartner.errors import SettingsError
+from smspartner.numbering import calling_code, read_phone_number
 from smspartner.redaction import MASK, REDACT, Secret, hide_numbers, like_a_number
+from smspartner.values import read_date
 from smspartner.variables import PHONE_KEY_VARIABLE
 
 SHORTEST_PHONE_KEY = 16
@@ -33,7 +33,7 @@ class PhonePrivacy:
     numbers that were erased under them.
 
     Raises:
-        SettingsError: no such form; `hashed` without a key of at least 16 characters; a key that is no `Secret`.
+        SettingsError: an unknown form; `hashed` without a key of at least 16 characters; a key that is not a `Secret`.
     """
 
     form: PhoneForm = "plain"
@@ -42,7 +42,7 @@ class PhonePrivacy:
 
     def __post_init__(self) -> None:
         if self.form not in PHONE_PATTERNS:  # or numbers would be plain where a word was misspelled
-            raise SettingsError(f"no such form of phone numbers: give one of {', '.join(PHONE_PATTERNS)}")
+            raise SettingsError("unknown form of phone numbers", remedy=f"give one of {', '.join(PHONE_PATTERNS)}")
         for key in filter(None, (self.key, *self.retired)):
             check_secret(key, "a phone key")
             REDACT.add(key)
@@ -57,13 +57,14 @@ class PhonePrivacy:
         """
         if len(self.key.reveal() if self.key else "") < SHORTEST_PHONE_KEY:
             raise SettingsError(
-                f"{need}: set {PHONE_KEY_VARIABLE} to at least {SHORTEST_PHONE_KEY} random characters, "
-                "and keep it for as long as the hashes shall match"
+                need,
+                remedy=f"set {PHONE_KEY_VARIABLE} to at least {SHORTEST_PHONE_KEY} random characters, "
+                "and keep it for as long as the hashes shall match",
             )
 
     @cached_property
     def key_id(self) -> str:
-        """Name the key, without telling it: eight hexadecimal digits; empty without a key."""
+        """Name the key without showing it: eight hexadecimal digits; empty without a key."""
         return "" if self.key is None else _key_id(self.key)
 
     @cached_property
@@ -101,31 +102,46 @@ class PhonePrivacy:
     def protect_raw(self, raw: bytes) -> str:
         """Give a row's JSON as it was sent (`plain`), or with everything in it that may be a number replaced.
 
-        An API that echoes the key does not bring it into a table.
+        The result is valid UTF-8, broken text in it escaped. An API that echoes the key does not bring it into a table.
         """
-        text = raw.decode("utf-8")
+        text = raw.decode("utf-8", "backslashreplace")
         try:
-            if REDACT.finds(text):
-                text = REDACT.json(json.loads(text), ensure_ascii=False)
-            if self.form == "plain":
-                return text
-            return json.dumps(self._without_numbers(json.loads(text), ""), ensure_ascii=False)
-        except (ValueError, RecursionError):
-            return json.dumps(MASK)
+            sent = json.loads(text)
+            kept = self._protected(sent, "")
+        except (ValueError, RecursionError):  # beyond reading, so beyond searching
+            return text if self.form == "plain" and not REDACT.finds(text) else json.dumps(MASK)
+        shown = text if kept == sent else _as_json(kept)
+        return json.dumps(MASK) if REDACT.finds(shown) else shown
 
-    def _without_numbers(self, value: object, name: str) -> object:
+    def _protected(self, value: object, name: str) -> object:
         if isinstance(value, dict):
-            return {hide_numbers(key): self._without_numbers(item, key) for key, item in value.items()}
+            return {self._protected_text(key): self._protected(item, key) for key, item in value.items()}
         if isinstance(value, list):
-            return [self._without_numbers(item, name) for item in value]
-        if name == "phoneNumber" and value is not None:
-            number, _ = values.read_phone_number(value)
-            return self.protect(number) if isinstance(number, str) else MASK
-        if name == "date" and values.read_date(value)[1] is None:
-            return value
-        if isinstance(value, bool) or value is None:
+            return [self._protected(item, name) for item in value]
+        if REDACT.finds(str(value)):
+            return REDACT(value) if isinstance(value, str) and self.form == "plain" else MASK
+        plain = self.form == "plain" or isinstance(value, bool) or value is None
+        return value if plain else self._without_number(value, name)
+
+    def _without_number(self, value: object, name: str) -> object:
+        if name == "phoneNumber":
+            number, _ = read_phone_number(value)
+            return MASK if number is None else self.protect(number)
+        if name == "date" and read_date(value)[1] is None:
             return value
         return MASK if like_a_number(str(value)) else value
+
+    def _protected_text(self, name: str) -> str:
+        return REDACT(name) if self.form == "plain" else hide_numbers(REDACT(name))
+
+
+def _as_json(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        return json.dumps(value)
+    return text
 
 
 def _hashed(key: Secret, text: str) -> str:

@@ -1,16 +1,35 @@
-"""A page's rows: natively where they have the documented shape, one by one where they have any other."""
+"""JSON rows become columns: natively where all have the documented shape, one by one where any has another.
+
+The native path casts what looks as documented as a whole, and asks the readers of single values only about distinct
+values that look otherwise. Both paths give the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
-import msgspec
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import json as arrow_json
 
-from smspartner import drift, values, vendor
-from smspartner.raw_json import read_fields
+from smspartner import numbering, tolerant_rows, values
+from smspartner.drift import STOP_MISSING, unknown_word
+from smspartner.raw_json import split_rows
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+Indices = npt.NDArray[np.int64]
+Reasons = dict[int, tuple[str, ...]]
+"""Every reason why a row is not valid, by the row's index."""
+
+_READ_AT_ONCE = 4 * 1024 * 1024
+"""Bytes of JSON: beyond a few megabytes nothing is gained, and memory is taken twice."""
+
+_NOT_WORTH_HALVING = 64 * 1024
+"""Bytes of JSON: the tolerant path reads so little as fast as the native path fails twice."""
 
 _DOCUMENTED_ROW = pa.struct(
     [
@@ -24,18 +43,60 @@ _PARSE = arrow_json.ParseOptions(
     explicit_schema=pa.schema([pa.field("rows", pa.list_(_DOCUMENTED_ROW))]),
     unexpected_field_behavior="error",
 )
-_KNOWN_KEYS = vendor.ROW_KEYS | vendor.ERROR_ROW_KEYS
 
-Drift = dict[str, list[int]]
-"""The places of rows that hold something the documentation does not show, by what it is."""
+
+@dataclass(frozen=True)
+class Columns:
+    """The values of rows as Arrow columns of one length; null where there is none or it is not valid.
+
+    `phone_number` (E.164) and `status` are strings, `stop_sms` bool, `status_at` timestamp[us, UTC]. `reasons` says why
+    rows are not valid; `drift` gives, by name, the indices of rows that hold something undocumented.
+    """
+
+    phone_number: pa.Array
+    status: pa.Array
+    stop_sms: pa.Array
+    status_at: pa.Array
+    reasons: Reasons
+    drift: dict[str, Indices]
+
+
+def read_rows(lists: Sequence[bytes]) -> Columns:
+    """Read the rows of JSON lists (pages, `Page.rows_json`), one after the other."""
+    return _joined([part for group in _groups(lists) for part in _read(group)])
+
+
+def _groups(lists: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Gather lists, in order, until they reach the size that is read at once."""
+    begin, size = 0, 0
+    for end, rows_json in enumerate(lists, start=1):
+        size += len(rows_json)
+        if size >= _READ_AT_ONCE:
+            yield lists[begin:end]
+            begin, size = end, 0
+    if begin < len(lists):
+        yield lists[begin:]
+
+
+def _read(lists: Sequence[bytes]) -> Iterator[Columns]:
+    """Read lists natively together; where that fails, halve them until the list with the odd row is alone."""
+    rows = documented_rows(lists)
+    if rows is not None:
+        yield read_documented(rows)
+    elif len(lists) == 1 or sum(map(len, lists)) <= _NOT_WORTH_HALVING:
+        yield read_tolerantly([row for rows_json in lists for row in split_rows(rows_json)])
+    else:
+        half = len(lists) // 2
+        yield from _read(lists[:half])
+        yield from _read(lists[half:])
 
 
 def documented_rows(lists: Sequence[bytes]) -> pa.StructArray | None:
     """Read row lists in the documented shape, one after the other, without a Python object per row.
 
-    None if any row has another shape: the reader refuses other types, other fields and a field given twice, so that
-    what it accepts needs no second look. Many lists are read in one go, which costs half as much as one by one, and a
-    tenth where they are short.
+    None if any row has another shape: the reader refuses other types, other fields, a field given twice and broken
+    text, so that what it accepts needs no second look. Many lists are read in one go, which costs half as much as one
+    by one, and a tenth where they are short.
     """
     # The reader takes one document a line; a raw line break in valid JSON can only be white space.
     lines = b"".join(b'{"rows":%b}\n' % rows.replace(b"\n", b" ").replace(b"\r", b" ") for rows in lists)
@@ -49,127 +110,101 @@ def documented_rows(lists: Sequence[bytes]) -> pa.StructArray | None:
     return None if column.null_count or rows.null_count or len(column) != len(lists) else rows
 
 
-class _DocumentedRow(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    phoneNumber: str | None = None  # noqa: N815 - the vendor's names
-    status: str | None = None
-    stopSMS: bool | None = None  # noqa: N815
-    date: str | None = None
-
-
-_ONE_DOCUMENTED = msgspec.json.Decoder(_DocumentedRow)
-
-
-def looks_documented(raw: bytes) -> bool:
-    """Whether one row has the documented shape, as far as can be told without looking for fields given twice."""
-    try:
-        _ONE_DOCUMENTED.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
-
-
-@dataclass
-class RowFacts:
-    """The facts of rows, one list each; None where there is none or it can't be believed.
-
-    `reasons` gives, by place in the lists, every reason not to believe a row; `drift`, by what it is, the places of the
-    rows that hold something the documentation does not show.
-    """
-
-    phone_number: list[str | None] = field(default_factory=list)
-    status: list[str | None] = field(default_factory=list)
-    stop_sms: list[bool | None] = field(default_factory=list)
-    status_at: list[int | None] = field(default_factory=list)
-    reasons: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    drift: Drift = field(default_factory=dict)
-
-
-def read_rows(raw_rows: Sequence[bytes]) -> RowFacts:
+def read_tolerantly(raw_rows: Sequence[bytes]) -> Columns:
     """Read rows of any shape, one by one."""
-    read = RowFacts()
-    for place, raw in enumerate(raw_rows):
-        row = _decoded(raw)
-        if not isinstance(row, dict):
-            _append(read, place, _nothing_but(values.NO_OBJECT))
-        elif _contradicts_itself(raw, row):
-            _append(read, place, _nothing_but(values.CONTRADICTION))
-        else:
-            _read_row(row, place, read)
-    return read
-
-
-def _decoded(raw: bytes) -> object:
-    try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        return None  # a lone surrogate, or nested beyond reason: no row that could be believed
-
-
-def _contradicts_itself(raw: bytes, row: dict[str, object]) -> bool:
-    """Whether a field is given twice with different values, of which decoding kept the last."""
-    # Each field has a colon: where there are no more colons than fields, none was given twice.
-    return raw.count(b":") > len(row) and not read_fields(raw)[1].isdisjoint(_KNOWN_KEYS)
-
-
-def _read_row(row: dict[str, object], place: int, read: RowFacts) -> None:
-    if vendor.ERROR_ROW_KEYS & row.keys() and _is_error(row):
-        _append(read, place, _nothing_but(values.ROW_ERROR))
-        return
-    for name in _row_drift(row):
-        read.drift.setdefault(name, []).append(place)
-    found = (
-        values.read_phone_number(row.get("phoneNumber")),
-        _either(row, vendor.STATUS_KEYS, values.read_status),
-        _either(row, vendor.STOP_KEYS, values.read_stop_sms),
-        values.read_date(row.get("date")),
+    read = tolerant_rows.read_rows(raw_rows)
+    return Columns(
+        phone_number=pa.array(read.phone_number, pa.string()),
+        status=pa.array(read.status, pa.string()),
+        stop_sms=pa.array(read.stop_sms, pa.bool_()),
+        status_at=pa.array(read.status_at, TIMESTAMP),
+        reasons=read.reasons,
+        drift={name: np.array(indices, dtype=np.int64) for name, indices in read.drift.items()},
     )
-    _append(read, place, found)
 
 
-def _row_drift(row: dict[str, object]) -> Iterator[str]:
-    """Name what the documentation does not show of such a row."""
-    for name, value in row.items():
-        if name not in _KNOWN_KEYS:
-            yield drift.unknown_field(name)
-        elif value is not None and name in vendor.ROW_TYPES:
-            kind = drift.json_type(value)
-            if kind != vendor.ROW_TYPES[name]:
-                yield drift.retyped_field(name, kind)
-    if all(row.get(name) is None for name in vendor.STOP_KEYS):
-        yield drift.STOP_MISSING
-    for name in vendor.STATUS_KEYS:
-        value = row.get(name)
-        if isinstance(value, str) and values.read_status(value)[1] is not None:
-            yield drift.unknown_word(value)
+def read_documented(rows: pa.StructArray) -> Columns:
+    """Read rows of the documented shape (`documented_rows`) column by column."""
+    number, status, stop, date = (rows.field(name) for name in ("phoneNumber", "status", "stopSMS", "date"))
+    as_e164 = pc.and_(
+        pc.match_substring_regex(number, numbering.E164),
+        pc.invert(pc.match_substring_regex(number, numbering.TRUNK_ZERO)),
+    )
+    epoch = pc.and_(pc.ascii_is_decimal(date), pc.less_equal(pc.binary_length(date), values.MOST_EPOCH_DIGITS))
+    seconds = pc.if_else(epoch, date, None).cast(pa.int64())
+    in_range = pc.and_(pc.greater_equal(seconds, values.EARLIEST_SECOND), pc.less_equal(seconds, values.LATEST_SECOND))
+    status_at = pc.multiply(seconds, 1_000_000).cast(TIMESTAMP)
+    nowhere = pa.repeat(pa.scalar(None, pa.string()), len(status))
+    problems: list[tuple[str, Indices]] = []
+    columns = Columns(
+        phone_number=_settle(number, number, as_e164, numbering.read_phone_number, problems),
+        status=_settle(status, nowhere, None, values.read_status, problems),
+        stop_sms=stop.fill_null(False),
+        status_at=_settle(date, status_at, in_range, values.read_date, problems),
+        reasons={},
+        drift={STOP_MISSING: indices_of(pc.is_null(stop))} if stop.null_count else {},
+    )
+    for reason, indices in problems:
+        for index in indices.tolist():
+            columns.reasons[index] = (*columns.reasons.get(index, ()), reason)
+        if reason == values.STATUS_UNKNOWN:
+            columns.drift.update(_unknown_words(status, indices))
+    return columns
 
 
-def _is_error(row: dict[str, object]) -> bool:
-    """Whether a row says that it failed: `success` false, or a code other than the one of success."""
-    success, code = row.get("success"), row.get("code")
-    failed = success is not None and values.read_stop_sms(success)[0] is not True
-    return failed or (code is not None and str(code).strip() != str(vendor.SUCCESS_CODE))
+def _settle(
+    raw: pa.Array,
+    typed: pa.Array,
+    settled: pa.BooleanArray | None,
+    read: Callable[[object], values.Reading],
+    problems: list[tuple[str, Indices]],
+) -> pa.Array:
+    """Ask `read` about each distinct value that is not settled already; append the rows of those that are not valid."""
+    unsettled = pc.invert(settled.fill_null(False)) if settled is not None else pa.repeat(pa.scalar(True), len(raw))
+    if settled is not None and not pc.any(unsettled).as_py():
+        return typed
+    distinct = pc.if_else(unsettled, raw, None).dictionary_encode()
+    readings = [*map(read, distinct.dictionary.to_pylist()), read(None)]
+    codes = distinct.indices.fill_null(len(readings) - 1)
+    answers = pa.array([value for value, _ in readings], typed.type).take(codes)
+    why = pa.array([reason for _, reason in readings], pa.string()).take(codes)
+    why = pc.if_else(unsettled, why, None)
+    if why.null_count < len(why):
+        reasons = pc.unique(why).drop_null().to_pylist()
+        problems.extend((reason, indices_of(pc.equal(why, reason))) for reason in reasons)
+    return pc.if_else(unsettled, answers, typed)
 
 
-def _either(row: dict[str, object], keys: tuple[str, ...], read: values.Reader) -> values.Fact:
-    """Read a fact that has two spellings; where both are given, they must agree."""
-    given = [read(row[key]) for key in keys if row.get(key) is not None]
-    if not given:
-        return read(None)
-    if any(fact != given[0] for fact in given[1:]):
-        return None, values.CONTRADICTION
-    return given[0]
+def _unknown_words(status: pa.Array, indices: Indices) -> dict[str, Indices]:
+    named: dict[str, list[int]] = {}
+    for index, word in zip(indices.tolist(), status.take(pa.array(indices)).to_pylist(), strict=True):
+        named.setdefault(unknown_word(word), []).append(index)
+    return {name: np.array(found, dtype=np.int64) for name, found in named.items()}
 
 
-_FourFacts = tuple[values.Fact, values.Fact, values.Fact, values.Fact]
+def indices_of(mask: pa.BooleanArray) -> Indices:
+    """Give the indices at which a mask is true."""
+    return np.flatnonzero(np.asarray(pc.fill_null(mask, False)))
 
 
-def _nothing_but(reason: str) -> _FourFacts:
-    return (None, reason), (None, None), (None, None), (None, None)
-
-
-def _append(read: RowFacts, place: int, found: _FourFacts) -> None:
-    for column, (value, _) in zip((read.phone_number, read.status, read.stop_sms, read.status_at), found, strict=True):
-        column.append(value)  # type: ignore[attr-defined]
-    reasons = tuple(reason for _, reason in found if reason is not None)
-    if reasons:
-        read.reasons[place] = reasons
+def _joined(parts: list[Columns]) -> Columns:
+    if not parts:
+        return read_tolerantly([])
+    if len(parts) == 1:
+        return parts[0]
+    reasons: Reasons = {}
+    drift: dict[str, list[Indices]] = {}
+    start = 0
+    for part in parts:
+        reasons |= {start + index: why for index, why in part.reasons.items()}
+        for name, indices in part.drift.items():
+            drift.setdefault(name, []).append(start + indices)
+        start += len(part.phone_number)
+    return Columns(
+        phone_number=pa.concat_arrays([part.phone_number for part in parts]),
+        status=pa.concat_arrays([part.status for part in parts]),
+        stop_sms=pa.concat_arrays([part.stop_sms for part in parts]),
+        status_at=pa.concat_arrays([part.status_at for part in parts]),
+        reasons=reasons,
+        drift={name: np.concatenate(indices) for name, indices in drift.items()},
+    )

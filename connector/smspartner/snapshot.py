@@ -4,98 +4,102 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-from smspartner_schemas.arrow import empty_table
+from smspartner_schemas.arrow import arrow_schema, empty_table
 from smspartner_schemas.contract import QUARANTINE, STATUSES
 
-from smspartner.drift import bounded
-from smspartner.erasure import NOBODY, ErasedNumbers
 from smspartner.errors import CountMismatch
+from smspartner.page import Page
 from smspartner.phone_numbers import PhonePrivacy
-from smspartner.transform import Sent, type_tags
-from smspartner.typed_rows import Stamp, TypedRows
-from smspartner.reading import Population
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, repr=False)
+class Origin:
+    """Where the rows of a snapshot came from: its pages, and the index (from 0) in them of each row of the table."""
+
+    pages: tuple[Page, ...]
+    privacy: PhonePrivacy
+    indices: Indices
+
+    @cached_property
+    def _starts(self) -> Indices:
+        return np.cumsum([0, *(page.row_count for page in self.pages)])
+
+    def raw(self, index: int) -> tuple[int, int, bytes]:
+        """Give page and position (both from 1) and the JSON of the row at an index."""
+        page = int(np.searchsorted(self._starts, index, side="right")) - 1
+        position = index - int(self._starts[page])
+        return page + 1, position + 1, self.pages[page].raw_rows[position]
+
+    def quarantine(self, reasons: Mapping[int, tuple[str, ...]], common: Mapping[str, pa.Array]) -> pa.Table:
+        """Give rows (by index, with reasons) as a table with the schema of `quarantine`.
+
+        `common` holds one value each of the columns that all rows share.
+        """
+        found = [(*self.raw(index), list(why)) for index, why in sorted(reasons.items())]
+        columns = {
+            "page": pa.array([page for page, *_ in found], pa.int32()),
+            "position": pa.array([position for _, position, *_ in found], pa.int32()),
+            "reasons": pa.array([why for *_, why in found], pa.list_(pa.string())),
+            "raw": pa.array([self.privacy.protect_raw(raw) for _, _, raw, _ in found], pa.string()),
+            **{name: value.take(pa.array(np.zeros(len(found), np.int32))) for name, value in common.items()},
+        }
+        schema = arrow_schema(QUARANTINE)
+        return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
 @dataclass(frozen=True, repr=False)
 class Snapshot:
-    """One tag's population, read at `extracted_at` (aware, UTC), with its proof.
+    """One tag's population, read at `extracted_at` (aware, UTC; None where nothing was read), with its proof.
 
     `table` has the schema of `statuses` and `quarantine` that of `quarantine` (`smspartner_schemas.contract`); both are
-    empty unless the verdict is `complete`. `rows_declared` is the API's `total` (None where no page was read);
-    `seconds` runs from the tag's first request to its last answer. `drift` counts, by name, what the API sent that
-    the documentation does not show. `pages`, `requests` and `retries` count the last pass, all passes, and all passes.
-    `phone_numbers` names the form of the numbers (`PhonePrivacy.label`), `page_rows` is how many rows a full page has,
-    and `erased_places` are the places (from 0) of rows left out since their numbers were erased.
+    empty unless the verdict is `complete`. `rows_declared` is the API's `total` (None where no page was read), and
+    `rows_erased` counts rows left out since their numbers were erased. `asked_at` (aware, UTC) is when this run first
+    asked for the tag; `seconds` runs from the tag's first request to its last answer. `drift` counts, by name, what the
+    API sent that the documentation does not show. `pages`, `requests` and `retries` count the last pass, all passes,
+    and all passes. `phone_numbers` names the form of the numbers (`PhonePrivacy.label`), and `first_page` is the digest
+    of page 1 (`transform.first_page_digest`).
     """
 
     tag: str
     verdict: str
     reason: str
-    table: pa.Table
-    quarantine: pa.Table
-    extracted_at: datetime
+    run_id: str
+    table: pa.Table = field(default_factory=lambda: empty_table(STATUSES))
+    quarantine: pa.Table = field(default_factory=lambda: empty_table(QUARANTINE))
+    extracted_at: datetime | None = None
+    asked_at: datetime | None = None
     rows_declared: int | None = None
     rows_received: int = 0
+    rows_erased: int = 0
     pages: int = 0
     requests: int = 0
     retries: int = 0
     seconds: float = 0.0
     drift: tuple[tuple[str, int], ...] = ()
     phone_numbers: str = "plain"
-    page_rows: int = 0
-    erased_places: tuple[int, ...] = ()
-    typed: TypedRows | None = field(default=None, compare=False)
+    first_page: str = ""
+    origin: Origin | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
-        """Tell the verdict and the facts in a line: this is what a notebook shows, so no row is in it."""
+        """Give verdict and facts in a line: this is what a notebook shows, so no row is in it."""
         counts = f"rows={self.table.num_rows}, quarantined={self.quarantine.num_rows}"
-        read = f"extracted_at='{self.extracted_at:%Y-%m-%dT%H:%M:%SZ}'"
+        read = f"extracted_at='{self.extracted_at:%Y-%m-%dT%H:%M:%SZ}'" if self.extracted_at else "extracted_at=None"
         return f"Snapshot(tag={self.tag!r}, verdict={self.verdict!r}, {counts}, {read}, reason={self.reason!r})"
 
-    def doubting(self, rows: Mapping[int, tuple[str, ...]]) -> Snapshot:
-        """Return the snapshot with rows of `table` (by index, with reasons) moved to quarantine.
-
-        Raises:
-            RawRowMissing: one of them was loaded before, and its JSON is not kept.
-        """
-        return self if self.typed is None or not rows else self.holding(self.typed.doubting(rows))
-
-    def holding(self, typed: TypedRows) -> Snapshot:
-        """Return the snapshot with these rows, its books balanced.
-
-        Raises:
-            CountMismatch: rows are lost or made up, which would be a bug.
-            RawRowMissing: a doubted row was loaded before, and its JSON is not kept.
-        """
-        held = replace(
-            self,
-            typed=typed,
-            table=typed.table,
-            quarantine=typed.quarantine(),
-            drift=bounded(typed.drift),
-            erased_places=typed.erased,
-        )
-        held.check_books()
-        return held
-
-    def refused(self, verdict: str, reason: str) -> Snapshot:
-        """Return the snapshot with another verdict than `complete`, and therefore without rows."""
-        return replace(
-            self,
-            verdict=verdict,
-            reason=reason,
-            table=empty_table(STATUSES),
-            quarantine=empty_table(QUARANTINE),
-            erased_places=(),
-            typed=None,
-        )
+    @property
+    def complete(self) -> bool:
+        """Whether the population is proved complete."""
+        return self.verdict == "complete"
 
     @cached_property
     def statuses(self) -> dict[str, int]:
@@ -106,23 +110,60 @@ class Snapshot:
             counts.update(dict(zip(chunk.dictionary.to_pylist(), by_code, strict=True)))
         return dict(counts)
 
-    @property
-    def complete(self) -> bool:
-        """Whether the population is proved complete."""
-        return self.verdict == "complete"
+    def quarantined_rows(self, rows: Mapping[int, tuple[str, ...]]) -> Snapshot:
+        """Return the snapshot with rows of `table` (by index from 0, with reasons) moved to quarantine.
 
-    def check_books(self) -> None:
-        """Check that rows loaded + rows quarantined (+ rows of erased numbers) = rows received = declared total.
+        The occurrences of the rows that stay are counted anew: they count rows as loaded.
+
+        Raises:
+            CountMismatch: rows are lost or made up, which would be a bug.
+        """
+        if self.origin is None or not rows:
+            return self
+        origin = self.origin
+        moved = {int(origin.indices[row]): reasons for row, reasons in rows.items()}
+        keep = np.ones(self.table.num_rows, dtype=bool)
+        keep[list(rows)] = False
+        common = {name: self.table[name].combine_chunks().slice(0, 1) for name in ("tag", "extracted_at", "run_id")}
+        quarantine = pa.concat_tables([self.quarantine, origin.quarantine(moved, common)])
+        quarantined = replace(
+            self,
+            table=with_occurrences(self.table.filter(pa.array(keep))),
+            quarantine=quarantine.unify_dictionaries().sort_by([("page", "ascending"), ("position", "ascending")]),
+            first_page="" if min(moved) < origin.pages[0].row_count else self.first_page,
+            origin=replace(origin, indices=origin.indices[keep]),
+        )
+        quarantined.check_counts()
+        return quarantined
+
+    def refused(self, verdict: str, reason: str) -> Snapshot:
+        """Return the snapshot with another verdict than `complete`, and therefore without rows, loaded or erased."""
+        return Snapshot(
+            *(self.tag, verdict, reason, self.run_id),
+            extracted_at=self.extracted_at,
+            asked_at=self.asked_at,
+            rows_declared=self.rows_declared,
+            rows_received=self.rows_received,
+            pages=self.pages,
+            requests=self.requests,
+            retries=self.retries,
+            seconds=self.seconds,
+            drift=self.drift,
+            phone_numbers=self.phone_numbers,
+        )
+
+    def check_counts(self) -> None:
+        """Check that rows loaded + quarantined + erased = received = declared.
 
         Raises:
             CountMismatch: they do not add up.
         """
-        believed, doubted, erased = self.table.num_rows, self.quarantine.num_rows, len(self.erased_places)
-        if not believed + doubted + erased == self.rows_received == self.rows_declared:
-            left_out = f" and {erased} of erased numbers" if erased else ""
+        loaded, quarantined = self.table.num_rows, self.quarantine.num_rows
+        if not loaded + quarantined + self.rows_erased == self.rows_received == self.rows_declared:
             raise CountMismatch(
-                f"tag {self.tag}: {believed} rows believed and {doubted} in quarantine{left_out} do not add up to "
-                f"{self.rows_received} received and {self.rows_declared} declared; please report this bug"
+                f"tag {self.tag}: {loaded} rows loaded, {quarantined} in quarantine and {self.rows_erased} erased do "
+                f"not add up to {self.rows_received} received and {self.rows_declared} declared",
+                remedy="report this bug",
             )
 
 
@@ -132,45 +173,23 @@ def new_run_id() -> str:
     return f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond * 256 // 1_000_000:02x}{secrets.token_hex(3)}"
 
 
-def take_snapshot(
-    population: Population, run_id: str, privacy: PhonePrivacy, erased: ErasedNumbers = NOBODY
-) -> Snapshot:
-    """Type the rows of one population; see `take_snapshots`."""
-    return next(take_snapshots([population], run_id, privacy, erased))
+def with_occurrences(table: pa.Table, owner: Indices | None = None) -> pa.Table:
+    """Set the column `occurrence` of rows of `statuses`: of each number (of each tag, if `owner` numbers them)."""
+    at = table.schema.get_field_index("occurrence")
+    counted = occurrences(table["phone_number"].combine_chunks(), owner)
+    return table.set_column(at, table.schema.field(at), counted)
 
 
-def take_snapshots(
-    populations: Sequence[Population], run_id: str, privacy: PhonePrivacy, erased: ErasedNumbers = NOBODY
-) -> Iterator[Snapshot]:
-    """Type the rows of populations in one pass, leave out those of erased numbers, and check that no other is lost.
-
-    Raises:
-        CountMismatch: rows are lost or made up, which would be a bug.
-    """
-    complete = [one for one in populations if one.verdict == "complete"]
-    sent = [Sent(one.pages, Stamp(one.tag, run_id, one.extracted_at)) for one in complete]
-    typed = iter(type_tags(sent, privacy, erased))
-    for one in populations:
-        facts = _facts_of(one)
-        if one.verdict == "complete":
-            sized = replace(facts, page_rows=one.pages[0].row_count, phone_numbers=privacy.label)
-            yield sized.holding(next(typed))
-        else:
-            yield facts
-
-
-def _facts_of(population: Population) -> Snapshot:
-    return Snapshot(
-        tag=population.tag,
-        verdict=population.verdict,
-        reason=population.reason,
-        table=empty_table(STATUSES),
-        quarantine=empty_table(QUARANTINE),
-        extracted_at=population.extracted_at,
-        rows_declared=population.rows_declared,
-        rows_received=population.rows_received,
-        pages=population.pages_read,
-        requests=population.requests,
-        retries=population.retries,
-        seconds=population.seconds,
-    )
+def occurrences(numbers: pa.Array, owner: Indices | None = None) -> pa.Array:
+    """Count the rows of each phone number (of each tag, which `owner` numbers) from 1, in order, as int32."""
+    codes = numbers.dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    ids = codes if owner is None or not len(owner) else codes.astype(np.int64) * (owner[-1] + 1) + owner
+    ascending = np.sort(ids)
+    if not (ascending[1:] == ascending[:-1]).any():  # each number once, as is usual: sorting is faster than hashing
+        return pa.array(np.ones(len(ids), dtype=np.int32))
+    order = np.argsort(ids, kind="stable")
+    ordered = ids[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    ranks = np.empty(len(ids), dtype=np.int32)
+    ranks[order] = np.arange(len(ids)) - np.repeat(starts, np.diff(np.r_[starts, len(ids)])) + 1
+    return pa.array(ranks)

@@ -1,175 +1,176 @@
-"""Columns of facts become typed rows and quarantine, for many tags in one pass.
+"""Populations become snapshots: typed rows and quarantine, in a thread beside whoever loads them.
 
-A pass costs some milliseconds however few rows it has: small tags are typed together, and given apart.
+A pass costs some milliseconds however few rows it has: populations that are ready together are typed together.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain
+import threading
+import time
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-from smspartner_schemas.arrow import arrow_schema
-from smspartner_schemas.contract import DELIVERED, STATUSES
-from smspartner_schemas.rules import broken_rules, column_rules
-
-from smspartner.columns import Columns, read_columns
-from smspartner.country import countries
-from smspartner.drift import DATE_MISSING
+from smspartner.drift import bounded
 from smspartner.erasure import NOBODY, ErasedNumbers
 from smspartner.page import Page
 from smspartner.phone_numbers import PhonePrivacy
-from smspartner.rows import Drift
-from smspartner.typed_rows import TIMESTAMP, PageRows, Reasons, Stamp, TypedRows
+from smspartner.snapshot import Snapshot
+from smspartner.typed_rows import Sent, TypedRows, type_rows
 
-_Ints = npt.NDArray[np.int64]
+if TYPE_CHECKING:
+    from smspartner.reading import Population
+
+READY_ROWS = 32 * 1024
+"""Rows typed at a time, about: enough to make the cost of a pass nothing, and a few megabytes."""
+
+_WAITED = 0.005
+"""Seconds: a population that was waited for did not come together with others."""
+
+_GATHERING = 0.25
+"""Seconds that populations may wait for others, however fast these come."""
+
+
+def transform(
+    populations: Iterable[Population | None], run_id: str, privacy: PhonePrivacy, erased: ErasedNumbers = NOBODY
+) -> Generator[Snapshot | None]:
+    """Type the rows of populations; those of erased numbers are left out, those that are not valid in quarantine.
+
+    Snapshots come in the order of their populations, and at the latest with the next tick (None), which passes through.
+    A population that is not complete gives a snapshot without rows. One thread reads `populations` and types, at most
+    two passes ahead of the consumer; closing the generator closes `populations`, too.
+
+    Raises:
+        CountMismatch: rows are lost or made up, which would be a bug.
+        Exception: anything that `populations` raises, after the snapshots of what came before.
+    """
+    work = _Work(populations, run_id, privacy, erased)
+    thread = threading.Thread(target=work.run, name="smspartner-transform", daemon=True)
+    thread.start()
+    try:
+        while not isinstance(got := work.output.get(), _End):
+            if got is None:
+                yield None
+            else:
+                work.room.release()
+                yield from got
+        if got.failure is not None:
+            raise got.failure
+    finally:
+        work.left.set()
+        work.room.release()
+        thread.join()
+
+
+def first_page_digest(page: Page, privacy: PhonePrivacy, erased: ErasedNumbers = NOBODY) -> str:
+    """Give the digest of a first page as `Snapshot.first_page` has it; "" if any of its rows is not valid."""
+    (typed,) = type_rows([Sent("-", (page,), datetime.now(UTC))], "-", privacy, erased)
+    return typed.first_page
 
 
 @dataclass(frozen=True)
-class Sent:
-    """What the API sent of one tag: the pages of its whole population; and what all its rows have in common."""
+class _End:
+    """Nothing more comes: all is typed, or something ended it."""
 
-    pages: tuple[Page, ...]
-    stamp: Stamp
-
-
-def type_rows(
-    pages: tuple[Page, ...], stamp: Stamp, privacy: PhonePrivacy, erased: ErasedNumbers = NOBODY
-) -> TypedRows:
-    """Turn the pages of one complete population into typed rows; see `type_tags`."""
-    return type_tags([Sent(pages, stamp)], privacy, erased)[0]
+    failure: BaseException | None = None
 
 
-def type_tags(tags: Sequence[Sent], privacy: PhonePrivacy, erased: ErasedNumbers = NOBODY) -> list[TypedRows]:
-    """Turn the pages of complete populations into typed rows, one after the other in one pass.
+@dataclass
+class _Work:
+    """What the thread does, and the ways in which it and the consumer reach each other."""
 
-    What breaks a rule of the contract is doubted; rows of a number that was erased are left out altogether.
-    """
-    if not tags:
-        return []
-    pages = tuple(chain.from_iterable(tag.pages for tag in tags))
-    owner = np.repeat(np.arange(len(tags)), [sum(page.row_count for page in tag.pages) for tag in tags])
-    columns = read_columns(pages)
-    left_out = erased.places(columns.phone_number, columns.reasons, PageRows(pages, privacy).as_sent)
-    table = _table(columns, privacy, [tag.stamp for tag in tags], owner)
-    reasons = {place: why for place, why in columns.reasons.items() if place not in left_out}
-    places = np.arange(len(owner))
-    if reasons or left_out:
-        places = np.delete(places, [*reasons, *left_out])
-        table = table.take(pa.array(places))
-    table = table.cast(arrow_schema(STATUSES))
-    undated = pc.and_(pc.equal(table["status"], DELIVERED), pc.is_null(table["status_at"]))
-    columns.drift[DATE_MISSING] = places[np.asarray(undated)].tolist()
-    breaking = broken(table, privacy)
-    if breaking:
-        reasons |= {int(places[row]): why for row, why in breaking.items()}
-        keep = np.ones(len(places), dtype=bool)
-        keep[list(breaking)] = False
-        table, places = table.filter(pa.array(keep)), places[keep]
-    return list(_apart(tags, owner, _Typed(table, places, reasons, left_out, columns.drift), privacy))
+    populations: Iterable[Population | None]
+    run_id: str
+    privacy: PhonePrivacy
+    erased: ErasedNumbers
+    output: SimpleQueue[list[Snapshot] | _End | None] = field(default_factory=SimpleQueue)
+    room: threading.Semaphore = field(default_factory=threading.Semaphore)
+    left: threading.Event = field(default_factory=threading.Event)
 
+    def run(self) -> None:
+        """Type until the source ends or the consumer leaves."""
+        end = _End()
+        try:
+            for ready in _ready_together(self.populations):
+                if ready is not None:
+                    snapshots = self._snapshots(ready)
+                    self.room.acquire()
+                    self.output.put(snapshots)
+                else:
+                    self.output.put(None)
+                if self.left.is_set():
+                    break
+        except BaseException as exc:  # noqa: BLE001  # anything that ends this thread must reach the consumer
+            end = _End(exc)
+        with suppress(Exception):
+            close = getattr(self.populations, "close", None)
+            if close is not None:
+                close()
+        self.output.put(end)
 
-def broken(table: pa.Table, privacy: PhonePrivacy) -> Reasons:
-    """Name, for each row that breaks a rule of the contract, the rules it breaks.
+    def _snapshots(self, populations: list[Population]) -> list[Snapshot]:
+        complete = [one for one in populations if one.verdict == "complete"]
+        sent = [Sent(one.tag, one.pages, one.extracted_at) for one in complete]
+        typed = iter(type_rows(sent, self.run_id, self.privacy, self.erased))
+        return [self._snapshot(one, next(typed) if one.verdict == "complete" else None) for one in populations]
 
-    That the primary key is unique follows from how `occurrences` counts, and is not looked at once more.
-    """
-    reasons: Reasons = {}
-    for name, rows in broken_rules(table, column_rules(phone_form=privacy.form)).items():
-        for row in rows.tolist():
-            reasons[row] = (*reasons.get(row, ()), name)
-    return reasons
-
-
-def occurrences(numbers: pa.Array, owner: _Ints | None = None) -> pa.Array:
-    """Count the rows of each phone number (of each tag, which `owner` numbers) from 1, in order.
-
-    The counts are int32; null where the number is null.
-    """
-    codes = numbers.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    ids = codes if owner is None or not len(owner) else codes.astype(np.int64) * (owner[-1] + 1) + owner
-    ascending = np.sort(ids)
-    if not (
-        ascending[1:] == ascending[:-1]
-    ).any():  # each number once, as is usual: sorting is told faster than hashing
-        return pc.if_else(pc.is_valid(numbers), pa.scalar(1, pa.int32()), None)
-    order = np.argsort(ids, kind="stable")
-    ordered = ids[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    ranks = np.empty(len(ids), dtype=np.int32)
-    ranks[order] = np.arange(len(ids)) - np.repeat(starts, np.diff(np.r_[starts, len(ids)])) + 1
-    return pc.if_else(pc.is_valid(numbers), pa.array(ranks, pa.int32()), None)
-
-
-def _table(columns: Columns, privacy: PhonePrivacy, stamps: Sequence[Stamp], owner: _Ints) -> pa.Table:
-    """Put the rows of all tags into the columns of `statuses`; what can't be believed is null yet."""
-    numbers = privacy.protect_all(columns.phone_number)
-    runs = list(dict.fromkeys(stamp.run_id for stamp in stamps))
-    run_of_tag = np.array([runs.index(stamp.run_id) for stamp in stamps])
-    read_at = pa.array([stamp.extracted_at for stamp in stamps], TIMESTAMP)
-    whole = {
-        "tag": _named(owner, [stamp.tag for stamp in stamps]),
-        "phone_number": numbers,
-        "occurrence": occurrences(numbers, owner),
-        "country": countries(columns.phone_number),
-        "status": columns.status.dictionary_encode(),
-        "stop_sms": columns.stop_sms,
-        "status_at": columns.status_at,
-        "extracted_at": read_at.take(pa.array(owner)),
-        "run_id": _named(run_of_tag[owner], runs),
-    }
-    return pa.table([whole[name] for name in STATUSES.column_names], names=STATUSES.column_names)
-
-
-def _named(codes: _Ints, names: list[str]) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(names, pa.string()))
-
-
-@dataclass(frozen=True)
-class _Typed:
-    """The rows of many tags, one tag after the other; places count through all of them."""
-
-    table: pa.Table
-    places: _Ints
-    reasons: Reasons
-    left_out: frozenset[int]
-    drift: Drift
-
-
-def _apart(tags: Sequence[Sent], owner: _Ints, typed: _Typed, privacy: PhonePrivacy) -> Iterator[TypedRows]:
-    """Give the rows tag by tag, places counted from 0 in each."""
-    starts = np.searchsorted(owner, np.arange(len(tags) + 1))
-    bounds = np.searchsorted(typed.places, starts)
-    reasons: list[Reasons] = [{} for _ in tags]
-    for place, why in typed.reasons.items():
-        reasons[owner[place]][int(place - starts[owner[place]])] = why
-    erased: list[list[int]] = [[] for _ in tags]
-    for place in sorted(typed.left_out):
-        erased[owner[place]].append(int(place - starts[owner[place]]))
-    drift = [Counter(name for page in tag.pages for name in page.drift) for tag in tags]
-    for name, places in typed.drift.items():
-        for number, count in Counter(owner[places].tolist()).items() if places else ():
-            drift[number][name] = count
-    for number, tag in enumerate(tags):
-        begin, end = bounds[number], bounds[number + 1]
-        yield TypedRows(
-            stamp=tag.stamp,
-            raw=PageRows(tag.pages, privacy),  # for what may yet be doubted
-            table=typed.table if len(tags) == 1 else _rows_of_tag(typed.table.slice(begin, end - begin), tag.stamp),
-            places=typed.places[begin:end] - starts[number],
-            reasons=reasons[number],
-            drift=drift[number],
-            erased=tuple(erased[number]),
+    def _snapshot(self, population: Population, typed: TypedRows | None) -> Snapshot:
+        facts = Snapshot(
+            *(population.tag, population.verdict, population.reason, self.run_id),
+            extracted_at=population.extracted_at,
+            asked_at=population.asked_at,
+            rows_declared=population.rows_declared,
+            rows_received=population.rows_received,
+            pages=population.pages_read,
+            requests=population.requests,
+            retries=population.retries,
+            seconds=population.seconds,
+            phone_numbers=self.privacy.label,
         )
+        if typed is None:
+            return facts
+        snapshot = replace(
+            facts,
+            table=typed.table,
+            quarantine=typed.quarantine,
+            rows_erased=typed.erased,
+            drift=bounded(typed.drift),
+            first_page=typed.first_page,
+            origin=typed.origin,
+        )
+        snapshot.check_counts()
+        return snapshot
 
 
-def _rows_of_tag(rows: pa.Table, stamp: Stamp) -> pa.Table:
-    """Give rows of one tag a dictionary of tags that holds no other."""
-    own = {"tag": _named(np.zeros(rows.num_rows, dtype=np.int64), [stamp.tag])}
-    arrays = [own.get(name, column) for name, column in zip(rows.column_names, rows.columns, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=rows.schema)
+def _ready_together(populations: Iterable[Population | None]) -> Iterator[list[Population] | None]:
+    """Gather populations that come at once, up to `READY_ROWS`; one that was waited for, or a tick, ends that."""
+    source = iter(populations)
+    ready: list[Population] = []
+    rows = 0
+    failure: BaseException | None = None
+    began = 0.0
+    while failure is None:
+        asked = time.monotonic()
+        try:
+            population = next(source)
+        except BaseException as exc:  # noqa: BLE001  # raised below, after what came before it
+            failure = exc
+            break
+        came = time.monotonic()
+        if population is not None:
+            began = began if ready else came
+            ready.append(population)
+            rows += population.rows_received
+        enough = rows >= READY_ROWS or came - began > _GATHERING
+        if ready and (population is None or enough or came - asked > _WAITED):
+            yield ready
+            ready, rows = [], 0
+        if population is None:
+            yield None
+    if ready:
+        yield ready
+    if not isinstance(failure, StopIteration):
+        raise failure

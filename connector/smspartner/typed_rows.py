@@ -1,131 +1,189 @@
-"""A population as typed rows, and the rows that are doubted: nothing leaves the one without entering the other."""
+"""The pages of complete populations as typed rows and quarantine, for many tags in one pass."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
-from smspartner_schemas.arrow import arrow_schema, empty_table
-from smspartner_schemas.contract import QUARANTINE
+import pyarrow.compute as pc
+from smspartner_schemas.arrow import arrow_schema
+from smspartner_schemas.contract import DELIVERED, STATUSES
+from smspartner_schemas.rules import broken_rules, column_rules
 
-from smspartner.errors import RawRowMissing
+from smspartner import first_page
+from smspartner.drift import DATE_MISSING
+from smspartner.erasure import ErasedNumbers
+from smspartner.numbering import countries
 from smspartner.page import Page
 from smspartner.phone_numbers import PhonePrivacy
-
-TIMESTAMP = pa.timestamp("us", tz="UTC")
-
-Reasons = dict[int, tuple[str, ...]]
-"""Every reason not to believe a row, by the row's place in its population (from 0)."""
+from smspartner.rows import TIMESTAMP, Columns, Indices, Reasons, indices_of, read_rows
+from smspartner.snapshot import Origin, occurrences
+from smspartner.values import DATE_IN_FUTURE, FUTURE_ALLOWED
 
 
 @dataclass(frozen=True)
-class Stamp:
-    """What every row of a tag and run has in common."""
+class Sent:
+    """What the API sent of one tag: the pages of its whole population, and when the pass that read them began."""
 
     tag: str
-    run_id: str
-    extracted_at: datetime
-
-    def columns(self, rows: int) -> dict[str, pa.Array]:
-        """Give the columns that hold one value for the whole tag, in the types of the contract."""
-        same = pa.array(np.zeros(rows, dtype=np.int32))
-        return {
-            "tag": pa.DictionaryArray.from_arrays(same, pa.array([self.tag], pa.string())),
-            "run_id": pa.DictionaryArray.from_arrays(same, pa.array([self.run_id], pa.string())),
-            "extracted_at": pa.repeat(pa.scalar(self.extracted_at, TIMESTAMP), rows),
-        }
-
-
-@dataclass(frozen=True)
-class RawRow:
-    """One row's JSON as the quarantine keeps it, with its page and its position there, both from 1."""
-
-    page: int
-    position: int
-    raw: str = field(repr=False)
-
-
-class RawRows(Protocol):
-    """The raw rows of a population, by their places in it."""
-
-    def at(self, place: int) -> RawRow | None:
-        """Give the row at a place (from 0); None where its JSON is not kept any more."""
-
-
-class PageRows:
-    """The raw rows of the pages a population was read from, with phone numbers in the form asked for."""
-
-    def __init__(self, pages: tuple[Page, ...], privacy: PhonePrivacy) -> None:
-        self._pages = pages
-        self._privacy = privacy
-        self._starts = np.cumsum([0, *(page.row_count for page in pages)])
-
-    def at(self, place: int) -> RawRow:
-        """Give the row at a place."""
-        page, position = self._find(place)
-        return RawRow(page + 1, position + 1, self._privacy.protect_raw(self._pages[page].raw_rows[position]))
-
-    def as_sent(self, place: int) -> bytes:
-        """Give the JSON of the row at a place as the API sent it."""
-        page, position = self._find(place)
-        return self._pages[page].raw_rows[position]
-
-    def _find(self, place: int) -> tuple[int, int]:
-        page = int(np.searchsorted(self._starts, place, side="right")) - 1
-        return page, place - int(self._starts[page])
+    pages: tuple[Page, ...]
+    extracted_at: datetime | None
 
 
 @dataclass(frozen=True)
 class TypedRows:
-    """A population as typed rows.
+    """The rows of one tag: valid ones, those in quarantine, and how many were left out since they were erased."""
 
-    `table` has the schema of `statuses`, `places` the place of each of its rows in the population (from 0), `reasons`
-    those of the doubted rows, `erased` those of rows that are left out since their numbers were erased; `drift` counts
-    what the documentation does not show.
-    """
-
-    stamp: Stamp
-    raw: RawRows = field(repr=False)
     table: pa.Table
-    places: np.ndarray
-    reasons: Reasons
+    quarantine: pa.Table
+    erased: int
     drift: Counter[str]
-    erased: tuple[int, ...] = ()
+    first_page: str
+    origin: Origin
 
-    def doubting(self, more: Mapping[int, tuple[str, ...]]) -> TypedRows:
-        """Return the same population with further rows (by their place in `table`) doubted."""
-        if not more:
-            return self
-        keep = np.ones(self.table.num_rows, dtype=bool)
-        keep[list(more)] = False
-        added = {int(self.places[row]): reasons for row, reasons in more.items()}
-        return replace(
-            self, table=self.table.filter(pa.array(keep)), places=self.places[keep], reasons={**self.reasons, **added}
-        )
 
-    def quarantine(self) -> pa.Table:
-        """Give the doubted rows, raw, with page, position and reasons: a table with the schema of `quarantine`.
+def type_rows(sent: Sequence[Sent], run_id: str, privacy: PhonePrivacy, erased: ErasedNumbers) -> list[TypedRows]:
+    """Type the rows of tags in one pass: what breaks a rule is not valid, rows of erased numbers are left out."""
+    if not sent:
+        return []
+    rows = _Rows(sent, run_id, privacy)
+    out = set(np.flatnonzero(erased.mask(rows.columns.phone_number)).tolist()) if erased else set()
+    rows.reasons = {index: why for index, why in rows.reasons.items() if index not in out}
+    table, indices = rows.statuses(out)
+    broken = _broken(table, privacy)
+    if broken:
+        rows.reasons |= {int(indices[row]): why for row, why in broken.items()}
+        table, indices = rows.statuses(out)
+    if erased:
+        origin = Origin(rows.pages, privacy, indices)
+        named = {index for index in rows.reasons if erased.named_in(origin.raw(index)[2])}
+        rows.reasons = {index: why for index, why in rows.reasons.items() if index not in named}
+        out |= named
+    return rows.apart(table, indices, np.array(sorted(out), dtype=np.int64))
 
-        Raises:
-            RawRowMissing: a row is doubted whose JSON is not kept any more.
-        """
-        if not self.reasons:
-            return empty_table(QUARANTINE)
-        places = sorted(self.reasons)
-        found = [row for row in map(self.raw.at, places) if row is not None]
-        if len(found) < len(places):
-            raise RawRowMissing(f"{len(places) - len(found)} rows that are loaded already are doubted now")
-        columns = {
-            "page": pa.array([row.page for row in found], pa.int32()),
-            "position": pa.array([row.position for row in found], pa.int32()),
-            "reasons": pa.array([list(self.reasons[place]) for place in places], pa.list_(pa.string())),
-            "raw": pa.array([row.raw for row in found], pa.string()),
-            **self.stamp.columns(len(places)),
+
+def _broken(table: pa.Table, privacy: PhonePrivacy) -> Reasons:
+    """Name, for each row that breaks a rule of the contract, the rules it breaks.
+
+    That the primary key is unique follows from how `occurrences` counts, and is not looked at once more.
+    """
+    reasons: Reasons = {}
+    for name, rows in broken_rules(table, column_rules(phone_form=privacy.form)).items():
+        for row in rows.tolist():
+            reasons[row] = (*reasons.get(row, ()), name)
+    return reasons
+
+
+@dataclass
+class _Rows:
+    """The rows of tags, one after the other; `owner` numbers the tag of each, `reasons` those that are not valid."""
+
+    sent: Sequence[Sent]
+    run_id: str
+    privacy: PhonePrivacy
+    pages: tuple[Page, ...] = field(init=False)
+    owner: Indices = field(init=False)
+    columns: Columns = field(init=False)
+    extracted_at: pa.Array = field(init=False)
+    reasons: Reasons = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pages = tuple(chain.from_iterable(one.pages for one in self.sent))
+        counts = [sum(page.row_count for page in one.pages) for one in self.sent]
+        self.owner = np.repeat(np.arange(len(self.sent)), counts)
+        self.columns = read_rows([page.rows_json for page in self.pages])
+        self.extracted_at = pa.array([one.extracted_at for one in self.sent], TIMESTAMP)
+        self.reasons = dict(self.columns.reasons)
+        latest = pc.add(self.extracted_at, pa.scalar(FUTURE_ALLOWED)).take(pa.array(self.owner))
+        for index in indices_of(pc.greater(self.columns.status_at, latest)).tolist():
+            self.reasons[index] = (*self.reasons.get(index, ()), DATE_IN_FUTURE)
+
+    def statuses(self, out: set[int]) -> tuple[pa.Table, Indices]:
+        """Give the valid rows but those left out as a table with the schema of `statuses`, and their indices."""
+        columns, kept = self.columns, np.arange(len(self.owner))
+        number, status, stop, date = (columns.phone_number, columns.status, columns.stop_sms, columns.status_at)
+        if self.reasons or out:
+            kept = np.delete(kept, [*self.reasons, *out])
+            number, status, stop, date = (column.take(pa.array(kept)) for column in (number, status, stop, date))
+        owner = self.owner[kept]
+        protected = self.privacy.protect_all(number)
+        values = {
+            "tag": _named(owner, [one.tag for one in self.sent]),
+            "phone_number": protected,
+            "occurrence": occurrences(protected, owner),
+            "country": countries(number),
+            "status": status.dictionary_encode(),
+            "stop_sms": stop,
+            "status_at": date,
+            "extracted_at": self.extracted_at.take(pa.array(owner)),
+            "run_id": _named(np.zeros(len(owner), np.int64), [self.run_id]),
         }
-        schema = arrow_schema(QUARANTINE)
-        return pa.table([columns[name] for name in schema.names], schema=schema)
+        table = pa.table([values[name] for name in STATUSES.column_names], names=STATUSES.column_names)
+        return table.cast(arrow_schema(STATUSES)), kept
+
+    def apart(self, table: pa.Table, kept: Indices, out: Indices) -> list[TypedRows]:
+        """Give the rows tag by tag, with indices from 0 in each."""
+        tags = np.arange(len(self.sent) + 1)
+        starts = np.searchsorted(self.owner, tags)
+        bounds, left_out = np.searchsorted(kept, starts), np.diff(np.searchsorted(out, starts))
+        first_rows = [one.pages[0].row_count if one.pages else 0 for one in self.sent]
+        first_ends = np.searchsorted(kept, starts[:-1] + first_rows)
+        digests = first_page.digests(table, zip(bounds[:-1].tolist(), first_ends.tolist(), strict=True))
+        reasons, drift = self._reasons_by_tag(starts), self._drift_by_tag(table, kept)
+        typed = []
+        for number, one in enumerate(self.sent):
+            begin, end = bounds[number], bounds[number + 1]
+            origin = Origin(one.pages, self.privacy, kept[begin:end] - starts[number])
+            valid = all(index >= first_rows[number] for index in reasons[number])
+            typed.append(
+                TypedRows(
+                    table=_rows_of_tag(table.slice(begin, end - begin), one.tag),
+                    quarantine=origin.quarantine(reasons[number], self._common(number)),
+                    erased=int(left_out[number]),
+                    drift=drift[number],
+                    first_page=digests[number] if valid else "",
+                    origin=origin,
+                )
+            )
+        return typed
+
+    def _common(self, number: int) -> dict[str, pa.Array]:
+        """Give what all rows of a tag have in common, as columns of one value."""
+        zero = np.zeros(1, np.int64)
+        return {
+            "tag": _named(zero, [self.sent[number].tag]),
+            "extracted_at": self.extracted_at.slice(number, 1),
+            "run_id": _named(zero, [self.run_id]),
+        }
+
+    def _reasons_by_tag(self, starts: Indices) -> list[Reasons]:
+        reasons: list[Reasons] = [{} for _ in self.sent]
+        for index, why in self.reasons.items():
+            number = self.owner[index]
+            reasons[number][int(index - starts[number])] = why
+        return reasons
+
+    def _drift_by_tag(self, table: pa.Table, kept: Indices) -> list[Counter[str]]:
+        undated = pc.and_(pc.equal(table["status"], DELIVERED), pc.is_null(table["status_at"]))
+        drift = [Counter(name for page in one.pages for name in page.drift) for one in self.sent]
+        for name, indices in {**self.columns.drift, DATE_MISSING: kept[indices_of(undated)]}.items():
+            counts = np.bincount(self.owner[indices], minlength=len(self.sent))
+            for number in np.flatnonzero(counts).tolist():
+                drift[number][name] = int(counts[number])
+        return drift
+
+
+def _named(codes: Indices, names: list[str]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(names, pa.string()))
+
+
+def _rows_of_tag(rows: pa.Table, tag: str) -> pa.Table:
+    """Give rows of one tag a dictionary of tags that holds no other."""
+    own = {"tag": _named(np.zeros(rows.num_rows, dtype=np.int64), [tag])}
+    arrays = [own.get(name, column) for name, column in zip(rows.column_names, rows.columns, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=rows.schema)
