@@ -34,7 +34,7 @@ def _dataset(place: str, shown: str) -> Destination:
 def _objects(uri: str, shown: str) -> Destination:
     from smspartner_pipelines.load.dataset import Dataset
 
-    return Dataset(_needing("s3", "smspartner_pipelines.load.object_store").ObjectFiles(uri), shown)
+    return Dataset(_needing("s3", "smspartner_pipelines.load.object_files").ObjectFiles(uri), shown)
 
 
 def _export(ending: str) -> Opener:

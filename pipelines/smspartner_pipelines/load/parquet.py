@@ -38,7 +38,7 @@ _ONE_BLOCK = 8 * 1024
 _MAGIC_AND_LENGTH = 8
 
 
-def parquet_bytes(rows: pa.Table, table: Table, facts: dict[str, Any] | None = None) -> pa.Buffer:
+def parquet_bytes(rows: pa.Table, table: Table, facts: dict[str, Any] | None = None) -> bytes:
     """Make a whole Parquet file of `rows` of `table`; `facts` (`contract_version` first) stand in its footer as JSON.
 
     It is made in memory: it comes in thirty pieces, for each of which Python would wait for its turn among the threads
@@ -50,7 +50,7 @@ def parquet_bytes(rows: pa.Table, table: Table, facts: dict[str, Any] | None = N
     if facts is not None:
         writer.add_key_value_metadata({_KEY: json.dumps(facts)})
     writer.close()
-    return memory.getvalue()
+    return bytes(memory.getvalue().to_pybytes())
 
 
 def read_facts(end: bytes) -> dict[str, Any]:
