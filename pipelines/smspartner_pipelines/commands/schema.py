@@ -6,9 +6,6 @@ import json
 from typing import Any
 
 import click
-from smspartner_schemas.contract import TABLES
-from smspartner_schemas.describe import as_json, as_table
-from smspartner_schemas.sql import ddl
 
 from smspartner_pipelines import options
 
@@ -36,6 +33,10 @@ def schema(style: str, dialect: Any, phone_numbers: Any) -> None:
     \b
     smspartner schema --format sql --dialect duckdb
     """  # noqa: D301  # \b is click's mark
+    from smspartner_schemas.contract import TABLES
+    from smspartner_schemas.describe import as_json, as_table
+    from smspartner_schemas.sql import ddl
+
     if style == "sql":
         click.echo(ddl(dialect))
     elif style == "json":
