@@ -86,15 +86,20 @@ def _usage_problem(exc: click.ClickException) -> str:
     """Say what is wrong with the command line. No value is repeated: it may be the API key in the wrong place."""
     context = exc.ctx if isinstance(exc, click.UsageError) else None
     see = f"see `{context.command_path if context else 'smspartner'} --help`"
-    if isinstance(exc, (click.NoSuchOption, click.BadOptionUsage)):
-        problem = "does not exist" if isinstance(exc, click.NoSuchOption) else "is not used rightly"
-        return f"the option {exc.option_name.partition('=')[0]} {problem}; {see}"
+    if isinstance(exc, click.NoSuchOption):
+        meant = f"; did you mean {' or '.join(exc.possibilities)}?" if exc.possibilities else ""
+        return f"the option {exc.option_name} does not exist{meant}; {see}"
+    if isinstance(exc, click.BadOptionUsage):
+        return f"the option {exc.option_name} lacks its value, or takes none; {see}"
     parameter = exc.param if isinstance(exc, click.BadParameter) else None
-    if parameter is None:
-        return f"the command line holds an argument too many, or a command that does not exist; {see}"
-    name = max(parameter.opts, key=len) if isinstance(parameter, click.Option) else parameter.make_metavar(context)
-    problem = "is missing" if isinstance(exc, click.MissingParameter) else "has a value that is not valid"
-    return f"{name} {problem}; {expected(parameter)}"
+    if parameter is None or context is None:
+        in_command = context is not None and not isinstance(context.command, click.Group)
+        return f"{'an argument too many' if in_command else 'there is no such command'}; {see}"
+    option = isinstance(parameter, click.Option)
+    name = max(parameter.opts, key=len) if option else parameter.make_metavar(context)
+    if isinstance(exc, click.MissingParameter):
+        return f"{name} is missing; {see}"
+    return f"{name} has a value that is not valid; {expected(parameter)}"
 
 
 def _problem(exc: BaseException) -> str:

@@ -30,7 +30,7 @@ class GroupedCommand(click.Command):
         groups: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record:
+            if record and isinstance(parameter, click.Option):
                 groups.setdefault(getattr(parameter, "group", "Output"), []).append(record)
         for title, records in groups.items():
             with formatter.section(title):
@@ -122,7 +122,7 @@ connection_options = _together(
         "--rate",
         metavar="N/s|N/min",
         help="Requests allowed by the second or minute, for all workers together.  "
-        "[default: 1800/min for SMS Partner's own host, none on this machine]",
+        "[default: 1800/min; none for an API on this machine]",
     ),
     connection_option(
         "--timeout", type=float, default=30.0, show_default=True, metavar="SECONDS", help="Limit for a whole response."

@@ -13,7 +13,9 @@ TAGS = ("promo-nov", "soldes-été", "relance", "rdv-rappel", "otp", "empty", "n
 @click.command()
 @click.argument("directory", default="smspartner-demo", metavar="[DIR]")
 def demo(directory: str) -> ExitCode:
-    """Run the main job twice on the built-in sandbox, into DIR, and show what was loaded. Needs no API key.
+    """Run twice on the sandbox; needs no API key.
+
+    What is loaded into DIR is shown at the end.
 
     \b
     smspartner demo

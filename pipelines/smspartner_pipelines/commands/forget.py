@@ -24,9 +24,9 @@ _LONGEST = 100
 )
 @options.output_options
 def forget(number: str, to: tuple[str, ...], **given: Any) -> ExitCode:
-    """Erase a person: remove the rows of a phone number, loaded and in quarantine, and never load them again.
+    """Erase a person, and never load them again.
 
-    The record that keeps them out is a hash of the number under SMSPARTNER_PHONE_KEY, which later runs need, too.
+    The rows of a phone number are removed, loaded and in quarantine. The record that keeps them out is a hash of the number under SMSPARTNER_PHONE_KEY, which later runs need, too.
     `-` reads the number from standard input, where no list of processes shows it. Exit code 1: the person may still be
     somewhere, which is named.
 

@@ -21,9 +21,9 @@ _NAMES = ("tag", "reason", "rows", "first at", "meaning")
 @options.json_option
 @options.output_options
 def quarantine(destination: str, *, as_json: bool, **given: Any) -> ExitCode:
-    """Count the rows in quarantine by tag and reason, without showing them.
+    """Count rows in quarantine by tag and reason.
 
-    A tag with rows in quarantine is read again by every run.
+    No row and no number is shown. A tag with rows in quarantine is read again by every run.
 
     \b
     smspartner quarantine data/

@@ -28,7 +28,9 @@ from smspartner_pipelines.from_options import start_logging
 def report(
     destination: str, *, output: str, lang: Any, timezone: str | None, title: str | None, **given: Any
 ) -> ExitCode:
-    """Write the campaign report: one page that opens in any browser, offline, and names no phone number.
+    """Write the campaign report as one page.
+
+    It opens in any browser, offline, and names no phone number.
 
     \b
     smspartner report data/ -o report.html

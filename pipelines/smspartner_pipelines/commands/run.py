@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 @options.quiet_option
 @options.output_options
 def run(tags: tuple[str, ...], *, plan: bool, as_json: bool, quiet: bool, **given: Any) -> ExitCode:
-    """Read the statuses of tags and load them, tag by tag, each complete or reported.
+    """Read the statuses of tags, and load them.
+
+    Each tag is loaded completely, or reported with the reason.
 
     \b
     smspartner run promo-nov relance --to data/

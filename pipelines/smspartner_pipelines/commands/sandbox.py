@@ -20,7 +20,9 @@ KEY = "sandbox-key"
 @click.option("--fault", "faults", multiple=True, metavar="KIND[:tag=T,page=P,times=N]", help="May be repeated.")
 @click.option("--list-faults", is_flag=True, help="Say which kinds of fault there are.")
 def sandbox(port: int, page_size: int, latency: float, faults: tuple[str, ...], *, list_faults: bool) -> None:
-    """Serve a local stand-in of the API, with campaigns and faults to rehearse a job on.
+    """Serve a stand-in of the API on this machine.
+
+    It has campaigns, and faults to rehearse a job on.
 
     \b
     smspartner sandbox --fault rate_limit_seconds:times=3

@@ -28,7 +28,7 @@ from smspartner_pipelines import options
 )
 @options.phone_numbers_option
 def schema(style: str, dialect: Any, phone_numbers: Any) -> None:
-    """Print the contract: columns, types, allowed values.
+    """Print the contract: columns, types, values.
 
     \b
     smspartner schema --format sql --dialect duckdb

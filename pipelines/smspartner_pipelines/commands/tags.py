@@ -11,7 +11,9 @@ from smspartner_pipelines.exit_codes import ExitCode
 @click.argument("destination", metavar="DEST")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
 def tags(destination: str, *, as_json: bool) -> ExitCode:
-    """Show a line for each tag ever asked for: what is loaded, what share was delivered, how it is.
+    """Show each tag: rows, share delivered, state.
+
+    A line for every tag that was ever asked for, loaded or not.
 
     States: settled (nothing waits any more), open (more is to come), quarantine (rows are not valid), damaged (can't be
     read, and is read again by the next run), or the verdict of the last run where that was not in order.
