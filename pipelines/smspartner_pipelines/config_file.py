@@ -93,10 +93,13 @@ def _checked(key: str, value: Any, option: click.Option, context: click.Context,
 
 def expected(parameter: click.Parameter) -> str:
     """Say what value a parameter takes."""
-    if isinstance(parameter.type, click.Choice):
-        return f"give one of {', '.join(map(str, parameter.type.choices))}"
+    kind = parameter.type
+    if isinstance(kind, click.Choice):
+        return f"give one of {', '.join(map(str, kind.choices))}"
     if getattr(parameter, "is_flag", False):
         return "give true or false"
-    if isinstance(parameter.type, click.types.IntParamType):
+    if isinstance(kind, click.IntRange | click.FloatRange):
+        return f"give a number from {kind.min} to {kind.max}" if kind.max else f"give a number of at least {kind.min}"
+    if isinstance(kind, click.types.IntParamType):
         return "give a whole number"
-    return "give a number" if isinstance(parameter.type, click.types.FloatParamType) else "give text"
+    return "give a number" if isinstance(kind, click.types.FloatParamType) else "give text"

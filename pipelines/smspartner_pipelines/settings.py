@@ -84,12 +84,11 @@ class RunSettings:
             raise SettingsError("no destination", remedy="name at least one, such as --to data/ or --to statuses.csv")
         named: dict[object, str] = {}
         for uri in self.to:
-            other = named.setdefault(same_place(uri), uri)
-            if other is not uri:
-                both = other if other == uri else f"{mask_secrets(other)} and {mask_secrets(uri)}"
-                raise SettingsError(
-                    f"one destination is named twice: {mask_secrets(both)}", remedy="name each once with --to"
-                )
+            place = same_place(uri)
+            if place in named:
+                names = " and ".join(dict.fromkeys(map(mask_secrets, (named[place], uri))))
+                raise SettingsError(f"one destination is named twice: {names}", remedy="name each once with --to")
+            named[place] = uri
 
     def public(self) -> dict[str, Any]:
         """Give the settings for the run report: no secret, no tags (they are reported with their verdicts)."""

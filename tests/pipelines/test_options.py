@@ -1,4 +1,4 @@
-"""Command line beats environment beats configuration file."""
+"""Command line beats environment beats configuration file; nothing that is refused is repeated."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 from smspartner.errors import SettingsError
 from smspartner_pipelines import options
+from smspartner_pipelines.cli import smspartner
+from smspartner_pipelines.environment import PREFIX, unknown_variables
+
+KEY = "a5f0key-in-the-wrong-place"
 
 
 @click.group()
@@ -19,14 +23,12 @@ def program() -> None:
 
 
 @program.command()
-@options.load_options
-@options.refresh_options
-@options.judging_options
 @options.tag_options
-@options.phone_options
+@options.load_options
+@options.incremental_options
+@options.validation_options
 @options.connection_options
-@options.config_options
-@options.log_options
+@options.output_options
 def run(**given: Any) -> None:
     """Print what was given."""
     click.echo(json.dumps(given))
@@ -49,7 +51,7 @@ DEFAULTS = {
     "expectations": None,
     "allow_quarantined": 0,
     "allow_shrink": False,
-    "csv_dialect": "rfc4180",
+    "keep_shrunk": False,
     "tags_file": None,
     "verify": False,
     "phone_numbers": "plain",
@@ -75,58 +77,75 @@ def test_precedence(tmp_path: Path) -> None:
     """Each setting comes from the command line, else the environment, else the file, else its default."""
     file = tmp_path / "smspartner.toml"
     file.write_text(
-        'retries = 1\nconcurrency = 1\ntimeout = 1.5\nrate = "1/s"\nto = ["a", "b"]\nverify = true\n', "utf-8"
+        '\ufeffretries = 1\nconcurrency = 1\ntimeout = 1.5\nrate = "1/s"\nto = ["a", "b"]\nverify = true\n'
+        "fresh_since = 2026-11-23T18:00:00Z\nfresh_for = 0\n",
+        "utf-8",
     )
     environment = {"SMSPARTNER_RETRIES": "2", "SMSPARTNER_CONCURRENCY": "2", "SMSPARTNER_CONFIG": str(file)}
     changed = {"retries": 3, "concurrency": 2, "timeout": 1.5, "rate": "1/s", "to": ["a", "b"], "verify": True}
+    changed["fresh_since"] = "2026-11-23 18:00:00+00:00"
     assert given("--retries", "3", **environment) == DEFAULTS | changed
     assert given("--config", str(file), "--to", "c")["to"] == ["c"]
     assert given("--retries", "7", "--config", str(file))["retries"] == 7
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("api_key = 's3cret'", "the API key does not belong into it"),
-        ("retry = 1", "there is no setting 'retry'"),
-        ("config = 'x'", "there is no setting 'config'"),
-        ("retries = 'many'", ", retries: "),
-        ("refresh = 'never'", ", refresh: "),
-        ("retries = ", "write TOML, such as concurrency = 8"),
-        ("[run]\nretries = 1", "there is no setting 'run'"),
-    ],
-)
-def test_wrong_files(tmp_path: Path, text: str, message: str) -> None:
-    """A file that is no TOML, or has a key or value no option takes, is refused by name, without showing a key."""
+def test_one_destination_needs_no_list(tmp_path: Path) -> None:
+    """In a file, `to = "data"` is one destination, not one for each letter."""
+    (tmp_path / "one.toml").write_text('to = "data"', encoding="utf-8")
+    assert given("--config", str(tmp_path / "one.toml"))["to"] == ["data"]
+
+
+WHOLE = "give a whole number"
+FILES = {
+    "the key itself": (b"api_key = 's3cret'", ": the API key does not belong there; set SMSPARTNER_API_KEY"),
+    "unknown": (b"retry = 1", ": there is no setting 'retry'; the keys are the options of `smspartner run --help`"),
+    "the file itself": (b"config = 'x'", ": there is no setting 'config'; "),
+    "a table": (b"[run]\nretries = 1", ": there is no setting 'run'; "),
+    "the parameter's name": (b"as_json = true", ": there is no setting 'as_json'; "),
+    "text for a number": (b"retries = 'many'", f", retries: the value is not valid; {WHOLE}"),
+    "the key for a number": (f"retries = '{KEY}'".encode(), f", retries: the value is not valid; {WHOLE}"),
+    "true for a number": (b"retries = true", f", retries: the value is not valid; {WHOLE}"),
+    "a list for a number": (b"retries = [1]", f", retries: the value is not valid; {WHOLE}"),
+    "a table for text": (b"rate = {a = 1}", ", rate: the value is not valid; give text"),
+    "text for a flag": (b"verify = 'yes'", ", verify: the value is not valid; give true or false"),
+    "no choice": (b"refresh = 'never'", ", refresh: the value is not valid; give one of auto, all, unsettled"),
+    "no TOML": (b"retries = ", "TOML; write lines such as concurrency = 8"),
+    "the key for TOML": (KEY.encode(), "TOML; write lines such as concurrency = 8"),
+    "no UTF-8": (b"\xff", "TOML; write lines such as concurrency = 8"),
+    "endless": (b"#" * 1_000_001, ": it is larger than 1 MB; name a TOML file"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), FILES.values(), ids=FILES.keys())
+def test_wrong_files(tmp_path: Path, content: bytes, message: str) -> None:
+    """A file that is no TOML, or has a key or value no option takes, is refused by name; no value is repeated."""
     file = tmp_path / "smspartner.toml"
-    file.write_text(text, encoding="utf-8")
+    file.write_bytes(content)
     with pytest.raises(SettingsError) as caught:
         given("--config", str(file))
-    assert f"configuration file {file}" in str(caught.value)
+    assert str(caught.value).startswith(f"configuration file {file}")
     assert message in str(caught.value)
     assert "s3cret" not in str(caught.value)
+    assert KEY not in str(caught.value)
 
 
-def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    """A file that is missing or no UTF-8 is named with what is wrong."""
-    binary = tmp_path / "binary"
-    binary.write_bytes(b"\xff")
-    for path, trouble in (
-        (tmp_path / "missing", "No such file or directory; name a TOML file"),
-        (binary, "write TOML"),
-    ):
-        with pytest.raises(SettingsError, match=trouble):
-            given("--config", str(path))
+def test_files_that_cannot_be_read() -> None:
+    """A file that is missing, or has no end, is named with what is wrong."""
+    for path, problem in (("missing.toml", "No such file or directory"), ("/dev/zero", "it is larger than 1 MB")):
+        with pytest.raises(SettingsError, match=f"^configuration file {path}: {problem}; name a TOML file$"):
+            given("--config", path)
 
 
 def test_every_option_has_a_variable() -> None:
-    """Every option can be set from the environment, under its long name."""
-    for parameter in run.params:
-        assert parameter.envvar == options.PREFIX + max(parameter.opts, key=len).removeprefix("--").upper().replace(
-            "-", "_"
-        )
+    """Every option of `run` and `check` can be set from the environment, under its long name."""
+    for command in (smspartner.commands["run"], smspartner.commands["check"]):
+        for one in command.params:
+            if isinstance(one, click.Option):
+                assert one.envvar == PREFIX + max(one.opts, key=len).removeprefix("--").upper().replace("-", "_")
 
 
-def test_no_option_takes_the_key() -> None:
-    """The key can't be given on the command line."""
-    assert CliRunner().invoke(program, ["run", "--api-key", "x"]).exit_code == 2
+def test_unknown_variables() -> None:
+    """Variables of ours that nothing reads are known by name; those that something reads are not among them."""
+    environ = ["SMSPARTNER_CONCURENCY", "SMSPARTNER_CONCURRENCY", "SMSPARTNER_API_KEY", "SMSPARTNER_PHONE_KEY", "HOME"]
+    environ += ["SMSPARTNER_API_KEY_COMMAND", "SMSPARTNER_API_KEY_FILE", "SMSPARTNER_RETIRED_PHONE_KEYS"]
+    assert unknown_variables(smspartner, environ) == ["SMSPARTNER_CONCURENCY"]

@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from smspartner.connection import Connection
 from smspartner.errors import SettingsError
 from smspartner.phone_numbers import PhonePrivacy
 from smspartner.redaction import REDACT, Secret
-from smspartner_pipelines.settings import parse_duration, parse_time
+from smspartner_pipelines.settings import RunSettings, parse_duration, parse_time
+
+KEY = "key-of-the-settings-tests"
+
+
+@pytest.fixture
+def settings() -> Callable[..., RunSettings]:
+    """Settings of a run of tag `t` into `out`."""
+
+    def make(**options: Any) -> RunSettings:
+        connection = Connection(api_key=Secret(KEY))
+        return RunSettings(**{"tags": ("t",), "connection": connection, "to": ("out",), **options})
+
+    return make
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"to": ()}, "no destination: name at least one with --to, such as --to data/ or --to statuses.csv"),
-        ({"to": ("a", "b", "a")}, "a destination is named twice: name each once with --to"),
-        ({"allow_quarantined": -1}, "allow_quarantined is -1: give 0 or more"),
+        ({"to": ()}, "no destination; name at least one, such as --to data/ or --to statuses.csv"),
+        ({"to": ("a", "b", "a")}, "one destination is named twice: a; name each once with --to"),
+        ({"allow_quarantined": -1}, "allow_quarantined is -1; give 0 or more"),
         (
             {"validate": "contract", "expectations": "x.json"},
-            "--expectations needs Great Expectations: leave --validate contract away",
+            "--expectations needs Great Expectations; remove --validate contract",
+        ),
+        ({"to": (f"data/{KEY}",)}, "--to holds the API key or another secret; remove it: it would be written down there"),
+        (
+            {"expectations": KEY.upper()},
+            "--expectations holds the API key or another secret; remove it: it would be written down there",
         ),
     ],
 )
@@ -32,13 +53,35 @@ def test_settings_that_cannot_be_meant(settings: Any, options: dict[str, Any], m
     assert message == str(caught.value)
 
 
+def test_a_secret_among_the_tags(settings: Any) -> None:
+    """The key in the place of a tag is refused, and not repeated."""
+    with pytest.raises(SettingsError) as caught:
+        settings(tags=("t", KEY))
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "other", ["./data", "data/", "parquet:data", "other/../data", "link", "file://{here}/data", "{here}/data"]
+)
+def test_one_place_under_two_names(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    """One destination named twice, by another spelling or by a link, is refused: it would wait for itself."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("data", "other"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "link").symlink_to("data")
+    with pytest.raises(SettingsError, match="one destination is named twice"):
+        settings(to=("data", other.format(here=tmp_path)))
+
+
 def test_public(settings: Any) -> None:
     """The settings in the run report are plain values, without any secret."""
     given = settings(privacy=PhonePrivacy("hashed", Secret("0123456789abcdef")), fresh_for=timedelta(hours=1))
     assert given.public() == {
         "base_url": "https://api.smspartner.fr/v1",
         "concurrency": 8,
-        "rate_per_second": None,
+        "rate": "1800/min",
         "timeout_seconds": 30.0,
         "retries": 5,
         "verify": False,
@@ -50,20 +93,20 @@ def test_public(settings: Any) -> None:
         "expectations": None,
         "allow_quarantined": 0,
         "allow_shrink": False,
+        "keep_shrunk": False,
         "phone_numbers": "hashed",
-        "csv_dialect": "rfc4180",
     }
-    assert "key-of-the-pipeline-tests" not in repr(given)
+    assert KEY not in repr(given)
     assert "0123456789abcdef" not in repr(given)
     with pytest.raises(dataclasses.FrozenInstanceError):
         given.refresh = "all"
 
 
 def test_passwords_of_destinations(settings: Any) -> None:
-    """A destination's password is not told by the settings, and may be given again by a later run of the process."""
-    uri = "postgresql://me:pass-word@host/db"
+    """A destination's password is not shown by the settings, and may be given again by a later run of the process."""
     REDACT.add(Secret("pass-word"))
-    assert settings(to=(uri,)).public()["to"] == ["postgresql://me:***@host/db"]
+    given = settings(to=("postgresql://me:pass-word@host/db",))
+    assert given.public()["to"] == ["postgresql://me:***@host/db"]
 
 
 @pytest.mark.parametrize(
@@ -84,19 +127,13 @@ def test_durations(text: str, duration: timedelta) -> None:
     assert duration == parse_duration(text)
 
 
-@pytest.mark.parametrize("text", ["", "5", "-1h", "h", "1w", "1h30m", "1e3s", "1H", "one hour"])
+@pytest.mark.parametrize(
+    "text", ["", "5", "-1h", "h", "1w", "1h30m", "1e3s", "1H", "one hour", "9" * 20 + "d", "9" * 400 + "s"]
+)
 def test_no_durations(text: str) -> None:
-    """Anything else is refused with examples."""
-    with pytest.raises(SettingsError) as caught:
-        parse_duration(text)
-    assert str(caught.value) == f"duration {text!r}: give a number and a unit, such as 90s, 30m, 6h or 2d"
-
-
-@pytest.mark.parametrize("text", ["9" * 20 + "d", "9" * 400 + "s"])
-def test_durations_beyond_time(text: str) -> None:
-    """A duration longer than time is refused."""
-    with pytest.raises(SettingsError, match=r"is longer than any data: give a shorter one$"):
-        parse_duration(text)
+    """Anything else, also one longer than time, is refused with what to give."""
+    with pytest.raises(SettingsError, match=r"^--fresh-for is (no duration; give a number and|longer than any data; give)"):
+        parse_duration(text, "--fresh-for")
 
 
 def test_times() -> None:

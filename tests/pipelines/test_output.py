@@ -1,0 +1,138 @@
+"""The process of the command and its streams: closed, full, broken, of any encoding; and never with a secret."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMAND = str(Path(sys.executable).with_name("smspartner"))
+KEY = "key-of-the-output-tests"
+
+
+def run(redirection: str, *arguments: str, **changes: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the command in a shell that redirects its streams."""
+    shell = ["sh", "-c", f'exec "$0" "$@" {redirection}', COMMAND, *arguments]
+    return subprocess.run(shell, check=False, capture_output=True, timeout=60, env={**os.environ, **changes})
+
+
+@pytest.mark.parametrize("redirection", ["", "2>/dev/full", "2>&-", ">&-", "<&- >&- 2>&-"])
+def test_exit_code_survives_the_streams(redirection: str) -> None:
+    """Whichever streams are closed or full, the exit code says how the command ended."""
+    assert (run(redirection, "schema").returncode, run(redirection, "no-such").returncode) == (0, 2)
+
+
+def test_full_output() -> None:
+    """An output that takes nothing is named, with what to do."""
+    ended = run(">/dev/full", "schema")
+    said = b"error: standard output does not take the result (No space left on device); check where it leads\n"
+    assert (ended.returncode, ended.stderr) == (1, said)
+
+
+def test_closed_input() -> None:
+    """Where standard input is closed, tags from it are refused as settings are, before any request."""
+    ended = run("<&-", "run", "--tags-file", "-", "--to", "data", SMSPARTNER_API_KEY=KEY)
+    assert (ended.returncode, ended.stderr.count(b"\n"), b"bug" in ended.stderr) == (2, 1, False)
+
+
+def test_a_reader_that_stops() -> None:
+    """Where the reader of a result stops (`| head`), nothing is said about it."""
+    ended = run("| head -c 10", "schema")
+    assert (len(ended.stdout), ended.stderr) == (10, b"")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ascii", "utf-16", "koi8-r", "cp932:strict"])
+def test_any_encoding(encoding: str) -> None:
+    """What an encoding lacks is written escaped; no command fails of it."""
+    for arguments in (("--help",), ("run", "--help"), ("schema",), ("schema", "--format", "json")):
+        ended = run("", *arguments, PYTHONIOENCODING=encoding)
+        assert (ended.returncode, ended.stderr) == (0, b""), arguments
+    assert run("", "tags", "étés-👍", PYTHONIOENCODING=encoding).returncode == 2
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX", "fr_FR.ISO-8859-1", "no-such-locale"])
+def test_any_locale(locale: str) -> None:
+    """The locale decides neither whether a command runs nor how it ends."""
+    assert run("", "run", "--help", LC_ALL=locale, LANG=locale).returncode == 0
+
+
+def test_bytes_that_are_no_text() -> None:
+    """An argument of undecodable bytes is refused like any other, not a bug."""
+    ended = subprocess.run([COMMAND, "tags", b"d\xff"], check=False, capture_output=True, timeout=60)
+    assert (ended.returncode, b"bug" in ended.stderr, ended.stderr.count(b"\n")) == (2, False, 1)
+
+
+MISPLACED = {
+    "as a file": (("run", "t", "--to", "d", "--api-key-file", KEY), {}),
+    "as the file of the environment": (("run", "t", "--to", "d"), {"SMSPARTNER_API_KEY_FILE": KEY}),
+    "as a command": (("run", "t", "--to", "d"), {"SMSPARTNER_API_KEY_COMMAND": KEY}),
+    "as a number": (("run", "t", "--to", "d", "--retries", KEY), {}),
+    "as a number of the environment": (("run", "t", "--to", "d"), {"SMSPARTNER_RETRIES": KEY}),
+    "as a choice": (("run", "t", "--to", "d", "--refresh", KEY), {}),
+    "as a rate": (("run", "t", "--to", "d", "--rate", KEY), {"SMSPARTNER_API_KEY": "another-key"}),
+    "as a duration": (("run", "t", "--to", "d", "--fresh-for", KEY), {"SMSPARTNER_API_KEY": "another-key"}),
+    "as a time": (("run", "t", "--to", "d", "--fresh-since", KEY), {"SMSPARTNER_API_KEY": "another-key"}),
+    "as a base URL": (("run", "t", "--to", "d", "--base-url", KEY), {"SMSPARTNER_API_KEY": "another-key"}),
+    "as an option": (("run", "t", "--to", "d", f"--api-key={KEY}"), {}),
+    "as the value of a flag": (("run", "t", "--to", "d", f"--verify={KEY}"), {}),
+    "as an argument": (("check", KEY), {}),
+    "as a command of ours": ((KEY,), {}),
+    "as a tag": (("run", KEY, "--to", "d"), {"SMSPARTNER_API_KEY": KEY}),
+    "as a destination": (("run", "t", "--to", KEY), {"SMSPARTNER_API_KEY": KEY}),
+    "as a phone number": (("forget", KEY, "--to", "d"), {"SMSPARTNER_PHONE_KEY": "a phone key of 26 letters!"}),
+}
+
+
+@pytest.mark.parametrize(("arguments", "changes"), MISPLACED.values(), ids=MISPLACED.keys())
+def test_a_key_in_the_wrong_place(
+    arguments: tuple[str, ...], changes: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key put where another setting belongs is refused, and not repeated: it would stand in a log for ever."""
+    monkeypatch.chdir(tmp_path)
+    ended = run("", *arguments, **changes)
+    assert (ended.returncode, ended.stdout, ended.stderr.count(b"\n")) == (2, b"", 1)
+    assert KEY.encode() not in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bug_is_told_by_class_and_place(tmp_path: Path) -> None:
+    """What nobody foresaw ends with its class and place only: its text might hold a key or a number."""
+    script = tmp_path / "bug.py"
+    script.write_text(
+        "import sys\n"
+        "from smspartner_pipelines import cli\n"
+        "@cli.smspartner.command()\n"
+        "def bug():\n"
+        "    raise LookupError('+33612345678')\n"
+        "sys.exit(cli.run_command(['bug']))\n",
+        encoding="utf-8",
+    )
+    ended = subprocess.run([sys.executable, script], check=False, capture_output=True, text=True, timeout=60)
+    said = "error: a bug, not your doing: LookupError in bug.py, line 5; please report it\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", said)
+
+
+def test_redaction_comes_before_layout(tmp_path: Path) -> None:
+    """A key is hidden also where it is written in pieces, by a library, or would be broken over two lines."""
+    script = tmp_path / "talk.py"
+    script.write_text(
+        "import sys, warnings, pty\n"
+        "from smspartner_pipelines import output\n"
+        "from smspartner.redaction import REDACT, Secret\n"
+        f"REDACT.add(Secret({KEY!r}))\n"
+        "output.prepare_standard_streams()\n"
+        f"sys.stderr.write({KEY[:7]!r}); sys.stderr.write({KEY[7:]!r} + '\\n')\n"
+        f"warnings.warn({KEY!r})\n"
+        f"output.say('x' * 70 + ' ' + {KEY!r})\n"
+        "from rich.console import Console\n"
+        f"Console(stderr=True).print('x' * 70 + {KEY!r}[:9]); print({KEY.upper()!r})\n"
+        f"raise ValueError({KEY!r})\n",
+        encoding="utf-8",
+    )
+    ended = subprocess.run([sys.executable, script], check=False, capture_output=True, text=True, timeout=60)
+    assert ended.stderr.count("***") >= 4
+    assert KEY not in (ended.stdout + ended.stderr).lower()
+    assert "ValueError: ***" in ended.stderr
