@@ -162,7 +162,7 @@ def check_base_url(url: str) -> str:
         raise SettingsError(f"base URL {_shown(url)}: give https://HOST/PATH, such as {DEFAULT_BASE_URL}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise SettingsError("base URL: give scheme, host and path only; user names, `?` and `#` do not belong there")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise SettingsError(f"base URL http://{host}: plain HTTP would show the API key to the network; use https://")
     path = parts.path.rstrip("/") or "/v1"
     return f"{parts.scheme}://{parts.netloc}{path}"
@@ -173,7 +173,8 @@ def _shown(url: str) -> str:
     return repr(re.sub(r"//[^/@]*@", "//***@", url.split("?", maxsplit=1)[0]))
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host, by name or address, is this machine."""
     if host == "localhost":
         return True
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,14 @@ def phone_privacy(form: PhoneForm, environ: Mapping[str, str] = os.environ) -> P
     return PhonePrivacy(form, current, tuple(filter(None, retired)))
 
 
-def unknown_variables(program: click.Group, environ: Iterable[str] = os.environ) -> list[str]:
-    """Name the variables that begin like ours, and that neither an option of any command nor anything else reads."""
-    options = {parameter.envvar for command in program.commands.values() for parameter in command.params}
-    return sorted(name for name in environ if name.startswith(PREFIX) and name not in options.union(_VARIABLES))
+def unknown_variables(program: click.Group, environ: Iterable[str] = os.environ) -> dict[str, str | None]:
+    """Name the variables that begin like ours and that nothing reads, each with the one that may have been meant."""
+    read = {str(parameter.envvar) for command in program.commands.values() for parameter in command.params}
+    known = [name.removeprefix(PREFIX) for name in sorted(read.union(_VARIABLES)) if name.startswith(PREFIX)]
+    found = {}
+    for name in sorted(name for name in environ if name.startswith(PREFIX)):
+        ending = name.removeprefix(PREFIX)
+        if ending not in known:
+            near = difflib.get_close_matches(ending, known, n=1)
+            found[name] = PREFIX + near[0] if near else None
+    return found

@@ -36,10 +36,10 @@ def sandbox(port: int, page_size: int, latency: float, faults: tuple[str, ...], 
         return
     try:
         parsed = [parse_fault(fault) for fault in faults]
+        serving = Sandbox(faults=parsed, page_size=page_size, latency=latency, port=port, api_key=KEY)
     except ValueError as exc:
         raise SettingsError(str(exc), remedy="`smspartner sandbox --list-faults` lists them") from None
     try:
-        serving = Sandbox(faults=parsed, page_size=page_size, latency=latency, port=port, api_key=KEY)
         serving.start()
     except OSError as exc:
         raise SettingsError(

@@ -110,11 +110,6 @@ class Sandbox:
         server.end_connections()
         thread.join()
 
-    def wait(self) -> None:
-        """Return when another thread has stopped the sandbox, or Ctrl-C came."""
-        while not self._stopping.wait(0.5):  # in steps, since some platforms hold Ctrl-C back while a thread waits
-            pass
-
     @property
     def url(self) -> str:
         """The base URL, such as `http://127.0.0.1:8025/v1`."""
