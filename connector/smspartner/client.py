@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
@@ -51,6 +52,15 @@ class _Session(requests.Session):
         """Find none."""
 
 
+@dataclass(frozen=True)
+class RawAnswer:
+    """An answer as it came; headers and body may hold anything, also the key."""
+
+    http_status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
 class Client:
     """Sends single requests; used by many threads at once, each with a session and a connection of its own."""
 
@@ -78,6 +88,19 @@ class Client:
         """
         page = f"&page={number}" if number > 1 else ""
         return _answered(self._get(f"{self._by_tag.reveal()}{quote(tag, safe='')}{page}", read_page))
+
+    def fetch_raw(self, tag: str, number: int | None) -> RawAnswer:
+        """Ask for one page, None exactly as documented, and give the answer unread: to find out how the API answers.
+
+        Raises:
+            RequestError: there is no whole answer.
+        """
+        page = "" if number is None else f"&page={number}"
+
+        def unread(body: bytes, http_status: int, _retry_after: float | None) -> RawAnswer:
+            return RawAnswer(http_status, self._local.headers, body)
+
+        return _answered(self._get(f"{self._by_tag.reveal()}{quote(tag, safe='')}{page}", unread))
 
     def fetch_account(self) -> dict[str, Any]:
         """Ask for the account of the key, which changes nothing.
@@ -126,6 +149,7 @@ class Client:
         request.url = url
         timeout = (min(_LONGEST_CONNECT, self._connection.timeout), self._connection.timeout)
         with self._session().send(request, timeout=timeout, allow_redirects=False, **self._settings) as response:
+            self._local.headers = dict(response.headers)
             self._told_time = response.headers.get("Date", ""), datetime.now(UTC)
             body = read_body(response, self._connection.max_body_bytes)
             return body, response.status_code, _retry_after(response.headers)

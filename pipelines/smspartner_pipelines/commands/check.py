@@ -16,7 +16,9 @@ from smspartner_pipelines.from_options import connection_from, start_logging
 @click.command(cls=options.GroupedCommand, exit_codes=MEANINGS)
 @options.destination_option("--to", multiple=True, metavar="DEST", help="A destination to check; may be repeated.")
 @click.option(
-    "--probe", metavar="TAG", help="Instead: find out how the API answers for this tag where its documentation is silent."
+    "--probe",
+    metavar="TAG",
+    help="Instead: find out how the API answers for this tag where its documentation is silent.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of lines.")
 @options.connection_options
@@ -42,10 +44,9 @@ def check(to: tuple[str, ...], *, probe: str | None, as_json: bool, **given: Any
 def _check(to: tuple[str, ...], given: dict[str, Any], *, as_json: bool) -> ExitCode:
     from smspartner_pipelines.check import check_all, exit_code_of
 
-    program = click.get_current_context().find_root().command
-    assert isinstance(program, click.Group)
-    unknown = unknown_variables(program)
+    program: Any = click.get_current_context().find_root().command
     findings = []
+    unknown = unknown_variables(program)
     for finding in check_all(lambda: connection_from(given), to, unknown, given["api_key_file"]):
         findings.append(finding)
         if not as_json:
