@@ -17,7 +17,7 @@ from smspartner.errors import AccessRefused, DestinationError, RequestError, Set
 
 from smspartner_pipelines.exit_codes import ExitCode, exit_code_for
 from smspartner_pipelines.load import open_destination
-from smspartner_pipelines.load.destination import loaded_tags
+from smspartner_pipelines.load.destination import NothingLoaded, loaded_tags
 
 if TYPE_CHECKING:
     from smspartner.connection import Connection
@@ -148,8 +148,11 @@ def _state_of(uri: str) -> str:
     destination.check()
     if not destination.keeps_tags:
         return "can be written"
-    with destination.open(for_loading=False):
-        tags, damages = loaded_tags(destination)
+    try:
+        with destination.open(for_loading=False):
+            tags, damages = loaded_tags(destination)
+    except NothingLoaded:
+        return "can be written; nothing is loaded yet"
     damaged = f", {len(damages)} can't be read: see `smspartner validate`" if damages else ""
     return f"can be written; {len(tags)} tags are loaded{damaged}"
 

@@ -136,7 +136,8 @@ def _report(first: Page, seen: Sequence[Seen], tag: str) -> dict[str, Any]:
 def _what_total_counts(first: Page, seen: Sequence[Seen]) -> str:
     by_number = {1: seen[0]} | {one.number: one for one in seen if one.number is not None}
     behind, last = by_number[first.page_count + 1], by_number[first.page_count]
-    known = {identity for one in seen if one is not behind for identity in one.identities}
+    within = [one for one in seen if one.number is None or one.number <= first.page_count]
+    known = {identity for one in within for identity in one.identities}
     if not known.issuperset(behind.identities):
         return "not all rows: there are more behind the end"
     if last.page is None:

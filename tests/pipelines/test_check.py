@@ -33,7 +33,7 @@ def test_ready(start_sandbox: Any, connect: Any, tmp_path: Path) -> None:
     assert lines(found)[:-1] == [
         "ok    API key: accepted by the API",
         "ok    proxy: none: the API is on this machine, which is never reached through a proxy",
-        f"ok    {to[0]}: can be written; 0 tags are loaded",
+        f"ok    {to[0]}: can be written; nothing is loaded yet",
         f"ok    {to[1]}: can be written",
     ]
     assert re.match(r"ok    versions: smspartner-connector \S+, great-expectations .*, Python 3", lines(found)[-1])
@@ -72,7 +72,7 @@ def test_code_of_a_run(  # noqa: PLR0917
     connect: Any,
     tmp_path: Path,
     to: list[str],
-    refused: bool,
+    refused: bool,  # noqa: FBT001
     code: ExitCode,
 ) -> None:
     """One failure does not hide the next, and the code is a run's: without a destination it requests nothing."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from faults import Campaign, Fault
+from faults.populations import row
 from smspartner.errors import AccessRefused, RequestError
 from smspartner_pipelines.probe import as_lines, probe_api
 
@@ -18,7 +19,7 @@ LAST = "those of the last page"
 
 def campaign(rows: int) -> Campaign:
     """Make a settled campaign of so many rows under the tag."""
-    return Campaign(TAG, rows, 1_700_000_000)
+    return Campaign.of_rows(TAG, [row(number, 1_517_989_111 + number) for number in range(rows)])
 
 
 def answers(report: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
@@ -106,10 +107,10 @@ def test_types_words_and_order(start_sandbox: Any, connect: Any, step: int, orde
 
 def test_nothing_private(start_sandbox: Any, connect: Any) -> None:
     """Whatever the vendor sends, key, numbers and the tag are not in the report, as JSON or as text."""
-    row = {"phoneNumber": "+33639980001", "status": f"{TAG.lower()} 06 39 98 00 01", "date": "1517989111"}
-    odd = row | {"sandbox-key": "sandbox-key", TAG: TAG, "+33639980001": "\x1b[31m", "note": "\ufeff"}
+    sound = {"phoneNumber": "+33639980001", "status": f"{TAG.lower()} 06 39 98 00 01", "date": "1517989111"}
+    odd = sound | {"sandbox-key": "sandbox-key", TAG: TAG, "+33639980001": "\x1b[31m", "note": "\ufeff"}
     faults = [Fault(kind) for kind in ("echo_header", "echo_envelope", "echo_field", "extra_field")]
-    sandbox = start_sandbox([Campaign.of_rows(TAG, [row, odd])], faults=faults)
+    sandbox = start_sandbox([Campaign.of_rows(TAG, [sound, odd])], faults=faults)
     report = probe_api(TAG, connect(sandbox))
     for text in (json.dumps(report, ensure_ascii=False), "\n".join(as_lines(report))):
         assert not re.search(r"promo.?nov|sandbox.key|639980001|6 39 98|\x1b", text, re.IGNORECASE)
