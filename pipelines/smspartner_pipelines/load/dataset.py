@@ -10,11 +10,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
-from smspartner.errors import SettingsError
 from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import CONTRACT_VERSION, ERASURES, LOADED_TAGS, QUARANTINE, RUNS, STATUSES, TAG_RUNS
 
-from smspartner_pipelines.load.destination import Damage, LoadedTag, erasures_table, loaded_tags_table, state_of
+from smspartner_pipelines.load.destination import (
+    Damage,
+    LoadedTag,
+    NothingLoaded,
+    erasures_table,
+    loaded_tags_table,
+    state_of,
+)
 from smspartner_pipelines.load.layout import ENDING, STAGING, file_name
 from smspartner_pipelines.load.parquet import UNREADABLE, parquet_bytes, read_facts, read_rows
 
@@ -78,7 +84,7 @@ class Dataset:
         elif self._files.exists():
             yield
         else:
-            raise SettingsError(f"nothing was ever loaded into {self.uri}", remedy="name the destination of a run")
+            raise NothingLoaded(f"nothing was ever loaded into {self.uri}")
 
     def replace(self, snapshots: Sequence[Snapshot]) -> Iterator[list[WrittenFile]]:
         """See `Destination.replace`: some tags are written, synced and moved together."""

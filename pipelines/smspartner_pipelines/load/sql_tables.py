@@ -15,6 +15,8 @@ from smspartner_schemas.campaigns import CAMPAIGNS_NAME
 from smspartner_schemas.contract import CONTRACT_VERSION, ERASURES, LOADED_TAGS, STATUSES
 from smspartner_schemas.sql import WAREHOUSE_TABLES, quoted, table_statements, version_in, view_statements
 
+from smspartner_pipelines.load.destination import NothingLoaded
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -124,7 +126,7 @@ class SqlTables(ABC):
                     self._prepare()
                 self._seen = self._standing()
             elif not found or LOADED_TAGS.name not in self._checked_tables():
-                raise NotUsable(f"nothing was ever loaded into {self.where}", remedy="name the destination of a run")
+                raise NothingLoaded(f"nothing was ever loaded into {self.where}")
         self._for_loading = for_loading
 
     def query(self, statement: str, *values: object) -> pa.Table:
