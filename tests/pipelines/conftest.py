@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from smspartner.connection import Connection
-from smspartner_pipelines.load.destination import LoadedTag
 from smspartner.page import read_page
 from smspartner.phone_numbers import PhonePrivacy
+from smspartner.reading import Population
 from smspartner.redaction import Secret
-from smspartner.snapshot import Snapshot, take_snapshot
-from smspartner.walker import Population
+from smspartner.snapshot import Snapshot
+from smspartner.transform import transform
+from smspartner_pipelines.load.destination import LoadedTag
 from smspartner_pipelines.settings import RunSettings
 
 RUN_ID = "20261123T180000Z-ab12cd34"
@@ -37,9 +38,20 @@ def snapshot() -> Callable[..., Snapshot]:
         pages = (read_page(json.dumps(body).encode()),) if verdict == "complete" else ()
         received = len(sent) if pages else 0
         population = Population(
-            *(tag, verdict, reason, pages, READ_AT, received if pages else None, received, len(pages), 2, 1, 0.25)
+            tag=tag,
+            verdict=verdict,
+            reason=reason,
+            pages=pages,
+            extracted_at=READ_AT,
+            asked_at=READ_AT,
+            rows_declared=received if pages else None,
+            rows_received=received,
+            pages_read=len(pages),
+            requests=2,
+            retries=1,
+            seconds=0.25,
         )
-        return take_snapshot(population, RUN_ID, PhonePrivacy())
+        return next(one for one in transform([population], RUN_ID, PhonePrivacy()) if one is not None)
 
     return make
 
@@ -53,7 +65,14 @@ def loaded() -> Callable[..., LoadedTag]:
             "rows_received": 4,
             "rows_loaded": 4,
             "rows_quarantined": 0,
+            "rows_erased": 0,
+            "delivered": 4,
+            "not_delivered": 0,
             "waiting": 0,
+            "ko": 0,
+            "stop_sms": 0,
+            "phone_numbers": "plain",
+            "first_page": "ab" * 32,
             "newest_status_at": READ_AT - timedelta(hours=49),
             "extracted_at": READ_AT,
             "run_id": RUN_ID,
