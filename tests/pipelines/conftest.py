@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from smspartner.connection import Connection
+from smspartner.extract import Population
 from smspartner.page import read_page
 from smspartner.phone_numbers import PhonePrivacy
-from smspartner.reading import Population
 from smspartner.redaction import Secret
 from smspartner.snapshot import Snapshot
 from smspartner.transform import transform
@@ -20,13 +20,12 @@ from smspartner_pipelines.settings import RunSettings
 
 RUN_ID = "20261123T180000Z-ab12cd34"
 READ_AT = datetime(2026, 11, 23, 18, tzinfo=UTC)
-DELIVERED_AT = READ_AT - timedelta(hours=1)
 WORDS = ("Delivered", "Not delivered", "Waiting", "ko")
 
 
 @pytest.fixture
 def snapshot() -> Callable[..., Snapshot]:
-    """A snapshot of some rows (statuses in turn), some of them doubted; or one with another verdict and no rows."""
+    """A snapshot of some rows (statuses in turn), some of them not valid; or one with another verdict and no rows."""
 
     def make(tag: str = "t", rows: int = 1, bad: int = 0, verdict: str = "complete", reason: str = "") -> Snapshot:
         sent: list[dict[str, Any]] = [
@@ -38,20 +37,12 @@ def snapshot() -> Callable[..., Snapshot]:
         pages = (read_page(json.dumps(body).encode()),) if verdict == "complete" else ()
         received = len(sent) if pages else 0
         population = Population(
-            tag=tag,
-            verdict=verdict,
-            reason=reason,
-            pages=pages,
-            extracted_at=READ_AT,
-            asked_at=READ_AT,
-            rows_declared=received if pages else None,
-            rows_received=received,
-            pages_read=len(pages),
-            requests=2,
-            retries=1,
-            seconds=0.25,
+            *(tag, verdict, reason, pages, READ_AT, READ_AT, received if pages else None, received, len(pages)),
+            *(2, 1, 0.25),
         )
-        return next(one for one in transform([population], RUN_ID, PhonePrivacy()) if one is not None)
+        (made,) = transform([population], RUN_ID, PhonePrivacy())
+        assert made is not None
+        return made
 
     return make
 
@@ -62,20 +53,13 @@ def loaded() -> Callable[..., LoadedTag]:
 
     def make(tag: str = "t", **facts: Any) -> LoadedTag:
         settled: dict[str, Any] = {
-            "rows_received": 4,
-            "rows_loaded": 4,
-            "rows_quarantined": 0,
-            "rows_erased": 0,
-            "delivered": 4,
-            "not_delivered": 0,
-            "waiting": 0,
-            "ko": 0,
-            "stop_sms": 0,
-            "phone_numbers": "plain",
-            "first_page": "ab" * 32,
+            **dict.fromkeys(("rows_received", "rows_loaded", "delivered"), 4),
+            **dict.fromkeys(("rows_quarantined", "rows_erased", "not_delivered", "waiting", "ko", "stop_sms"), 0),
             "newest_status_at": READ_AT - timedelta(hours=49),
             "extracted_at": READ_AT,
             "run_id": RUN_ID,
+            "phone_numbers": "plain",
+            "first_page": "digest",
         }
         return LoadedTag(tag, **{**settled, **facts})
 

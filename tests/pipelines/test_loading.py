@@ -1,19 +1,20 @@
-"""One run's loading into several destinations."""
+"""Loading into several destinations, and what a run came to."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from smspartner.errors import CountMismatch, DestinationError
-from smspartner_pipelines.load import open_destination
-from smspartner_pipelines.incremental import Selection
-from smspartner_pipelines.loading import Loading
-from smspartner_pipelines.outcomes import RunOutcome
+from smspartner.errors import AccessRefused, CountMismatch, DestinationError, Interrupted, SettingsError
+from smspartner_pipelines.exit_codes import ExitCode
+from smspartner_pipelines.loading import finish, load, open_destinations
+from smspartner_pipelines.outcome import DestinationOutcome, RunOutcome
+from smspartner_pipelines.selection import Target, select_tags
 
 RUN_ID = "20261123T180000Z-ab12cd34"
 TAGS = ("a", "b")
@@ -22,15 +23,13 @@ TAGS = ("a", "b")
 class Full:
     """A destination whose disk is full once it has taken some tags."""
 
-    keeps_tags = True
-    batch_rows = 0
+    uri, keeps_tags, batch_rows = "full", True, 0
 
     def __init__(self, takes: int = 0) -> None:
-        self.uri = "full"
         self.takes = takes
         self.calls: list[str] = []
 
-    def replace_tags(self, snapshots: Any, run_id: str) -> Iterator[list[Any]]:  # noqa: ARG002
+    def replace(self, snapshots: Any) -> Iterator[list[Any]]:
         """Take tags, until it fails."""
         for snapshot in snapshots:
             self.calls.append(snapshot.tag)
@@ -38,7 +37,7 @@ class Full:
                 raise DestinationError("disk full")
             yield []
 
-    def finish(self, tag_runs: Any, run_id: str) -> list[Any]:  # noqa: ARG002
+    def finish(self, tag_runs: Any, run_id: str, *, complete: bool) -> list[Any]:  # noqa: ARG002
         """Finish."""
         self.calls.append("finish")
         return []
@@ -48,118 +47,132 @@ class Full:
         self.calls.append("report")
 
 
-def chosen(*wanted: str) -> Selection:
-    """A selection that gives each destination these tags."""
-    return Selection(tuple(frozenset(tags) for tags in wanted), TAGS, {})
+class Valid:
+    """Validation that has nothing to say."""
+
+    def results(self) -> dict[str, Any]:
+        """Say so."""
+        return {"validate": "contract", "success": True}
 
 
-def test_each_destination_takes_what_it_lacks(tmp_path: Path, snapshot: Any, settings: Any) -> None:
-    """A tag goes only where it is lacking; every destination has the run's tags and report at the end."""
-    run = RunOutcome(RUN_ID, TAGS)
-    with open_destination(str(tmp_path / "x")) as first, open_destination(str(tmp_path / "y")) as second:
-        loading = Loading([first, second], chosen("ab", "b"), run)
+VALID: Any = Valid()
+
+
+@pytest.fixture
+def outcome(settings: Any) -> RunOutcome:
+    """The outcome of a run of two tags."""
+    return RunOutcome(RUN_ID, settings(tags=TAGS))
+
+
+def full(takes: int = 0) -> Target:
+    """A destination that fails."""
+    destination: Any = Full(takes)
+    return Target(destination, DestinationOutcome("full"))
+
+
+def test_one_that_fails_keeps_nothing_from_the_others(tmp_path: Path, outcome: RunOutcome, snapshot: Any) -> None:
+    """A destination that fails takes nothing more; the others take every tag, tag_runs and the report; exit code 1."""
+    failing = full(takes=1)
+    with ExitStack() as stack:
+        targets = [failing, *open_destinations([str(tmp_path / "x")], stack, outcome)]
+        outcome.destinations = [target.outcome for target in targets]
+        selection = select_tags(outcome.settings, targets)
         for tag in TAGS:
-            loading.load([snapshot(tag, 2)])
-        loading.finish(settings(tags=TAGS))
-        assert [{"a", "b"}, {"b"}] == [set(one.loaded_tags()) for one in (first, second)]
-    assert [(one.tags_loaded, one.failure) for one in run.destinations] == [(2, None), (1, None)]
-    for place in ("x", "y"):
-        assert pq.read_table(tmp_path / place / "tag_runs").num_rows == 2
-        report = json.loads((tmp_path / place / "runs" / f"{RUN_ID}.json").read_text("utf-8"))
-        assert (report["run_id"], report["exit_code"], report["totals"]["rows_loaded"]) == (RUN_ID, 0, 4)
+            load([snapshot(tag, 4)], targets, selection, outcome)
+        finish(targets, outcome, VALID)
+    assert failing.destination.calls == ["a", "b"]  # type: ignore[attr-defined]
+    assert [(one.tags_loaded, one.failure) for one in outcome.destinations] == [(1, "disk full"), (2, None)]
+    assert pq.read_table(tmp_path / "x" / "tag_runs").num_rows == 2
+    report = json.loads((tmp_path / "x" / "runs" / f"{RUN_ID}.json").read_text("utf-8"))
+    assert (report["run_id"], report["exit_code"], report["totals"]["rows_loaded"]) == (RUN_ID, 1, 8)
 
 
-@pytest.mark.parametrize("verdict", ["unknown", "incomplete", "unstable", "shrunk", "failed"])
-def test_only_complete_tags_are_loaded(snapshot: Any, verdict: str) -> None:
-    """A tag that is not complete never reaches a destination, but is in the outcome."""
-    run, destination = RunOutcome(RUN_ID, TAGS), Full()
-    Loading([destination], chosen("ab"), run).load([snapshot("a", verdict=verdict)])  # type: ignore[list-item]
-    assert (destination.calls, list(run.tag_runs)) == ([], ["a"])
+def test_no_destination_left(outcome: RunOutcome, snapshot: Any) -> None:
+    """Where every destination has failed, a tag that was read is `failed`, and the run ends."""
+    targets = [full()]
+    with pytest.raises(DestinationError, match="every destination has failed"):
+        load([snapshot("a")], targets, select_tags(outcome.settings, targets), outcome)
+    assert (outcome.tag_runs["a"]["verdict"], outcome.tag_runs["a"]["rows_loaded"]) == ("failed", 0)
 
 
-def test_a_failing_destination_does_not_stop_the_others(tmp_path: Path, snapshot: Any, settings: Any) -> None:
-    """A destination that fails takes nothing more but the report; the others take everything."""
-    run, full = RunOutcome(RUN_ID, TAGS), Full(takes=1)
-    with open_destination(str(tmp_path / "x")) as sound:
-        loading = Loading([full, sound], chosen("ab", "ab"), run)  # type: ignore[list-item]
-        for tag in TAGS:
-            loading.load([snapshot(tag)])
-        loading.finish(settings(tags=TAGS))
-        assert {"a", "b"} == set(sound.loaded_tags())
-    assert [(one.tags_loaded, one.failure) for one in run.destinations] == [(1, "disk full"), (2, None)]
-    assert (full.calls, run.exit_code) == (["a", "b", "report"], 1)
+def test_only_complete_tags_are_loaded(outcome: RunOutcome, snapshot: Any) -> None:
+    """A tag with another verdict never reaches a destination, and is in the outcome."""
+    targets = [full()]
+    for tag, verdict in (("a", "unstable"), ("b", "shrunk")):
+        load([snapshot(tag, verdict=verdict)], targets, select_tags(outcome.settings, targets), outcome)
+    assert targets[0].destination.calls == []  # type: ignore[attr-defined]
+    assert list(outcome.tag_runs) == ["a", "b"]
 
 
-def test_no_destination_left(snapshot: Any) -> None:
-    """When the last destination has failed there is nothing to go on for."""
-    run = RunOutcome(RUN_ID, TAGS)
-    loading = Loading([Full(), Full()], chosen("ab", "ab"), run)  # type: ignore[list-item]
-    with pytest.raises(DestinationError, match=r"^disk full; disk full$"):
-        loading.load([snapshot("a")])
-    assert run.not_reached == ["a", "b"]
+def test_destinations_that_cannot_be_used_at_the_start(tmp_path: Path, outcome: RunOutcome) -> None:
+    """One alone raises what is wrong; beside another one it is noted, and the run goes on."""
+    (tmp_path / "file").write_text("not a folder")
+    bad, good = str(tmp_path / "file" / "data"), str(tmp_path / "good")
+    with ExitStack() as stack, pytest.raises((SettingsError, DestinationError)):
+        open_destinations([bad], stack, outcome)
+    with ExitStack() as stack:
+        targets = open_destinations([bad, good], stack, outcome)
+        assert [target.usable for target in targets] == [False, True]
+    with ExitStack() as stack, pytest.raises(DestinationError, match="no destination can be used"):
+        open_destinations([bad, str(tmp_path / "file" / "other")], stack, outcome)
 
 
-def test_what_was_loaded_before_a_failure_is_told(snapshot: Any) -> None:
-    """Of tags that are loaded together, those that were before the last destination failed are in the outcome."""
-    run, destination = RunOutcome(RUN_ID, TAGS), Full(takes=1)
-    with pytest.raises(DestinationError, match=r"^disk full$"):
-        Loading([destination], chosen("ab"), run).load([snapshot("a"), snapshot("b")])  # type: ignore[list-item]
-    assert (list(run.tag_runs), run.destinations[0].tags_loaded, run.not_reached) == (["a"], 1, ["b"])
+@pytest.mark.parametrize(
+    ("ends", "failing", "verdicts", "bad", "code"),
+    [
+        (None, False, ("complete", "unknown"), 0, ExitCode.OK),
+        (None, False, ("complete", "complete"), 1, ExitCode.ROWS_IN_QUARANTINE),
+        (None, False, ("incomplete", "complete"), 1, ExitCode.TAGS_NOT_COMPLETE),
+        (None, True, ("incomplete", "complete"), 1, ExitCode.NOT_DONE),
+        (DestinationError("down"), False, ("incomplete", "complete"), 1, ExitCode.NOT_DONE),
+        (AccessRefused("code 10", code=10), True, ("incomplete", "complete"), 1, ExitCode.REFUSED),
+        (Interrupted("asked to stop"), True, ("incomplete", "complete"), 1, ExitCode.INTERRUPTED),
+        (KeyboardInterrupt(), True, ("incomplete", "complete"), 1, ExitCode.INTERRUPTED),
+    ],
+)
+def test_the_exit_code_is_the_most_serious(
+    outcome: RunOutcome,
+    snapshot: Any,
+    ends: BaseException | None,
+    failing: bool,  # noqa: FBT001
+    verdicts: tuple[str, str],
+    bad: int,
+    code: ExitCode,
+) -> None:
+    """Where several hold: interrupted, refused, not done, not complete, quarantine."""
+    outcome.destinations = [DestinationOutcome("x", failure="disk full" if failing else None)]
+    with outcome.keeps_what_ends_it():
+        for tag, verdict in zip(TAGS, verdicts, strict=True):
+            outcome.note(snapshot(tag, 1, bad if verdict == "complete" else 0, verdict), None)
+        if ends:
+            raise ends
+    outcome.close()
+    assert code is outcome.exit_code
 
 
-def test_nothing_is_read_in_vain(tmp_path: Path, snapshot: Any) -> None:
-    """When only failed destinations lack what is still to be read, the run ends; what others got stays loaded."""
-    run = RunOutcome(RUN_ID, TAGS)
-    with open_destination(str(tmp_path / "x")) as sound:
-        loading = Loading([Full(), sound], chosen("ab", "a"), run)  # type: ignore[list-item]
-        with pytest.raises(DestinationError, match=r"^disk full$"):
-            loading.load([snapshot("a")])
-        assert {"a"} == set(sound.loaded_tags())
-    assert (list(run.tag_runs), run.not_reached) == (["a"], ["b"])
+def test_a_skipped_tag_repeats_what_is_loaded(outcome: RunOutcome, snapshot: Any, loaded: Any) -> None:
+    """A skipped tag repeats the counts that are loaded, quarantine included, beside the requests of this run."""
+    held = loaded("a", rows_received=6, rows_quarantined=2)
+    outcome.note_skipped({"b": ("fresh", loaded("b", rows_quarantined=1))})
+    outcome.note(snapshot("a", verdict="skipped", reason="unchanged"), held)
+    outcome.close()
+    row = outcome.tag_runs["a"]
+    assert tuple(
+        row[name]
+        for name in ("rows_declared", "rows_received", "rows_loaded", "rows_quarantined", "delivered", "requests")
+    ) == (6, 6, 4, 2, 4, 2)
+    assert held.extracted_at == row["extracted_at"]
+    not_asked = outcome.tag_runs["b"]
+    assert (not_asked["requests"], not_asked["asked_at"], not_asked["rows_quarantined"]) == (0, None, 1)
+    assert ExitCode.ROWS_IN_QUARANTINE is outcome.exit_code
+    assert outcome.tag_runs_table().num_rows == 2
 
 
-def test_a_tag_that_nobody_took_is_not_told_as_loaded(tmp_path: Path, snapshot: Any) -> None:
-    """A tag that only a failed destination lacks is `failed`, with 0 rows loaded, while others go on."""
-    run = RunOutcome(RUN_ID, TAGS)
-    with open_destination(str(tmp_path / "x")) as sound:
-        loading = Loading([Full(), sound], chosen("a", "b"), run)  # type: ignore[list-item]
-        for tag in TAGS:
-            loading.load([snapshot(tag, 2)])
-        assert {"b"} == set(sound.loaded_tags())
-    assert [(row["verdict"], row["rows_loaded"]) for row in run.tag_runs.values()] == [("failed", 0), ("complete", 2)]
-    assert (run.tag_runs["a"]["reason"], run.total("rows_loaded"), run.exit_code) == (
-        "read, but loaded nowhere: every destination that lacks it has failed",
-        2,
-        1,
-    )
-
-
-def test_lost_rows_are_a_bug(tmp_path: Path, snapshot: Any) -> None:
-    """A snapshot whose books do not balance is not loaded."""
-    from dataclasses import replace
-
-    with open_destination(str(tmp_path / "x")) as destination:
-        loading = Loading([destination], chosen("ab"), RunOutcome(RUN_ID, TAGS))
-        with pytest.raises(CountMismatch):
-            loading.load([replace(snapshot("a", 2), rows_received=3)])
-        assert destination.loaded_tags() == {}
-
-
-def test_exports_of_runs_that_ended_early(tmp_path: Path, snapshot: Any, settings: Any) -> None:
-    """An export is published only by a run that came to its end; the old file stays otherwise."""
-    file = tmp_path / "out.csv"
-    file.write_text("old", encoding="utf-8")
-    for ends_early, content in ((True, "old"), (False, "tag,")):
-        run = RunOutcome(RUN_ID, TAGS)
-        with open_destination(str(file)) as export:
-            loading = Loading([export], chosen("ab"), run)
-            loading.load([snapshot("a")])
-            if ends_early:
-                with run.ending_early():
-                    raise KeyboardInterrupt
-            else:
-                loading.load([snapshot("b")])
-            loading.finish(settings(tags=TAGS))
-        assert file.read_text("utf-8-sig").startswith(content)
-        told = run.destinations[0]
-        assert (told.tags_loaded, told.dropped) == ((0, True) if ends_early else (2, False))
+def test_every_tag_has_one_result(outcome: RunOutcome, snapshot: Any) -> None:
+    """A tag with two results, or with none in a run that came to its end, is a bug, and the run says so."""
+    outcome.note(snapshot("a"), None)
+    with pytest.raises(CountMismatch, match="tag a has two results"):
+        outcome.note(snapshot("a"), None)
+    outcome.close()
+    assert (outcome.exit_code, outcome.not_reached) == (ExitCode.NOT_DONE, ["b"])
+    assert "1 tags have no result" in (outcome.failure or "")

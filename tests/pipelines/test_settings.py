@@ -39,7 +39,10 @@ def settings() -> Callable[..., RunSettings]:
             {"validate": "contract", "expectations": "x.json"},
             "--expectations needs Great Expectations; remove --validate contract",
         ),
-        ({"to": (f"data/{KEY}",)}, "--to holds the API key or another secret; remove it: it would be written down there"),
+        (
+            {"to": (f"data/{KEY}",)},
+            "--to holds the API key or another secret; remove it: it would be written down there",
+        ),
         (
             {"expectations": KEY.upper()},
             "--expectations holds the API key or another secret; remove it: it would be written down there",
@@ -63,9 +66,7 @@ def test_a_secret_among_the_tags(settings: Any) -> None:
 @pytest.mark.parametrize(
     "other", ["./data", "data/", "parquet:data", "other/../data", "link", "file://{here}/data", "{here}/data"]
 )
-def test_one_place_under_two_names(
-    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
-) -> None:
+def test_one_place_under_two_names(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str) -> None:
     """One destination named twice, by another spelling or by a link, is refused: it would wait for itself."""
     monkeypatch.chdir(tmp_path)
     for folder in ("data", "other"):
@@ -132,7 +133,9 @@ def test_durations(text: str, duration: timedelta) -> None:
 )
 def test_no_durations(text: str) -> None:
     """Anything else, also one longer than time, is refused with what to give."""
-    with pytest.raises(SettingsError, match=r"^--fresh-for is (no duration; give a number and|longer than any data; give)"):
+    with pytest.raises(
+        SettingsError, match=r"^--fresh-for is (no duration; give a number and|longer than any data; give)"
+    ):
         parse_duration(text, "--fresh-for")
 
 

@@ -1,73 +1,100 @@
-"""A population that got smaller is not believed to replace what is loaded."""
+"""A population that got smaller, or invalid, does not replace what is loaded."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from smspartner_pipelines.shrinking import guard_against_shrinking
+from smspartner_pipelines.outcome import DestinationOutcome
+from smspartner_pipelines.selection import Target, select_tags
+from smspartner_pipelines.shrinking import refuse_shrunk
 
 
-def guarded(snapshot: Any, *held: Any, allow: bool = False) -> tuple[object, ...]:
-    """The verdict, reason and rows of one snapshot after the guard."""
-    (after,) = guard_against_shrinking([snapshot], held, allow=allow)
-    return after.verdict, after.reason, after.table.num_rows, after.rows_declared
+class Keeping:
+    """A destination that keeps tags."""
+
+    uri, batch_rows, keeps_tags = "somewhere", 0, True
 
 
-@pytest.mark.parametrize("allow", [False, True])
-@pytest.mark.parametrize("rows", [4, 5])
-def test_as_many_or_more(snapshot: Any, loaded: Any, rows: int, allow: bool) -> None:  # noqa: FBT001
-    """A population that is as large as what is loaded, or larger, is given as it is."""
-    assert ("complete", "", rows, rows) == guarded(snapshot("t", rows), {"t": loaded()}, allow=allow)
+def checked(snapshot: Any, settings: Any, *held: Any, **options: Any) -> Any:
+    """One snapshot, checked against what each destination holds of its tag."""
+    keeping: Any = Keeping()
+    targets = [Target(keeping, DestinationOutcome("x"), {one.tag: one} if one else {}) for one in held]
+    asked = settings(**options)
+    (after,) = refuse_shrunk([snapshot], select_tags(asked, targets), asked)
+    return after
 
 
-def test_rows_in_quarantine_count(snapshot: Any, loaded: Any) -> None:
-    """What counts is how many rows were received, loaded or not, before and now."""
-    assert guarded(snapshot("t", 3, bad=1), {"t": loaded()})[0] == "complete"
-    held = {"t": loaded(rows_received=5, rows_loaded=4, rows_quarantined=1)}
-    assert guarded(snapshot("t", 4), held)[0] == "shrunk"
+HELD = {"rows_received": 400, "rows_loaded": 400}
 
 
-def test_fewer(snapshot: Any, loaded: Any) -> None:
-    """A smaller population is refused with both counts and the way to accept it; that accepts it."""
-    reason = "4 rows are loaded, the API now has 3 rows; --allow-shrink accepts that"
-    assert ("shrunk", reason, 0, 3) == guarded(snapshot("t", 3), {"t": loaded()})
-    assert guarded(snapshot("t", 3), {"t": loaded()}, allow=True) == ("complete", "", 3, 3)
+@pytest.mark.parametrize(
+    ("held", "rows", "bad", "verdict"),
+    [
+        ({}, 4, 0, "complete"),
+        ({}, 5, 0, "complete"),
+        ({}, 3, 0, "shrunk"),
+        ({}, 0, 0, "shrunk"),  # a total of 0 proves itself, but not that the rows are gone for good
+        ({}, 3, 1, "complete"),  # rows in quarantine count as held
+        ({"rows_received": 5, "rows_quarantined": 1}, 4, 0, "shrunk"),
+        ({}, 2, 2, "complete"),  # at most two rows give way
+        ({}, 1, 3, "shrunk"),
+        ({}, 0, 4, "shrunk"),  # all of them
+        ({"rows_received": 1, "rows_loaded": 1}, 0, 1, "shrunk"),
+        (HELD, 396, 4, "complete"),  # 1 %
+        (HELD, 395, 5, "shrunk"),
+        (HELD, 400, 100, "complete"),  # new rows that are not valid take nothing from what is loaded
+        ({"rows_received": 5, "rows_loaded": 4, "rows_erased": 1}, 4, 0, "complete"),  # erased at the vendor, too
+        ({"rows_received": 5, "rows_loaded": 4, "rows_erased": 1}, 3, 0, "shrunk"),
+        ({"rows_received": 0, "rows_loaded": 0}, 0, 0, "complete"),
+    ],
+)
+def test_what_is_shrunk(
+    snapshot: Any, settings: Any, loaded: Any, held: dict[str, int], rows: int, bad: int, verdict: str
+) -> None:
+    """Fewer rows than are held, or more than 1 % and two of the loaded rows in quarantine, or all: `shrunk`."""
+    after = checked(snapshot("t", rows, bad), settings, loaded(**held))
+    assert verdict == after.verdict
+    assert (rows, bad) == (after.table.num_rows, after.quarantine.num_rows) or verdict == "shrunk"
+    allowed = checked(snapshot("t", rows, bad), settings, loaded(**held), allow_shrink=True)
+    assert ("complete", rows, bad) == (allowed.verdict, allowed.table.num_rows, allowed.quarantine.num_rows)
 
 
-def test_no_rows_at_all(snapshot: Any, loaded: Any) -> None:
-    """A tag that had rows and is now answered with a total of 0 is refused, though that answer proves itself."""
-    reason = "4 rows are loaded, the API now has 0 rows; --allow-shrink accepts that"
-    assert ("shrunk", reason, 0, 0) == guarded(snapshot("t", 0), {"t": loaded()})
+def test_the_reason_has_both_counts(snapshot: Any, settings: Any, loaded: Any) -> None:
+    """A refused tag says what is loaded, what the API has, why that may be, and how to accept it."""
+    after = checked(snapshot("t", 3), settings, loaded())
+    assert after.reason == (
+        "4 rows are loaded or in quarantine, the API has 3 now (messages sent as a test, and cancelled ones, leave the "
+        "vendor's lists); what is loaded stays, --allow-shrink loads what there is now"
+    )
+    assert (after.table.num_rows, after.rows_received, after.rows_erased) == (0, 3, 0)
 
 
-def test_unknown(snapshot: Any, loaded: Any) -> None:
-    """A tag that became unknown is refused as shrunk; allowed, it becomes a complete tag of no rows."""
+def test_unknown(snapshot: Any, settings: Any, loaded: Any) -> None:
+    """A tag that became unknown is `shrunk`; allowed, it is a complete tag of no rows; never loaded, it is unknown."""
     gone = snapshot("t", verdict="unknown", reason="code 4")
-    reason = "4 rows are loaded, the API now has nothing; --allow-shrink accepts that"
-    assert ("shrunk", reason, 0, None) == guarded(gone, {"t": loaded()})
-    allowed = ("complete", "code 4; the 4 rows loaded give way, as allowed", 0, 0)
-    assert allowed == guarded(gone, {"t": loaded()}, allow=True)
-    (after,) = guard_against_shrinking([gone], [{"t": loaded()}], allow=True)
-    after.check_books()
+    assert checked(gone, settings, loaded()).verdict == "shrunk"
+    allowed = checked(gone, settings, loaded(), allow_shrink=True)
+    assert (allowed.verdict, allowed.rows_declared, allowed.table.num_rows) == ("complete", 0, 0)
+    allowed.check_counts()
+    for held in ([], [None], [loaded("u")], [loaded(rows_received=0, rows_loaded=0)]):
+        assert checked(gone, settings, *held).verdict == "unknown"
 
 
-@pytest.mark.parametrize("allow", [False, True])
-def test_unknown_and_never_loaded(snapshot: Any, loaded: Any, allow: bool) -> None:  # noqa: FBT001
-    """A tag that nobody ever knew stays unknown."""
-    gone = snapshot("t", verdict="unknown", reason="code 4")
-    for held in ([], [None], [{}], [{"u": loaded("u")}], [{"t": loaded(rows_received=0, rows_loaded=0)}]):
-        assert guarded(gone, *held, allow=allow) == ("unknown", "code 4", 0, None)
+def test_keep_shrunk(snapshot: Any, settings: Any, loaded: Any) -> None:
+    """With `--keep-shrunk` such a tag counts as skipped: a vendor that clears old lists must not fail every night."""
+    after = checked(snapshot("t", 3), settings, loaded(), keep_shrunk=True)
+    assert (after.verdict, after.table.num_rows) == ("skipped", 0)
 
 
-@pytest.mark.parametrize("verdict", ["incomplete", "unstable", "failed"])
-def test_other_verdicts(snapshot: Any, loaded: Any, verdict: str) -> None:
-    """What is no proved population keeps its own verdict."""
-    assert (verdict, "why", 0, None) == guarded(snapshot("t", verdict=verdict, reason="why"), {"t": loaded()})
+@pytest.mark.parametrize("verdict", ["incomplete", "unstable", "failed", "skipped"])
+def test_other_verdicts(snapshot: Any, settings: Any, loaded: Any, verdict: str) -> None:
+    """What is not proved complete keeps its own verdict."""
+    assert verdict == checked(snapshot("t", verdict=verdict, reason="why"), settings, loaded()).verdict
 
 
-def test_the_largest_of_several_destinations_counts(snapshot: Any, loaded: Any) -> None:
-    """With several destinations the one that holds most decides; exports hold nothing."""
-    held = [{"t": loaded(rows_received=2)}, None, {"t": loaded(rows_received=9)}]
-    assert guarded(snapshot("t", 5), *held)[0] == "shrunk"
-    assert guarded(snapshot("t", 9), *held)[0] == "complete"
+def test_the_largest_of_several_destinations_counts(snapshot: Any, settings: Any, loaded: Any) -> None:
+    """With several destinations the one that holds most decides."""
+    held = [loaded(rows_received=2, rows_loaded=2), None, loaded(rows_received=9, rows_loaded=9)]
+    assert checked(snapshot("t", 5), settings, *held).verdict == "shrunk"
+    assert checked(snapshot("t", 9), settings, *held).verdict == "complete"

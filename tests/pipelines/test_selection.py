@@ -1,0 +1,140 @@
+"""Which tags a run asks for, decided from what is loaded."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from smspartner.extract import FirstPage
+from smspartner.phone_numbers import PhonePrivacy
+from smspartner.redaction import Secret
+from smspartner_pipelines.outcome import DestinationOutcome
+from smspartner_pipelines.selection import Target, is_settled, select_tags
+
+READ_AT = datetime(2026, 11, 23, 18, tzinfo=UTC)
+HOURS = timedelta(hours=1)
+MICROSECOND = timedelta(microseconds=1)
+HASHED = PhonePrivacy("hashed", Secret("0123456789abcdef"))
+CHECKED = FirstPage(4, "digest")
+
+
+class Keeping:
+    """A destination that keeps tags, or an export that does not."""
+
+    uri, batch_rows = "somewhere", 0
+
+    def __init__(self, *, keeps_tags: bool = True) -> None:
+        self.keeps_tags = keeps_tags
+
+
+def target(*held: Any, keeps_tags: bool = True, failure: str | None = None) -> Target:
+    """A destination that holds these tags."""
+    kept: Any = Keeping(keeps_tags=keeps_tags)
+    return Target(kept, DestinationOutcome("somewhere", failure=failure), {one.tag: one for one in held})
+
+
+@pytest.mark.parametrize(
+    ("facts", "settled"),
+    [
+        ({"newest_status_at": READ_AT - 48 * HOURS}, False),  # exactly the longest delay: a report may still come
+        ({"newest_status_at": READ_AT - 48 * HOURS - MICROSECOND}, True),
+        ({"newest_status_at": READ_AT - 48 * HOURS + MICROSECOND}, False),
+        ({"newest_status_at": READ_AT + HOURS}, False),  # the clock went backwards
+        ({"newest_status_at": None}, False),
+        ({"waiting": 1}, False),
+        ({"rows_quarantined": 1}, False),
+        ({"extracted_at": READ_AT + 3 * HOURS}, False),  # read in the future: a clock was wrong
+        ({}, True),
+    ],
+)
+def test_settled(loaded: Any, facts: dict[str, Any], settled: bool) -> None:  # noqa: FBT001
+    """A tag is settled when nothing waits or is in quarantine, and it was read over 48 h after its newest status."""
+    assert settled is is_settled(loaded(**facts), READ_AT + 2 * HOURS)
+
+
+def test_settled_tags_are_asked_for_their_first_page(settings: Any, loaded: Any) -> None:
+    """Every tag is asked for; of a settled one, total and digest of its first page decide whether it is read."""
+    tags = ("new", "done", "waiting", "quarantined", "old-version")
+    held = [
+        loaded("done"),
+        loaded("waiting", waiting=1),
+        loaded("quarantined", rows_quarantined=1),
+        loaded("old-version", first_page=""),
+        loaded("another"),
+    ]
+    chosen = select_tags(settings(tags=tags), [target(*held)])
+    assert (tags, {"done": CHECKED}, {}) == (chosen.to_ask, chosen.settled, chosen.skipped)
+
+
+def test_refresh(settings: Any, loaded: Any) -> None:
+    """`--refresh all` reads everything, settled or fresh; `--refresh unsettled` asks nothing of settled tags."""
+    everything = select_tags(settings(refresh="all", fresh_for=1000 * 24 * HOURS), [target(loaded())])
+    assert (everything.to_ask, everything.settled, everything.skipped) == (("t",), {}, {})
+    old_way = select_tags(settings(refresh="unsettled"), [target(loaded())])
+    assert (old_way.to_ask, old_way.settled, list(old_way.skipped)) == ((), {}, ["t"])
+
+
+@pytest.mark.parametrize(
+    ("held", "form", "kept"),
+    [
+        ("plain", "plain", True),
+        ("plain", "masked", False),
+        ("masked", "masked", True),
+        ("masked", "plain", False),
+        (HASHED.label, "hashed", True),
+        ("hashed:00000000", "hashed", False),  # under a key that was retired
+    ],
+)
+def test_the_form_of_phone_numbers(settings: Any, loaded: Any, held: str, form: Any, kept: bool) -> None:  # noqa: FBT001
+    """A settled tag whose numbers are kept in another form, or under another key, than asked for is read again."""
+    privacy = PhonePrivacy(form, HASHED.key)
+    chosen = select_tags(settings(privacy=privacy), [target(loaded(phone_numbers=held))])
+    assert ({"t": CHECKED} if kept else {}) == chosen.settled
+
+
+@pytest.mark.parametrize(
+    ("age", "fresh_for", "skipped"),
+    [
+        (timedelta(0), timedelta(0), False),  # by default nothing is fresh
+        (timedelta(minutes=5), timedelta(hours=1), True),
+        (timedelta(hours=2), timedelta(hours=1), False),
+        (-timedelta(hours=1), timedelta(hours=10), False),  # read in the future: the clock went backwards
+    ],
+)
+def test_fresh_for(settings: Any, loaded: Any, age: timedelta, fresh_for: timedelta, skipped: bool) -> None:  # noqa: FBT001
+    """A tag read less than `--fresh-for` ago is skipped with what is loaded of it; one read in the future is not."""
+    read_at = datetime.now(UTC) - age
+    held = loaded(waiting=3, newest_status_at=read_at, extracted_at=read_at)
+    chosen = select_tags(settings(fresh_for=fresh_for), [target(held)])
+    reason = f"fresh: read at {read_at:%Y-%m-%dT%H:%M:%SZ}"
+    assert ({"t": (reason, held)} if skipped else {}) == chosen.skipped
+    assert (() if skipped else ("t",)) == chosen.to_ask
+
+
+@pytest.mark.parametrize(
+    ("read_at", "skipped"), [(READ_AT - MICROSECOND, False), (READ_AT, True), (READ_AT + MICROSECOND, True)]
+)
+def test_fresh_since(settings: Any, loaded: Any, read_at: datetime, skipped: bool) -> None:  # noqa: FBT001
+    """A tag read since `--fresh-since` is skipped, however long ago that is: a job that is tried again resumes."""
+    held = loaded(waiting=3, newest_status_at=read_at, extracted_at=read_at)
+    chosen = select_tags(settings(fresh_since=READ_AT), [target(held)])
+    assert (() if skipped else ("t",)) == chosen.to_ask
+
+
+def test_each_destination_gets_what_it_needs(settings: Any, loaded: Any) -> None:
+    """A tag is read once if any destination needs it; exports take every tag, one that has failed takes none."""
+    tags = ("a", "b", "c")
+    first, second = target(loaded("a"), loaded("b")), target(loaded("a"), loaded("c"))
+    chosen = select_tags(settings(tags=tags, to=("x", "y")), [first, second])
+    assert (tags, {"a": CHECKED}) == (chosen.to_ask, chosen.settled)  # b and c: what one lacks is read
+    with_export = select_tags(settings(tags=tags, to=("x", "y.csv")), [first, target(keeps_tags=False)])
+    assert (tags, {}, frozenset(tags)) == (with_export.to_ask, with_export.settled, with_export.wanted[1])
+    failed = select_tags(settings(tags=tags, to=("x", "y")), [first, target(failure="down")])
+    assert ({"a": CHECKED, "b": CHECKED}, frozenset()) == (failed.settled, failed.wanted[1])
+
+
+def test_destinations_that_differ(settings: Any, loaded: Any) -> None:
+    """A settled tag whose first page was loaded differently into two destinations is read."""
+    held = [target(loaded()), target(loaded(first_page="another"))]
+    assert select_tags(settings(to=("x", "y")), held).settled == {}
