@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from smspartner import errors
+    from smspartner.api import iter_snapshots, read_statuses
     from smspartner.connection import Connection, parse_rate, read_api_key
     from smspartner.phone_numbers import PhonePrivacy
-    from smspartner.api import iter_snapshots, read_statuses
     from smspartner.redaction import Secret
     from smspartner.snapshot import Snapshot
 

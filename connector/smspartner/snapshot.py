@@ -40,22 +40,6 @@ class Origin:
         position = index - int(self._starts[page])
         return page + 1, position + 1, self.pages[page].raw_rows[position]
 
-    def quarantine(self, reasons: Mapping[int, tuple[str, ...]], common: Mapping[str, pa.Array]) -> pa.Table:
-        """Give rows (by index, with reasons) as a table with the schema of `quarantine`.
-
-        `common` holds one value each of the columns that all rows share.
-        """
-        found = [(*self.raw(index), list(why)) for index, why in sorted(reasons.items())]
-        columns = {
-            "page": pa.array([page for page, *_ in found], pa.int32()),
-            "position": pa.array([position for _, position, *_ in found], pa.int32()),
-            "reasons": pa.array([why for *_, why in found], pa.list_(pa.string())),
-            "raw": pa.array([self.privacy.protect_raw(raw) for _, _, raw, _ in found], pa.string()),
-            **{name: value.take(pa.array(np.zeros(len(found), np.int32))) for name, value in common.items()},
-        }
-        schema = arrow_schema(QUARANTINE)
-        return pa.table([columns[name] for name in schema.names], schema=schema)
-
 
 @dataclass(frozen=True, repr=False)
 class Snapshot:
@@ -124,17 +108,35 @@ class Snapshot:
         moved = {int(origin.indices[row]): reasons for row, reasons in rows.items()}
         keep = np.ones(self.table.num_rows, dtype=bool)
         keep[list(rows)] = False
-        common = {name: self.table[name].combine_chunks().slice(0, 1) for name in ("tag", "extracted_at", "run_id")}
-        quarantine = pa.concat_tables([self.quarantine, origin.quarantine(moved, common)])
+        table = self.table.filter(pa.array(keep))
+        at = table.schema.get_field_index("occurrence")
+        counted = occurrences(table["phone_number"].combine_chunks())
         quarantined = replace(
             self,
-            table=with_occurrences(self.table.filter(pa.array(keep))),
-            quarantine=quarantine.unify_dictionaries().sort_by([("page", "ascending"), ("position", "ascending")]),
+            table=table.set_column(at, table.schema.field(at), counted),
             first_page="" if min(moved) < origin.pages[0].row_count else self.first_page,
             origin=replace(origin, indices=origin.indices[keep]),
-        )
+        ).with_quarantine(moved)
         quarantined.check_counts()
         return quarantined
+
+    def with_quarantine(self, reasons: Mapping[int, tuple[str, ...]]) -> Snapshot:
+        """Return the snapshot with rows of its pages (by their index in them, with reasons) added to `quarantine`."""
+        if self.origin is None or not reasons:
+            return self
+        rows = [(*self.origin.raw(index), list(why)) for index, why in sorted(reasons.items())]
+        columns = {
+            "tag": [self.tag] * len(rows),
+            "page": [page for page, *_ in rows],
+            "position": [position for _, position, *_ in rows],
+            "reasons": [why for *_, why in rows],
+            "raw": [self.origin.privacy.protect_raw(raw) for _, _, raw, _ in rows],
+            "extracted_at": [self.extracted_at] * len(rows),
+            "run_id": [self.run_id] * len(rows),
+        }
+        both = pa.concat_tables([self.quarantine, pa.table(columns, schema=arrow_schema(QUARANTINE))])
+        in_order = both.unify_dictionaries().sort_by([("page", "ascending"), ("position", "ascending")])
+        return replace(self, quarantine=in_order)
 
     def refused(self, verdict: str, reason: str) -> Snapshot:
         """Return the snapshot with another verdict than `complete`, and therefore without rows, loaded or erased."""
@@ -171,13 +173,6 @@ def new_run_id() -> str:
     """Name a run: sortable by its start (UTC; after the seconds, their 256th parts), with a random end of 24 bits."""
     now = datetime.now(UTC)
     return f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond * 256 // 1_000_000:02x}{secrets.token_hex(3)}"
-
-
-def with_occurrences(table: pa.Table, owner: Indices | None = None) -> pa.Table:
-    """Set the column `occurrence` of rows of `statuses`: of each number (of each tag, if `owner` numbers them)."""
-    at = table.schema.get_field_index("occurrence")
-    counted = occurrences(table["phone_number"].combine_chunks(), owner)
-    return table.set_column(at, table.schema.field(at), counted)
 
 
 def occurrences(numbers: pa.Array, owner: Indices | None = None) -> pa.Array:

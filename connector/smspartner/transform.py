@@ -9,20 +9,16 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
 
-from smspartner.drift import bounded
 from smspartner.erasure import NOBODY, ErasedNumbers
 from smspartner.page import Page
 from smspartner.phone_numbers import PhonePrivacy
+from smspartner.reading import Population
 from smspartner.snapshot import Snapshot
-from smspartner.typed_rows import Sent, TypedRows, type_rows
-
-if TYPE_CHECKING:
-    from smspartner.reading import Population
+from smspartner.typed_rows import type_populations
 
 READY_ROWS = 32 * 1024
 """Rows typed at a time, about: enough to make the cost of a pass nothing, and a few megabytes."""
@@ -67,8 +63,10 @@ def transform(
 
 def first_page_digest(page: Page, privacy: PhonePrivacy, erased: ErasedNumbers = NOBODY) -> str:
     """Give the digest of a first page as `Snapshot.first_page` has it; "" if any of its rows is not valid."""
-    (typed,) = type_rows([Sent("-", (page,), datetime.now(UTC))], "-", privacy, erased)
-    return typed.first_page
+    now, rows = datetime.now(UTC), page.row_count
+    population = Population("-", "complete", "", (page,), now, now, rows, rows, 1, 1, 0, 0.0)
+    (snapshot,) = type_populations([population], "-", privacy, erased)
+    return snapshot.first_page
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ class _Work:
         try:
             for ready in _ready_together(self.populations):
                 if ready is not None:
-                    snapshots = self._snapshots(ready)
+                    snapshots = type_populations(ready, self.run_id, self.privacy, self.erased)
                     self.room.acquire()
                     self.output.put(snapshots)
                 else:
@@ -110,39 +108,6 @@ class _Work:
             if close is not None:
                 close()
         self.output.put(end)
-
-    def _snapshots(self, populations: list[Population]) -> list[Snapshot]:
-        complete = [one for one in populations if one.verdict == "complete"]
-        sent = [Sent(one.tag, one.pages, one.extracted_at) for one in complete]
-        typed = iter(type_rows(sent, self.run_id, self.privacy, self.erased))
-        return [self._snapshot(one, next(typed) if one.verdict == "complete" else None) for one in populations]
-
-    def _snapshot(self, population: Population, typed: TypedRows | None) -> Snapshot:
-        facts = Snapshot(
-            *(population.tag, population.verdict, population.reason, self.run_id),
-            extracted_at=population.extracted_at,
-            asked_at=population.asked_at,
-            rows_declared=population.rows_declared,
-            rows_received=population.rows_received,
-            pages=population.pages_read,
-            requests=population.requests,
-            retries=population.retries,
-            seconds=population.seconds,
-            phone_numbers=self.privacy.label,
-        )
-        if typed is None:
-            return facts
-        snapshot = replace(
-            facts,
-            table=typed.table,
-            quarantine=typed.quarantine,
-            rows_erased=typed.erased,
-            drift=bounded(typed.drift),
-            first_page=typed.first_page,
-            origin=typed.origin,
-        )
-        snapshot.check_counts()
-        return snapshot
 
 
 def _ready_together(populations: Iterable[Population | None]) -> Iterator[list[Population] | None]:

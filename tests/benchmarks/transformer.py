@@ -1,4 +1,4 @@
-"""Measures the transformer by itself: response bodies to pages (`read_page`), pages to typed rows (`type_tags`).
+"""Measures the transformer by itself: response bodies to pages (`read_page`), populations to snapshots (`transform`).
 
     python tests/benchmarks/transformer.py [--rounds 7]
 
@@ -11,16 +11,13 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice
 
 from loopback_server import PAGE_ROWS, cut_page, row_digits
-from smspartner.extract import READY_ROWS
-from smspartner.page import read_page
+from smspartner.page import Page, read_page
 from smspartner.phone_numbers import PhonePrivacy
-from smspartner.transform import Sent, type_tags
-from smspartner.typed_rows import Stamp
+from smspartner.reading import Population
+from smspartner.transform import transform
 
 SHAPES = (
     ("small tags: 10,000 x 20", 10_000, 20),
@@ -38,28 +35,25 @@ def bodies(tag: int, rows: int, *, loose: bool) -> list[bytes]:
     return [body.replace(b'"stopSMS": true', b'"stopSMS": "1"', 1) for body in sent] if loose else sent
 
 
-def groups(sent: list[Sent], rows: int) -> Iterator[list[Sent]]:
-    """Give as many tags as the connector types together."""
-    tags = iter(sent)
-    while group := list(islice(tags, max(1, READY_ROWS // rows))):
-        yield group
+def population(tag: int, rows: int, pages: tuple[Page, ...]) -> Population:
+    """Give a tag as the connector reads it."""
+    now = datetime.now(UTC)
+    return Population(f"tag-{tag}", "complete", "", pages, now, now, rows, rows, len(pages), len(pages), 0, 0.1)
 
 
 def measure(tags: int, rows: int, rounds: int, *, loose: bool) -> tuple[float, float, int]:
     """Give the medians of seconds for reading and for typing, and the bytes that were read."""
     received = [bodies(tag, rows, loose=loose) for tag in range(tags)]
     reading, typing = [], []
-    now, privacy = datetime.now(UTC), PhonePrivacy()
     for _ in range(rounds):
         began = time.perf_counter()
         pages = [tuple(map(read_page, of_tag)) for of_tag in received]
         reading.append(time.perf_counter() - began)
-        sent = [Sent(of_tag, Stamp(f"tag-{tag}", "run", now)) for tag, of_tag in enumerate(pages)]
-        grouped = list(groups(sent, rows))
+        sent = [population(tag, rows, of_tag) for tag, of_tag in enumerate(pages)]
         began = time.perf_counter()
-        typed = [type_tags(group, privacy) for group in grouped]
+        snapshots = list(transform(sent, "run", PhonePrivacy()))
         typing.append(time.perf_counter() - began)
-        found = sum(one.table.num_rows for group in typed for one in group)
+        found = sum(one.table.num_rows for one in snapshots if one is not None)
         if found != tags * rows:
             raise SystemExit(f"{found} typed rows of {tags * rows}")
     return statistics.median(reading), statistics.median(typing), sum(len(body) for one in received for body in one)
@@ -67,7 +61,7 @@ def measure(tags: int, rows: int, rounds: int, *, loose: bool) -> tuple[float, f
 
 def table(rounds: int) -> str:
     """Measure every shape, and give a Markdown table."""
-    lines = ["| rows | `read_page` | `type_tags` | both |", "|---|---|---|---|"]
+    lines = ["| rows | `read_page` | `transform` | both |", "|---|---|---|---|"]
     for name, tags, rows in SHAPES:
         for loose in (False, True):
             reading, typing, size = measure(tags, rows, rounds, loose=loose)
