@@ -18,7 +18,7 @@ MOST_NAMES = 20
 """Kept of one tag: a field that holds free text in the place of a status word would make a name a row."""
 
 _LONGEST_NAME = 40
-_TYPES = ((bool, "boolean"), (int | float, "number"), (str, "string"), (list, "array"), (dict, "object"))
+_TYPES = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
 _TYPE_BY_FIRST_BYTE = {b'"': "string", b"t": "boolean", b"f": "boolean", b"n": "null", b"[": "array", b"{": "object"}
 
 
@@ -44,7 +44,7 @@ def envelope_field(name: str, kind: str | None = None) -> str:
 
 def json_type(value: object) -> str:
     """Name the JSON type of a decoded value."""
-    return next((name for kind, name in _TYPES if isinstance(value, kind)), "null")
+    return _TYPES.get(type(value), "null")
 
 
 def raw_json_type(raw: Any) -> str:

@@ -62,6 +62,8 @@ def read_phone_number(value: object) -> tuple[str | None, str | None]:
         value = str(value)
     if not isinstance(value, str) or len(value) > _LONGEST_WRITTEN:
         return None, NUMBER_UNREADABLE
+    if _E164.fullmatch(value) and not _TRUNK_ZERO.match(value):
+        return value, None
     number = _normalised(value.strip())
     return (number, None) if number is not None else (None, NUMBER_UNREADABLE)
 

@@ -65,14 +65,16 @@ def _read_row(row: dict[str, object], index: int, read: TolerantRows) -> None:
     if vendor.ERROR_ROW_KEYS & row.keys() and _is_error(row):
         _append(read, index, _nothing_but(values.ROW_ERROR))
         return
-    for name in _row_drift(row):
-        read.drift.setdefault(name, []).append(index)
     found = (
         read_phone_number(row.get("phoneNumber")),
         _either(row, vendor.STATUS_KEYS, values.read_status),
         _either(row, vendor.STOP_KEYS, values.read_stop_sms),
         values.read_date(row.get("date")),
     )
+    words = [] if found[1][1] is None else [row.get(name) for name in vendor.STATUS_KEYS]
+    unknown = [drift.unknown_word(word) for word in words if isinstance(word, str) and values.read_status(word)[1]]
+    for name in (*_row_drift(row), *unknown):
+        read.drift.setdefault(name, []).append(index)
     _append(read, index, found)
 
 
@@ -87,10 +89,6 @@ def _row_drift(row: dict[str, object]) -> Iterator[str]:
                 yield drift.retyped_field(name, kind)
     if all(row.get(name) is None for name in vendor.STOP_KEYS):
         yield drift.STOP_MISSING
-    for name in vendor.STATUS_KEYS:
-        value = row.get(name)
-        if isinstance(value, str) and values.read_status(value)[1] is not None:
-            yield drift.unknown_word(value)
 
 
 def _is_error(row: dict[str, object]) -> bool:
