@@ -8,7 +8,7 @@ from smspartner.erasure import Erasure
 from smspartner.errors import CountMismatch, DestinationBusy, DestinationError, SettingsError
 from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.load import warehouse as warehouses
-from smspartner_pipelines.load.destination import Damage, erasures, loaded_tags, state_of
+from smspartner_pipelines.load.destination import Damage, NothingLoaded, erasures, loaded_tags, state_of
 from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import ERASURES, LOADED_TAGS, QUARANTINE, RUNS, STATUSES, TAG_RUNS
 from smspartner_schemas.sql import WAREHOUSE_TABLES, quoted
@@ -128,7 +128,7 @@ def test_nothing_there_yet(warehouse):
     """Where nothing was loaded, checking changes nothing, and reading is refused."""
     destination = open_destination(warehouse.uri)
     destination.check()
-    with pytest.raises(SettingsError, match="nothing was ever loaded into"), destination.open(for_loading=False):
+    with pytest.raises(NothingLoaded, match="nothing was ever loaded into"), destination.open(for_loading=False):
         pass
     assert tables_in(warehouse) == []
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from smspartner_pipelines.load.destination import Destination
+    from smspartner_pipelines.load.warehouse import Tables
 
     Opener = Callable[[str, str], Destination]
     """Makes a destination of a place and the URI as it is shown; imports what it needs, and not before."""
@@ -56,24 +57,22 @@ def _workbook(place: str, shown: str) -> Destination:  # noqa: ARG001
     raise SettingsError(f"this version writes no workbook like {shown}", remedy="name a .csv or .parquet file")
 
 
-def _delta(place: str, shown: str) -> Destination:  # noqa: ARG001
-    lake: Destination = _needing("delta", "smspartner_pipelines.load.delta").DeltaLake(place)
-    return lake
+def _delta(place: str, shown: str) -> Destination:
+    return _warehouse(_needing("delta", "smspartner_pipelines.load.delta").DeltaTables(place, where=shown))
 
 
 def _duckdb(place: str, shown: str) -> Destination:
-    database = _needing("duckdb", "smspartner_pipelines.load.duckdb").DuckdbDatabase(place, where=shown)
-    return _warehouse(database)
+    return _warehouse(_needing("duckdb", "smspartner_pipelines.load.duckdb").DuckdbTables(place, where=shown))
 
 
 def _postgresql(uri: str, shown: str) -> Destination:
-    database = _needing("postgres", "smspartner_pipelines.load.postgresql").PostgresqlDatabase(uri, where=shown)
-    return _warehouse(database)
+    return _warehouse(_needing("postgres", "smspartner_pipelines.load.postgresql").PostgresqlTables(uri, where=shown))
 
 
-def _warehouse(database: Any) -> Destination:
-    warehouse: Any = import_module("smspartner_pipelines.load.warehouse").Warehouse
-    return warehouse(database)  # type: ignore[no-any-return]
+def _warehouse(tables: Tables) -> Destination:
+    from smspartner_pipelines.load.warehouse import Warehouse
+
+    return Warehouse(tables)
 
 
 # One line registers a kind of destination: by what stands before its colon, by its scheme (what stands before ://; its

@@ -1,299 +1,358 @@
-"""Delta Lake: tables `statuses`, `quarantine`, `tag_runs` and the state, where tags are replaced by commits."""
+"""Delta Lake as tables of a warehouse: tags are replaced by `write_deltalake`, one commit a table."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
-from contextlib import ExitStack, suppress
-from dataclasses import replace
-from operator import attrgetter
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from smspartner_schemas.contract import LOADED_TAGS, QUARANTINE, STATUSES, TAG_RUNS
+import pyarrow.parquet as pq
+from deltalake import (
+    ColumnProperties,
+    CommitProperties,
+    DeltaTable,
+    Field,
+    Schema,
+    WriterProperties,
+    write_deltalake,
+)
+from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError
+from smspartner.errors import DestinationError, SettingsError, raise_alone
+from smspartner_schemas.arrow import arrow_schema
+from smspartner_schemas.contract import CONTRACT_VERSION, LOADED_TAGS, QUARANTINE, STATUSES
+from smspartner_schemas.sql import WAREHOUSE_TABLES
 
-from smspartner.errors import DestinationError
-from smspartner.grouping import gathered
-from smspartner_pipelines.load.atomic import guarded, make_directory, remove_file, sync_directory, try_writing
-from smspartner_pipelines.load.counting import READ_AT_ONCE, columns_needed, count_parts
-from smspartner_pipelines.load.delta_compact import compact_lake
-from smspartner_pipelines.load.delta_files import new_file
-from smspartner_pipelines.load.delta_moves import LakeTables
-from smspartner_pipelines.load.delta_tags import Change, is_held, planned
-from smspartner_pipelines.load.destination import StoredTag
-from smspartner_pipelines.load.erasures import read_erasures, write_erasure
-from smspartner_pipelines.load.files import STAGING
-from smspartner_pipelines.load.local_files import LocalFiles
+from smspartner_pipelines.load.destination import Damage, NothingLoaded
+from smspartner_pipelines.load.files import (
+    make_directory,
+    os_errors,
+    refuse_planted_link,
+    sync_directories,
+    try_writing,
+)
+from smspartner_pipelines.load.layout import NOT_FOREIGN, refuse_inside_dataset
 from smspartner_pipelines.load.lock import HeldLock, exclusive
-from smspartner_pipelines.load.nesting import NOT_FOREIGN, refuse_inside_dataset
-from smspartner_pipelines.load.side_by_side import in_order
-from smspartner_pipelines.load.state import state_of, states_of, states_table
-from smspartner.stored_rows import tags_without
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from collections.abc import Iterator, Sequence
 
     from smspartner_schemas.contract import Table
 
-    from smspartner.erasure import Erasure, Person
-    from smspartner_pipelines.load.destination import LoadedTag, WrittenFile
-    from smspartner.snapshot import Snapshot
+    from smspartner_pipelines.load.warehouse import Change
 
-_RUNS = "runs"
-"""The folder of run reports, beside the tables."""
+_VERSION = "smspartner.contract_version"
+_UNCOUNTED = frozenset({"phone_number", "raw", "reasons", "report", "reason"})
+"""Columns without statistics: personal data would stand in log and footers, long texts would only fill them."""
+
+_FILE_SIZE = 8 << 20
+"""Bytes of a data file: of a larger one, more is written again for one tag."""
+
+_WRITER = WriterProperties(
+    compression="ZSTD",
+    compression_level=1,
+    max_row_group_size=1 << 17,
+    column_properties={name: ColumnProperties(statistics_enabled="NONE") for name in _UNCOUNTED},
+)
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+"""How Rust ends what it says of an error of the operating system: a code, whatever the language."""
 
 
-class DeltaLake:
-    """A directory of Delta tables, with `runs/` (reports) and `erasures/` (records) beside them.
+class DeltaTables:
+    """A directory with a Delta table for each table of the contract. See `Tables`.
 
-    `statuses` and `quarantine` are partitioned by tag and hold one file per tag, written by the run that the tag's
-    state names. A tag of which this is not true was changed by somebody else, and is not consistent.
+    They are not partitioned, and rows are sorted by tag. Commits follow the order of changes: quarantine, then
+    statuses, then loaded_tags. Where a process dies between them, their runs or counts differ, and the tag is read
+    again.
     """
 
-    keeps_tags = True
-    batch_rows = 250_000
+    batch_rows = 1_000_000
 
-    def __init__(self, path: str) -> None:
-        self.uri = f"delta:{path}"
+    def __init__(self, path: str, where: str) -> None:
+        self.where = where
         self._path = Path(path)
-        self._files = LocalFiles(path)
-        self._staging = self._path / STAGING
-        self._tables = LakeTables(self._path, self._staging)
         self._held = ExitStack()
         self._lock: HeldLock | None = None
+        self._batch = 0
+        self._damages: dict[Path, Damage] = {}
 
     def check(self) -> None:
-        """Make sure that it can be written; creates the directory if there is none.
+        """See `Destination.check`."""
+        self._refuse_what_is_not_ours()
+        existing = next(folder for folder in (self._path.absolute(), *self._path.absolute().parents) if folder.exists())
+        try_writing(existing / "check")
+        for table in filter(self._exists, WAREHOUSE_TABLES):
+            self._checked(table)
+            for folder in (self._path / table.name, self._path / table.name / "_delta_log"):
+                if not os.access(folder, os.W_OK | os.X_OK):
+                    raise SettingsError(f"{folder} can't be written", remedy="allow this user to write there")
 
-        Raises:
-            DestinationError: it can't, or the directory holds something else than a lake of this product.
-        """
-        self._make_directory()
-        guarded(f"creating {self._staging}", lambda: self._staging.mkdir(exist_ok=True))
-        try_writing(self._path / "statuses" / "check", staging=self._staging)
-        for table in self._tables:
-            table.refresh()
-            for folder in (table.folder, table.folder / "_delta_log"):
-                if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
-                    raise DestinationError(
-                        f"{folder} can't be written; allow this user to write there or load elsewhere"
-                    )
+    def open(self, *, for_loading: bool) -> None:
+        """See `Destination.open`."""
+        self._damages.clear()
+        if not for_loading:
+            if not all(map(self._exists, WAREHOUSE_TABLES)):
+                raise NothingLoaded(f"nothing was ever loaded into {self.where}")
+            for table in WAREHOUSE_TABLES:
+                self._checked(table)
+            return
+        self._refuse_what_is_not_ours()
+        make_directory(self._path)
+        self._lock = self._held.enter_context(exclusive(self._path / ".lock", self.where))
+        for table in WAREHOUSE_TABLES:
+            if self._exists(table):
+                self._clear(table)
+            else:
+                self._create(table)
 
-    def exists(self) -> bool:
-        """Whether the directory is a lake."""
-        return (self._path / STATUSES.name / "_delta_log").is_dir()
-
-    def __enter__(self) -> Self:
-        """Lock it, make the tables that are missing, and finish or clear away what dead runs left.
-
-        Raises:
-            DestinationBusy: another run holds it.
-            DestinationError: it can't be written.
-        """
-        self._make_directory()
-        with ExitStack() as held:
-            self._lock = held.enter_context(exclusive(self._path / ".lock", self.uri))
-            guarded(f"preparing {self._path}", self._make_folders)
-            for table in self._tables:
-                table.log.drop_torn()
-            self._clear_leftovers()
-            for table in self._tables:
-                table.prepare()
-            held.callback(self._leave_nothing)
-            self._held = held.pop_all()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        """Release it; tags that are loaded stay."""
+    def close(self) -> None:
+        """See `Tables.close`."""
+        self._lock = None
         self._held.close()
 
-    def loaded_tags(self) -> Mapping[str, LoadedTag]:
-        """Return what is loaded, by tag, from the table of states and the logs alone.
+    def misfits(self) -> list[str]:
+        """See `Tables.misfits`."""
+        columns = ("tag", "run_id", "rows_loaded", "rows_quarantined")
+        rows = self.select(LOADED_TAGS, columns).to_pylist()
+        expected = {(row["tag"], row["run_id"]): (row["rows_loaded"], row["rows_quarantined"]) for row in rows}
+        loaded, quarantined = (self._counted(table, ("tag", "run_id")) for table in (STATUSES, QUARANTINE))
+        found = {key: (loaded[key], quarantined[key]) for key in loaded.keys() | quarantined.keys()}
+        keys = expected.keys() | found.keys()
+        return sorted({key[0] for key in keys if expected.get(key) != found.get(key, (0, 0))})
 
-        Raises:
-            DestinationError: it can't be read, is not of this product, or is of a newer version of it.
-        """
-        states = self._tables[LOADED_TAGS.name]
-        for table in (states, self._tables[QUARANTINE.name], self._tables[STATUSES.name]):  # the last to be committed
-            table.refresh()
-        loaded, doubted = (self._tables[table.name].by_tag() for table in (STATUSES, QUARANTINE))
-        return {
-            tag: state if is_held(state, loaded, doubted) else replace(state, consistent=False)
-            for tag, state in states_of(states.read(states.live())).items()
-        }
+    def count(self, table: Table) -> dict[str, int]:
+        """See `Tables.count`."""
+        return {tag: count for (tag,), count in sorted(self._counted(table, ("tag",)).items())}
 
-    def replace_tags(self, snapshots: Sequence[Snapshot], run_id: str) -> Iterator[list[WrittenFile]]:
-        """Replace all these tags by one commit, and yield the files of each.
+    def select(self, table: Table, columns: Sequence[str], tags: Sequence[str] | None = None) -> pa.Table:
+        """See `Tables.select`."""
+        wanted = None if tags is None else (pc.field("tag") >= tags[0]) & (pc.field("tag") <= tags[-1])
+        schema = _plain_schema(table)
+        empty = schema.empty_table().select(list(columns))
+        return pa.concat_tables([empty, *(part.cast(empty.schema) for part in self._parts(table, columns, wanted))])
 
-        Raises:
-            CountMismatch: the counts of one do not add up.
-            DestinationError: they can't be written; the rows that were loaded stay.
-        """
-        for snapshot in snapshots:
-            snapshot.check_books()
-        yield from self._replace([(snapshot, state_of(snapshot, run_id)) for snapshot in snapshots])
+    def damages(self) -> list[Damage]:
+        """See `Tables.damages`: files that can't be read."""
+        return list(self._damages.values())
 
-    def stored_tag(self, state: LoadedTag) -> StoredTag:
-        """Read the rows and the quarantine of a loaded tag.
-
-        Raises:
-            DestinationError: they can't be read.
-        """
-        rows, quarantine = (
-            table.read(table.by_tag().get(state.tag, ()))
-            for table in (self._tables[STATUSES.name], self._tables[QUARANTINE.name])
+    def replace(self, changes: Sequence[Change]) -> None:
+        """See `Tables.replace`: each change is a commit."""
+        named = [change.rows["run_id"] for change in changes if "run_id" in change.rows.column_names]
+        runs = sorted({run_id for column in named for run_id in column.unique().to_pylist()})
+        self._batch += 1
+        properties = CommitProperties(
+            custom_metadata={"smspartner.run": ",".join(runs), "smspartner.batch": str(self._batch)}
         )
-        return StoredTag(state, rows, quarantine)
+        for change in changes:
+            held = {value for (value,) in self._counted(change.table, (change.key,))}
+            if change.rows.num_rows or held & set(change.values):
+                self._commit(change, held, properties)
 
-    def count_rows(self, table: Table, groupings: Sequence[Sequence[str]]) -> list[pa.Table]:
-        """Count rows by columns, reading only these columns of the files.
-
-        Raises:
-            DestinationError: a file can't be read.
-        """
-        found = self._tables[table.name]
-        found.refresh()
-        columns = columns_needed(table, groupings)
-        parts = in_order(lambda file: found.read([file], columns), found.live(), at_once=READ_AT_ONCE)
-        return count_parts(parts, table, groupings)
-
-    def tag_runs(self) -> pa.Table:
-        """Read the table `tag_runs`.
-
-        Raises:
-            DestinationError: it can't be read.
-        """
-        runs = self._tables[TAG_RUNS.name]
-        runs.refresh()
-        return runs.read(runs.live())
-
-    def erasures(self) -> list[Erasure]:
-        """Read the records of the people whose rows must not be loaded.
-
-        Raises:
-            DestinationError: a record can't be read; without it, somebody would come back.
-        """
-        return read_erasures(self._files)
-
-    def erase(self, person: Person, at: datetime) -> Erasure:
-        """Record a person's erasure, remove their rows batch by batch, then every file of an old version.
-
-        A tag that is not consistent is left: it must be read again, and then the person is left out.
-
-        Raises:
-            DestinationError: something can't be read or written; repeat it then.
-        """
-        self._check_lock()
-        erasure = person.erasure(at)
-        write_erasure(self._files, erasure)
-        removed = Counter({"tags": 0, "rows": 0, "quarantined": 0})
-        for changes in gathered(
-            self._without(person, removed), lambda change: change[0].rows_received, self.batch_rows
-        ):
-            self._replace(changes)
+    def purge(self) -> None:
+        """See `Destination.purge`: files that only old versions hold are removed, whatever their age."""
         for table in (STATUSES, QUARANTINE):
-            self._tables[table.name].remove_old_files()
-        done = replace(erasure, removed=dict(removed))
-        write_erasure(self._files, done)
-        return done
-
-    def finish(self, tag_runs: pa.Table, run_id: str) -> list[WrittenFile]:
-        """Add the rows of `tag_runs`, as a file of this run.
-
-        Raises:
-            DestinationError: it can't be written.
-        """
-        self._check_lock()
-        return [self._tables.put(TAG_RUNS.name, new_file(run_id, None, tag_runs.num_rows), tag_runs)]
-
-    def save_report(self, report: bytes, run_id: str) -> None:
-        """Keep the run report as `runs/RUN_ID.json`.
-
-        Raises:
-            DestinationError: it can't be written.
-        """
-        self._check_lock()
-        self._files.replace(f"{_RUNS}/{run_id}.json", report)
-
-    def compact(self, retain: timedelta) -> list[str]:
-        """Merge small files, remove those of versions older than `retain`, and clean the logs; say what was done.
-
-        Raises:
-            DestinationError: something can't be read or written; nothing is lost then.
-        """
-        self._check_lock()
-        return compact_lake(self._tables, retain)
-
-    def _replace(self, changes: Sequence[Change]) -> list[list[WrittenFile]]:
-        if not changes:
-            return []
-        self._check_lock()
-        plans = [planned(*change) for change in changes]
-        new = {name: [plan[name] for plan in plans if name in plan] for name in (STATUSES.name, QUARANTINE.name)}
-        states = self._states_with([state for _, state in changes])
-        new[LOADED_TAGS.name] = [(new_file(changes[0][1].run_id, None, states.num_rows), states)]
-        written = self._tables.replace(new, [state.tag for _, state in changes])
-        self._check_loaded(changes)
-        return [[written[file] for file, _ in plan.values()] for plan in plans]
-
-    def _states_with(self, changed: Sequence[LoadedTag]) -> pa.Table:
-        """Give the states as they will be: few rows, which are written as one file each time."""
-        table = self._tables[LOADED_TAGS.name]
-        table.refresh()
-        old = table.read(table.live())
-        tags = pa.array([state.tag for state in changed], pa.string())
-        stay = pc.invert(pc.is_in(old["tag"].cast(pa.string()), tags))
-        return pa.concat_tables([old.filter(stay), states_table(changed)])
-
-    def _check_loaded(self, changes: Sequence[Change]) -> None:
-        """Make sure that the log holds what was to be loaded, and nothing else."""
-        loaded, doubted = (self._tables[table.name].by_tag() for table in (STATUSES, QUARANTINE))
-        for _, state in changes:
-            if not is_held(state, loaded, doubted):
-                raise DestinationError(
-                    f"{self.uri}: another program changed the tag {state.tag} while it was loaded; run again once it "
-                    "has ended"
+            with self._committing(table):
+                _table(self._path, table).vacuum(
+                    retention_hours=0, enforce_retention_duration=False, dry_run=False, full=True
                 )
 
-    def _without(self, person: Person, removed: Counter[str]) -> Iterator[Change]:
-        """Give the tags that hold a person, without them, and count what is removed."""
-        consistent = filter(attrgetter("consistent"), self.loaded_tags().values())
-        for kept, state in tags_without(consistent, self.stored_tag, person, removed):
-            yield kept, state_of(kept, state.run_id)
-
-    def _make_directory(self) -> None:
-        if "%" in str(self._path.absolute()):
-            raise DestinationError(f"Delta Lake can't be written to {self._path}: its path holds a %; name another one")
-        refuse_inside_dataset(self._path, is_lake=True)
-        make_directory(self._path)
-        names = set(guarded(f"reading {self._path}", lambda: [path.name for path in self._path.iterdir()]))
-        statuses = self._path / STATUSES.name
-        is_dataset = not self.exists() and statuses.is_dir() and any(statuses.iterdir())
-        if is_dataset or (STATUSES.name not in names and names - NOT_FOREIGN):
-            raise DestinationError(
-                f"{self._path} holds other files and is no lake of this product; name a new or an empty directory"
+    def _commit(self, change: Change, held: set[str], properties: CommitProperties) -> None:
+        mode, predicate = "append", None
+        if held <= set(change.values):
+            mode = "overwrite" if held else "append"
+        elif held & set(change.values):
+            mode = "overwrite"
+            texts = ", ".join("'" + value.replace("'", "''") + "'" for value in change.values)
+            predicate = f"{change.key} IN ({texts})"
+        with self._committing(change.table):
+            write_deltalake(
+                _table(self._path, change.table),
+                change.rows,
+                mode=mode,  # type: ignore[arg-type]
+                predicate=predicate,
+                target_file_size=_FILE_SIZE,
+                writer_properties=_WRITER,
+                commit_properties=properties,
             )
 
-    def _make_folders(self) -> None:
-        for name in (STATUSES.name, _RUNS, STAGING):
-            (self._path / name).mkdir(exist_ok=True)
-        sync_directory(self._path)
-
-    def _check_lock(self) -> None:
+    @contextmanager
+    def _committing(self, table: Table) -> Iterator[None]:
+        """Make durable what a commit writes: the library syncs nothing."""
         if self._lock:
             self._lock.check()
+        folders = [self._path / table.name, self._path / table.name / "_delta_log"]
+        before = {path for folder in folders for path in _files(folder)}
+        with _lake_errors(f"writing {self.where}, table {table.name}"):
+            yield
+        with os_errors(f"writing {self.where}, table {table.name}"):
+            for path in (path for folder in folders for path in _files(folder)):
+                if path not in before or path.name == "_last_checkpoint":
+                    with path.open("r+b") as file:
+                        os.fsync(file.fileno())
+        sync_directories(folders)
 
-    def _leave_nothing(self) -> None:
-        """Finish, or clear away, what was broken off, unless others are at work there by now."""
-        with suppress(DestinationError):
-            self._check_lock()
-            self._clear_leftovers()
+    def _create(self, table: Table) -> None:
+        (self._path / table.name).mkdir(exist_ok=True)
+        sync_directories([self._path])
+        counted = [column.name for column in table.columns if column.name not in _UNCOUNTED]
+        (self._path / table.name / "_delta_log").mkdir(exist_ok=True)
+        with self._committing(table):
+            DeltaTable.create(
+                self._path / table.name,
+                _schema(table),
+                description=table.meaning,
+                configuration={_VERSION: str(CONTRACT_VERSION), "delta.dataSkippingStatsColumns": ",".join(counted)},
+                raise_if_key_not_exists=False,
+            )
 
-    def _clear_leftovers(self) -> None:
-        self._tables.settle()
-        for leftover in guarded(f"reading {self._staging}", lambda: list(self._staging.iterdir())):
-            if leftover.is_file():
-                remove_file(leftover)
+    def _clear(self, table: Table) -> None:
+        """Leave out files that are gone or can't be read, whose tags are read again, and remove old versions."""
+        found = self._checked(table)
+        for path in _data_files(found):
+            if path.exists() and not _is_parquet(path):
+                with os_errors(f"moving {path} away"):
+                    path.rename(f"{path}.damaged")
+        with self._committing(table):
+            if found.repair(dry_run=True)["files_removed"]:
+                found.repair()
+            if found.vacuum(dry_run=True):
+                found.vacuum(dry_run=False)
+
+    def _counted(self, table: Table, columns: Sequence[str]) -> Counter[tuple[str, ...]]:
+        counts: Counter[tuple[str, ...]] = Counter()
+        for part in self._parts(table, columns):
+            grouped = part.group_by(list(columns)).aggregate([([], "count_all")]).to_pydict()
+            keys = zip(*(grouped[name] for name in columns), strict=True)
+            counts.update(dict(zip(keys, grouped["count_all"], strict=True)))
+        return counts
+
+    def _parts(self, table: Table, columns: Sequence[str], wanted: pc.Expression | None = None) -> Iterator[pa.Table]:
+        """Read the newest version file by file: one that can't be read hides no other."""
+        with _lake_errors(f"reading {self.where}, table {table.name}"):
+            paths = _data_files(_table(self._path, table))
+        for path in paths:
+            try:
+                yield pq.read_table(path, columns=list(columns), filters=wanted, partitioning=None)
+            except (OSError, pa.ArrowException):
+                self._damages[path] = Damage(str(path), "can't be read, or was replaced just now")
+
+    def _exists(self, table: Table) -> bool:
+        return any((self._path / table.name / "_delta_log").glob("*.json"))
+
+    def _checked(self, table: Table) -> DeltaTable:
+        """Open a table, which must be of this product, and one that this version can write.
+
+        Raises:
+            SettingsError: it is not.
+        """
+        where = f"{self.where}, table {table.name}"
+        with _lake_errors(f"reading {where}"):
+            found = _table(self._path, table)
+            metadata, fields = found.metadata(), {field.name: field for field in found.schema().fields}
+        version = metadata.configuration.get(_VERSION, "")
+        if version.isdecimal() and int(version) > CONTRACT_VERSION:
+            raise SettingsError(f"{where} was made by a newer version of this product", remedy="upgrade it")
+        ours = {field.name: field for field in _schema(table).fields}
+        wrong = sorted(name for name in ours if name not in fields or fields[name].type != ours[name].type)
+        wrong += sorted(name for name in fields.keys() - ours.keys() if not fields[name].nullable)
+        if wrong or metadata.partition_columns or not version:
+            named = f" (columns: {', '.join(wrong)})" if wrong else ""
+            raise SettingsError(f"{where} is not of this product{named}", remedy="load into a new directory")
+        return found
+
+    def _refuse_what_is_not_ours(self) -> None:
+        if "%" in str(self._path.absolute()):
+            raise SettingsError(
+                f"Delta Lake can't be written to {self._path}, which holds a %", remedy="name another directory"
+            )
+        refuse_planted_link(self._path)
+        refuse_inside_dataset(self._path, is_lake=True)
+        with os_errors(f"reading {self._path}", starting=True), suppress(FileNotFoundError):
+            names = set(os.listdir(self._path))  # noqa: PTH208 - it says, too, that it is a file
+            statuses = self._path / STATUSES.name
+            is_dataset = statuses.is_dir() and not self._exists(STATUSES) and any(statuses.glob("*.parquet"))
+            if is_dataset or (STATUSES.name not in names and names - NOT_FOREIGN):
+                raise SettingsError(
+                    f"{self._path} holds other files and is no lake of this product",
+                    remedy="name a new or an empty directory",
+                )
+
+
+@contextmanager
+def _lake_errors(doing: str) -> Iterator[None]:
+    """Classify what the library raises by class, and by the code of the operating system: its words may hold rows."""
+    try:
+        yield
+    except CommitFailedError:
+        raise_alone(
+            DestinationError(f"{doing} failed: another program changed it", remedy="run again once that has ended")
+        )
+    except SchemaMismatchError:
+        raise_alone(DestinationError(f"{doing} failed: its columns were changed", remedy="load into a new directory"))
+    except (DeltaError, OSError, ValueError) as error:
+        raise_alone(_failure(error, doing))
+
+
+def _failure(error: Exception, doing: str) -> DestinationError:
+    codes = _OS_ERROR.findall(str(error))
+    number = error.errno if isinstance(error, OSError) and error.errno else int(codes[-1]) if codes else 0
+    try:
+        with os_errors(doing):
+            if number:
+                raise OSError(number, os.strerror(number))
+    except DestinationError as failure:
+        return failure
+    return DestinationError(
+        f"{doing} failed ({type(error).__name__})",
+        remedy="restore what is missing or damaged there, or load into a new directory",
+    )
+
+
+def _table(path: Path, table: Table) -> DeltaTable:
+    return DeltaTable(path / table.name)
+
+
+@cache
+def _plain_schema(table: Table) -> pa.Schema:
+    """Give the Arrow schema without dictionaries, as the files hold it."""
+    fields = [
+        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+        for field in arrow_schema(table)
+    ]
+    return pa.schema(fields)
+
+
+@cache
+def _schema(table: Table) -> Schema:
+    """Give the Delta schema, with the meanings as comments of columns."""
+    return Schema(
+        [
+            Field(field.name, field.type, nullable=field.nullable, metadata={"comment": table[field.name].meaning})
+            for field in Schema.from_arrow(_plain_schema(table).remove_metadata()).fields
+        ]
+    )
+
+
+def _data_files(found: DeltaTable) -> list[Path]:
+    """List the files of the version that was opened."""
+    return [Path(unquote(uri)) for uri in found.file_uris()]
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_file()]
+
+
+def _is_parquet(path: Path) -> bool:
+    try:
+        pq.read_metadata(path)
+    except pa.ArrowException:
+        return False
+    except OSError:  # it may be one: this user can't look
+        return True
+    return True

@@ -40,7 +40,7 @@ _HELD: set[Path] = set()
 _holding = threading.Lock()
 
 
-class DuckdbDatabase(SqlTables):
+class DuckdbTables(SqlTables):
     """A database file. One process at a time may open it, readers included: its lock is DuckDB's own."""
 
     dialect = "duckdb"

@@ -67,7 +67,7 @@ _URI = re.compile(r"(?P<head>[^:]+://(?:(?P<user>[^@/]*)@)?(?P<host>[^/?]*)(?:/(
 _PROBE_SECONDS = 5.0
 
 
-class PostgresqlDatabase(SqlTables):
+class PostgresqlTables(SqlTables):
     """The first schema of the search path; libpq reads the URI, `PGPASSWORD`, `PGPASSFILE`, `PGSERVICE` and the like.
 
     Runs exclude each other by an advisory lock of the session, which ends with the connection.

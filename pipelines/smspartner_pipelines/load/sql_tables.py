@@ -23,10 +23,21 @@ if TYPE_CHECKING:
     from smspartner_schemas.contract import Table
     from smspartner_schemas.sql import Dialect
 
+    from smspartner_pipelines.load.destination import Damage
     from smspartner_pipelines.load.warehouse import Change
 
 _STANDING = "SELECT run_id AS id FROM loaded_tags UNION SELECT number_hash AS id FROM erasures"
 """Names every run and every erasure that has changed what is loaded."""
+
+_MISFITS = """
+SELECT DISTINCT coalesce(f.tag, l.tag) AS tag FROM (
+    SELECT tag, run_id, sum(loaded) AS loaded, sum(quarantined) AS quarantined FROM (
+        SELECT tag, run_id, count(*) AS loaded, 0 AS quarantined FROM statuses GROUP BY tag, run_id
+        UNION ALL SELECT tag, run_id, 0 AS loaded, count(*) AS quarantined FROM quarantine GROUP BY tag, run_id
+    ) AS counted GROUP BY tag, run_id
+) AS f FULL JOIN loaded_tags AS l ON l.tag = f.tag AND l.run_id = f.run_id
+WHERE l.tag IS NULL OR coalesce(f.loaded, 0) <> l.rows_loaded OR coalesce(f.quarantined, 0) <> l.rows_quarantined
+ORDER BY tag"""
 
 _FOUND = (
     "SELECT CAST(t.table_name AS text) AS name, CAST(t.table_type AS text) AS kind, "
@@ -129,17 +140,24 @@ class SqlTables(ABC):
                 raise NothingLoaded(f"nothing was ever loaded into {self.where}")
         self._for_loading = for_loading
 
-    def query(self, statement: str, *values: object) -> pa.Table:
-        """See `Tables.query`."""
-        with suppress(ConnectionLost):
-            return self.fetch(statement, *values)
-        self._connect_again()
-        return self.fetch(statement, *values)
+    def misfits(self) -> list[str]:
+        """See `Tables.misfits`; all is looked at as it is at one moment."""
+        return self._query(_MISFITS)["tag"].to_pylist()  # type: ignore[no-any-return]
+
+    def count(self, table: Table) -> dict[str, int]:
+        """See `Tables.count`."""
+        name = quoted(table.name)
+        found = self._query(f"SELECT tag, count(*) AS held FROM {name} GROUP BY tag ORDER BY tag")  # noqa: S608 - ours
+        return dict(zip(found["tag"].to_pylist(), found["held"].to_pylist(), strict=True))
 
     def select(self, table: Table, columns: Sequence[str], tags: Sequence[str] | None = None) -> pa.Table:
         """See `Tables.select`."""
         statement = f"SELECT {', '.join(map(quoted, columns))} FROM {quoted(table.name)}"  # noqa: S608 - ours
-        return self.query(statement) if tags is None else self.query(*self._of(statement, "tag", tags))
+        return self._query(statement) if tags is None else self._query(*self._of(statement, "tag", tags))
+
+    def damages(self) -> list[Damage]:
+        """See `Tables.damages`: a database gives all or fails."""
+        return []
 
     def replace(self, changes: Sequence[Change]) -> None:
         """See `Tables.replace`. On a connection that was cut it is repeated: that changes nothing more."""
@@ -152,6 +170,12 @@ class SqlTables(ABC):
             return self._replace(changes)
         self._connect_again()
         return self._replace(changes)
+
+    def _query(self, statement: str, *values: object) -> pa.Table:
+        with suppress(ConnectionLost):
+            return self.fetch(statement, *values)
+        self._connect_again()
+        return self.fetch(statement, *values)
 
     def _connect_again(self) -> None:
         self.close()

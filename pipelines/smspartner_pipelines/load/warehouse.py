@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import ERASURES, LOADED_TAGS, QUARANTINE, RUNS, STATUSES, TAG_RUNS
-from smspartner_schemas.sql import quoted
 
 from smspartner_pipelines.load.destination import Damage, erasures_table, loaded_tags_table, state_of
 
@@ -25,17 +24,6 @@ if TYPE_CHECKING:
 
 _PIECE_ROWS = 500_000
 """About how many rows are read at once."""
-
-_MISFITS = """
-SELECT DISTINCT coalesce(f.tag, l.tag) AS tag FROM (
-    SELECT tag, run_id, sum(loaded) AS loaded, sum(quarantined) AS quarantined FROM (
-        SELECT tag, run_id, count(*) AS loaded, 0 AS quarantined FROM statuses GROUP BY tag, run_id
-        UNION ALL SELECT tag, run_id, 0 AS loaded, count(*) AS quarantined FROM quarantine GROUP BY tag, run_id
-    ) AS counted GROUP BY tag, run_id
-) AS f FULL JOIN loaded_tags AS l ON l.tag = f.tag AND l.run_id = f.run_id
-WHERE l.tag IS NULL OR coalesce(f.loaded, 0) <> l.rows_loaded OR coalesce(f.quarantined, 0) <> l.rows_quarantined
-ORDER BY tag"""
-"""Tags of which other rows, or rows of another run, are held than `loaded_tags` says."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +54,17 @@ class Tables(Protocol):
     def close(self) -> None:
         """Disconnect, which unlocks."""
 
-    def query(self, statement: str) -> pa.Table:
-        """Give the rows of a query."""
+    def misfits(self) -> list[str]:
+        """List tags of which other rows, or rows of another run, are held than `loaded_tags` says."""
+
+    def count(self, table: Table) -> dict[str, int]:
+        """Count the rows of a table by tag, in the order of tags."""
 
     def select(self, table: Table, columns: Sequence[str], tags: Sequence[str] | None = None) -> pa.Table:
-        """Give the rows of a table, or those of some tags."""
+        """Give the rows of a table, or those of some tags that follow each other in the order of `count`."""
+
+    def damages(self) -> list[Damage]:
+        """Say what could not be read, and was left out, since they were opened."""
 
     def replace(self, changes: Sequence[Change]) -> None:
         """Make all changes as a whole or not at all; where there is no such way, one after the other."""
@@ -104,13 +98,14 @@ class Warehouse:
 
     def replace(self, snapshots: Sequence[Snapshot]) -> Iterator[list[WrittenFile]]:
         """See `Destination.replace`: all of them are loaded together."""
-        states = loaded_tags_table(map(state_of, snapshots))
-        tags = [snapshot.tag for snapshot in snapshots]
+        ordered = sorted(snapshots, key=lambda snapshot: snapshot.tag)  # so that a reader of one tag skips the others
+        states = loaded_tags_table(map(state_of, ordered))
+        tags = [snapshot.tag for snapshot in ordered]
         if snapshots:
             self._tables.replace(
                 [
-                    Change(QUARANTINE, "tag", tags, _together(snapshot.quarantine for snapshot in snapshots)),
-                    Change(STATUSES, "tag", tags, _together(snapshot.table for snapshot in snapshots)),
+                    Change(QUARANTINE, "tag", tags, _together(snapshot.quarantine for snapshot in ordered)),
+                    Change(STATUSES, "tag", tags, _together(snapshot.table for snapshot in ordered)),
                     Change(LOADED_TAGS, "tag", tags, states),
                 ]
             )
@@ -129,8 +124,9 @@ class Warehouse:
 
     def scan(self, table: Table, columns: Sequence[str]) -> Iterator[pa.Table | Damage]:
         """See `Destination.scan`: a tag is damaged where other rows are held than `loaded_tags` says."""
+        known = len(self._tables.damages())
         if table is LOADED_TAGS:
-            misfits = self._tables.query(_MISFITS)["tag"].to_pylist()
+            misfits = self._tables.misfits()
             yield from (Damage(f"{self.uri}: tag {tag}", "holds other rows than were loaded", tag) for tag in misfits)
             rows = _typed(self._tables.select(table, list(dict.fromkeys(("tag", *columns)))), table)
             fits = pc.invert(pc.is_in(rows["tag"].cast(pa.string()), pa.array(misfits, pa.string())))
@@ -140,6 +136,7 @@ class Warehouse:
                 yield _typed(self._tables.select(table, columns, tags), table)
         else:
             yield _typed(self._tables.select(table, columns), table)
+        yield from self._tables.damages()[known:]
 
     def record_erasure(self, erasure: Erasure) -> None:
         """See `Destination.record_erasure`."""
@@ -152,15 +149,13 @@ class Warehouse:
 
     def _pieces(self, table: Table) -> Iterator[list[str] | None]:
         """Give tags in groups of about `_PIECE_ROWS` rows; None means all at once."""
-        counted = self._tables.query(
-            f"SELECT tag, count(*) AS held FROM {quoted(table.name)} GROUP BY tag ORDER BY tag"  # noqa: S608 - ours
-        )
-        if sum(counted["held"].to_pylist()) <= _PIECE_ROWS:
-            yield from [None] * bool(counted.num_rows)
+        counted = self._tables.count(table)
+        if sum(counted.values()) <= _PIECE_ROWS:
+            yield from [None] * bool(counted)
             return
         tags: list[str] = []
         rows = 0
-        for tag, held in zip(counted["tag"].to_pylist(), counted["held"].to_pylist(), strict=True):
+        for tag, held in counted.items():
             if tags and rows + held > _PIECE_ROWS:
                 yield tags
                 tags, rows = [], 0
