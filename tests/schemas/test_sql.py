@@ -5,8 +5,8 @@ from typing import get_args
 import duckdb
 import pytest
 from smspartner_schemas.campaigns import CAMPAIGNS
-from smspartner_schemas.contract import CONTRACT_VERSION, SQL_TABLES, STATUSES, TAG_RUNS
-from smspartner_schemas.sql import Dialect, create_table, ddl, version_in
+from smspartner_schemas.contract import CONTRACT_VERSION, STATUSES, TAG_RUNS
+from smspartner_schemas.sql import WAREHOUSE_TABLES, Dialect, create_table, ddl, version_in
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_runs_in_duckdb(database):
         "SELECT table_name, column_name, is_nullable FROM duckdb_columns() WHERE NOT internal ORDER BY ALL"
     ).fetchall()
     # A key's columns are never nullable in the contract either.
-    expected = [(table.name, column.name, column.nullable) for table in SQL_TABLES for column in table.columns]
+    expected = [(table.name, column.name, column.nullable) for table in WAREHOUSE_TABLES for column in table.columns]
     expected += [("campaigns", column.name, True) for column in CAMPAIGNS]
     assert found == sorted(expected)
 
