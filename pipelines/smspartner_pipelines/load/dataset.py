@@ -6,12 +6,11 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 from smspartner_schemas.arrow import arrow_schema
-from smspartner_schemas.contract import CONTRACT_VERSION, ERASURES, LOADED_TAGS, QUARANTINE, RUNS, STATUSES, TAG_RUNS
+from smspartner_schemas.contract import ERASURES, LOADED_TAGS, QUARANTINE, RUNS, STATUSES, TAG_RUNS
 
 from smspartner_pipelines.load.destination import (
     Damage,
@@ -21,8 +20,8 @@ from smspartner_pipelines.load.destination import (
     loaded_tags_table,
     state_of,
 )
-from smspartner_pipelines.load.layout import ENDING, STAGING, file_name
-from smspartner_pipelines.load.parquet import UNREADABLE, parquet_bytes, read_facts, read_rows
+from smspartner_pipelines.load.layout import DAMAGED, ENDING, STAGING, facts_of, file_name, state_in
+from smspartner_pipelines.load.parquet import UNREADABLE, parquet_bytes, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,7 +31,8 @@ if TYPE_CHECKING:
     from smspartner_schemas.contract import Table
 
     from smspartner_pipelines.load.destination import WrittenFile
-    from smspartner_pipelines.load.layout import Files
+    from smspartner_pipelines.load.folder import LocalFiles
+    from smspartner_pipelines.load.object_files import ObjectFiles
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -46,12 +46,8 @@ _ROWS_OF_A_PIECE = 100_000
 _COUNTED_AS = {STATUSES: "rows_loaded", QUARANTINE: "rows_quarantined"}
 _SHOWN_OF_HASH = 16
 
-_DAMAGED = "is damaged, or no file of this product; move it away and run its tag again"
-_DAMAGED_RUN = "is damaged, or no file of this product; move it away"
-_NEWER = "was written by a newer version of this product; update this installation"
-_RENAMED = "was renamed or copied after it was loaded; move it away and run its tag again"
-_APART = "does not fit the quarantine of its tag (a run died between the two, or a file was changed); run the tag again"
-_ROWS_GONE = "is the quarantine of a tag whose rows are gone; run the tag again"
+_APART = "does not fit the quarantine of its tag: a run died between the two, or a file was changed"
+_ROWS_GONE = "is the quarantine of a tag whose rows are gone"
 
 
 class Dataset:
@@ -64,7 +60,7 @@ class Dataset:
 
     keeps_tags = True
 
-    def __init__(self, files: Files, uri: str) -> None:
+    def __init__(self, files: LocalFiles | ObjectFiles, uri: str) -> None:
         self.uri = uri
         self.batch_rows = files.batch_rows
         self._files = files
@@ -102,7 +98,7 @@ class Dataset:
         names, rows, staged = [], {}, {}
         for snapshot in snapshots:
             name = file_name(snapshot.tag)
-            facts = {"contract_version": CONTRACT_VERSION, **_as_json(state_of(snapshot))}
+            facts = facts_of(state_of(snapshot))
             names.append(name)
             rows[_path(STATUSES, name)] = parquet_bytes(snapshot.table, STATUSES, facts)
             if snapshot.quarantine.num_rows:
@@ -227,9 +223,9 @@ class Dataset:
                 return Damage(place, state)
             rows = _read(content, table, columns)
             whole = rows is not None and rows.num_rows == getattr(state, _COUNTED_AS[table])
-            return rows if whole else Damage(place, _DAMAGED, state.tag)
+            return rows if whole else Damage(place, DAMAGED, state.tag)
         rows = _report(content, name, columns) if table is RUNS else _read(content, table, columns)
-        return Damage(place, _DAMAGED_RUN) if rows is None else rows
+        return Damage(place, DAMAGED) if rows is None else rows
 
     def _with_tags(self, damages: Sequence[Damage]) -> Iterator[Damage]:
         """Name the tags of damaged files by the tags of earlier runs: a file's name holds a hash of its tag."""
@@ -241,30 +237,6 @@ class Dataset:
         places = {self._files.place(_path(table, file_name(tag))): tag for tag in tags for table in _COUNTED_AS}
         for damage in damages:
             yield replace(damage, tag=damage.tag or places.get(damage.place))
-
-
-def state_in(end: bytes, name: str) -> LoadedTag | str:
-    """Read what is loaded of a tag from the end of a file called `name`, or say what is wrong with the file."""
-    try:
-        facts = read_facts(end)
-        if facts["contract_version"] > CONTRACT_VERSION:
-            return _NEWER
-        newest, extracted_at = facts["newest_status_at"], facts["extracted_at"]
-        times = {
-            "newest_status_at": newest and datetime.fromisoformat(newest),
-            "extracted_at": datetime.fromisoformat(extracted_at),
-        }
-        state = LoadedTag(**{fact: facts[fact] for fact in LOADED_TAGS.column_names} | times)
-        return state if name == file_name(state.tag) else _RENAMED
-    except UNREADABLE:
-        return _DAMAGED
-
-
-def _as_json(state: LoadedTag) -> dict[str, Any]:
-    facts = dict(vars(state))
-    facts["newest_status_at"] = state.newest_status_at and state.newest_status_at.isoformat()
-    facts["extracted_at"] = state.extracted_at.isoformat()
-    return facts
 
 
 def _fits(state: LoadedTag, quarantine: LoadedTag | str | None) -> bool:
@@ -286,7 +258,7 @@ def _report(content: bytes, name: str, columns: Sequence[str]) -> pa.Table | Non
 
 
 def _unreadable(error: OSError) -> str:
-    return f"can't be read ({error.strerror}); allow this user to read it, or run its tag again"
+    return f"can't be read ({error.strerror})"
 
 
 def _in_pieces(parts: Iterable[pa.Table | Damage | None], damages: list[Damage]) -> Iterator[pa.Table]:

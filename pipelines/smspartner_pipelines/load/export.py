@@ -61,6 +61,7 @@ class Export:
         self.uri = uri
         self._path = Path(path)
         self._target = self._path.resolve() if self._path.is_symlink() else self._path
+        self._lock_file = self._target.with_name(f".{self._target.name}.lock")
         self._format = FORMATS[ending]
         self._lock: HeldLock | None = None
         self._staged: Any = None
@@ -70,6 +71,9 @@ class Export:
         """See `Destination.check`."""
         self._refuse_wrong_path()
         try_writing(self._target)
+        if self._lock_file.exists():
+            with exclusive(self._lock_file, self.uri):
+                pass
 
     @contextmanager
     def open(self, *, for_loading: bool) -> Iterator[None]:
@@ -77,7 +81,7 @@ class Export:
         _refuse_reading(self.uri, for_loading=for_loading)
         self._refuse_wrong_path()
         folder = self._target.parent
-        with exclusive(folder / f".{self._target.name}.lock", self.uri, remove=True) as self._lock:
+        with exclusive(self._lock_file, self.uri, remove=True) as self._lock:
             with os_errors(f"writing {self._target}", starting=True):
                 for path in folder.iterdir():
                     if is_staged(path, self._target):

@@ -1,4 +1,4 @@
-"""The files of a dataset in a directory of this machine, under the system's own lock."""
+"""The files of a dataset in a directory of this machine, under the system's own lock; what a dataset needs of them."""
 
 from __future__ import annotations
 
@@ -28,21 +28,35 @@ if TYPE_CHECKING:
 
 
 class LocalFiles:
-    """See `Files`."""
+    """Files are named by their paths below the directory: `statuses/promo-nov-1234.parquet`.
+
+    A reader finds a file old or new, whole. Methods raise DestinationError; `check` and `locked` raise SettingsError
+    where rights or names are wrong.
+    """
 
     batch_rows = 20_000
+    """See `Destination.batch_rows`."""
+
     at_once = 8
+    """How many files are best read side by side."""
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
+        self._lock_file = self._path / ".lock"
         self._lock: HeldLock | None = None
 
     def place(self, name: str = "") -> str:
-        """See `Files.place`."""
+        """Give the path of a file, or of the whole, as messages and reports name it."""
         return str(self._path / name)
 
     def check(self) -> None:
-        """See `Files.check`."""
+        """Make sure that files can be written and no run is at work, changing nothing a reader sees.
+
+        Raises:
+            SettingsError: rights, names, links or foreign files are in the way.
+            DestinationBusy: another run is at work.
+            DestinationError: nothing can be written, as on a full disk.
+        """
         self._refuse_what_is_not_ours()
         existing = next(folder for folder in (self._path.absolute(), *self._path.absolute().parents) if folder.exists())
         staging = self._path / STAGING
@@ -52,18 +66,25 @@ class LocalFiles:
                 raise SettingsError(
                     f"{folder} can't be written", remedy="allow this user to write there, or load elsewhere"
                 )
+        if self._lock_file.exists():
+            with exclusive(self._lock_file, str(self._path)):
+                pass
 
     def exists(self) -> bool:
-        """See `Files.exists`."""
+        """Return whether a dataset is there."""
         with os_errors(f"reading {self._path}", starting=True):
             return (self._path / FOLDERS[0]).is_dir()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """See `Files.locked`."""
+        """Exclude other runs while the block lasts, in which the folders of the dataset are there.
+
+        Raises:
+            As `check`.
+        """
         self._refuse_what_is_not_ours()
         make_directory(self._path)
-        with exclusive(self._path / ".lock", str(self._path)) as self._lock:
+        with exclusive(self._lock_file, str(self._path)) as self._lock:
             with os_errors(f"preparing {self._path}", starting=True):
                 for name in FOLDERS:
                     (self._path / name).mkdir(exist_ok=True)
@@ -71,24 +92,36 @@ class LocalFiles:
             yield
 
     def check_lock(self) -> None:
-        """See `Files.check_lock`."""
+        """Make sure that other runs are still excluded, if they ever were.
+
+        Raises:
+            DestinationError: they are not.
+        """
         if self._lock:
             self._lock.check()
 
     def names(self, folder: str) -> list[str]:
-        """See `Files.names`."""
+        """List the files of a folder, sorted; nothing where it is missing."""
         with os_errors(f"reading {self._path / folder}"), suppress(FileNotFoundError):
             return sorted(os.listdir(self._path / folder))  # noqa: PTH208 - twice as fast, for thousands of files
         return []
 
     def read(self, name: str) -> bytes | None:
-        """See `Files.read`."""
+        """Read a whole file; None where it is gone.
+
+        Raises:
+            OSError: this one can't be read.
+        """
         with suppress(FileNotFoundError):
             return (self._path / name).read_bytes()
         return None
 
     def tail(self, name: str) -> bytes | None:
-        """See `Files.tail`."""
+        """Read the end of a file with its whole Parquet footer; None where it is gone.
+
+        Raises:
+            OSError: this one can't be read.
+        """
         with suppress(FileNotFoundError), (self._path / name).open("rb", buffering=0) as file:
             whole = file.seek(0, os.SEEK_END)
             file.seek(max(0, whole - TAIL))
@@ -100,19 +133,19 @@ class LocalFiles:
         return None
 
     def write(self, contents: Mapping[str, bytes]) -> list[WrittenFile]:
-        """See `Files.write`."""
+        """Put files in place, each in one step for readers; durable when this returns."""
         targets = {self._path / name: content for name, content in contents.items()}
         return replace_files(targets, staging=self._path / STAGING)
 
     def move(self, moves: Mapping[str, str]) -> None:
-        """See `Files.move`."""
+        """Put files in the place of others, each in one step for readers; durable when this returns."""
         for name, target in moves.items():
             with os_errors(f"writing {self._path / target}"):
                 (self._path / name).replace(self._path / target)
         sync_directories((self._path / target).parent for target in moves.values())
 
     def remove(self, names: Iterable[str]) -> None:
-        """See `Files.remove`."""
+        """Remove files; that one is not there is no error."""
         paths = [self._path / name for name in names]
         for path in paths:
             with os_errors(f"removing {path}"):

@@ -1,20 +1,25 @@
-"""Where things stand in a dataset, and how the file of a tag is called."""
+"""Where things stand in a dataset: its folders, the name of a tag's files, and what their footers say."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import unicodedata
-from typing import TYPE_CHECKING, Protocol
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from smspartner.errors import SettingsError
+from smspartner_schemas.contract import CONTRACT_VERSION, LOADED_TAGS
+
+from smspartner_pipelines.load.destination import LoadedTag
+from smspartner_pipelines.load.parquet import UNREADABLE, read_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from smspartner_pipelines.load.destination import WrittenFile
+DAMAGED = "is damaged, or is no file of this product"
+_NEWER = "was written by a newer version of this product"
+_RENAMED = "was renamed or copied after it was loaded, and must be moved away"
 
 STAGING = ".staging"
 """The folder for what a dead process must not leave among what readers see."""
@@ -56,60 +61,25 @@ def refuse_inside_dataset(path: Path, *, is_lake: bool = False) -> None:
             raise SettingsError(f"{path} lies inside the dataset {folder.parent}", remedy="load into another directory")
 
 
-class Files(Protocol):
-    """The files of one dataset, each named by its path below it: `statuses/promo-nov-1234.parquet`.
+def facts_of(state: LoadedTag) -> dict[str, Any]:
+    """Return what the footers of a tag's files say, as JSON takes it."""
+    newest = state.newest_status_at and state.newest_status_at.isoformat()
+    times = {"newest_status_at": newest, "extracted_at": state.extracted_at.isoformat()}
+    return {"contract_version": CONTRACT_VERSION, **vars(state), **times}
 
-    A reader finds a file old or new, whole. All methods raise DestinationError; those that begin a run, SettingsError
-    for what is wrong with rights and names.
+
+def state_in(end: bytes, name: str) -> LoadedTag | str:
+    """Read what is loaded of a tag from the end of a file called `name`, or say what is wrong with the file.
+
+    A fact that this version does not know is passed over.
     """
-
-    batch_rows: int
-    """See `Destination.batch_rows`."""
-
-    at_once: int
-    """How many files are best read side by side."""
-
-    def place(self, name: str = "") -> str:
-        """Give the path or URI of a file, or of the whole."""
-
-    def check(self) -> None:
-        """Make sure that files can be written, changing nothing a reader sees."""
-
-    def exists(self) -> bool:
-        """Return whether a dataset is there."""
-
-    def locked(self) -> AbstractContextManager[None]:
-        """Exclude other runs while the block lasts, in which the folders of the dataset are there.
-
-        Raises:
-            DestinationBusy: another run is at work.
-        """
-
-    def check_lock(self) -> None:
-        """Make sure that other runs are still excluded."""
-
-    def names(self, folder: str) -> list[str]:
-        """List the files of a folder, sorted; nothing where it is missing."""
-
-    def read(self, name: str) -> bytes | None:
-        """Read a whole file; None where it is gone.
-
-        Raises:
-            OSError: this one can't be read.
-        """
-
-    def tail(self, name: str) -> bytes | None:
-        """Read the end of a file with its whole Parquet footer; None where it is gone.
-
-        Raises:
-            OSError: this one can't be read.
-        """
-
-    def write(self, contents: Mapping[str, bytes]) -> list[WrittenFile]:
-        """Put files in place, each in one step for readers; durable when this returns."""
-
-    def move(self, moves: Mapping[str, str]) -> None:
-        """Put files in the place of others, each in one step for readers; durable when this returns."""
-
-    def remove(self, names: Iterable[str]) -> None:
-        """Remove files; that one is not there is no error."""
+    try:
+        facts = read_facts(end)
+        if facts["contract_version"] > CONTRACT_VERSION:
+            return _NEWER
+        newest = facts["newest_status_at"] and datetime.fromisoformat(facts["newest_status_at"])
+        times = {"newest_status_at": newest, "extracted_at": datetime.fromisoformat(facts["extracted_at"])}
+        state = LoadedTag(**{fact: facts[fact] for fact in LOADED_TAGS.column_names} | times)
+        return state if name == file_name(state.tag) else _RENAMED
+    except UNREADABLE:
+        return DAMAGED

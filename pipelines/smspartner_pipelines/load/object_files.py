@@ -26,7 +26,7 @@ _OURS = {*FOLDERS, LOCK}
 
 
 class ObjectFiles:
-    """A prefix of a bucket; see `Files`. There are no folders: an object's key begins with its folder's name."""
+    """A prefix of a bucket; see `LocalFiles`. There are no folders: an object's key begins with its folder's name."""
 
     batch_rows = 100_000
     at_once = 32
@@ -39,11 +39,11 @@ class ObjectFiles:
         self._sizes: dict[str, int] = {}
 
     def place(self, name: str = "") -> str:
-        """See `Files.place`."""
+        """See `LocalFiles.place`."""
         return f"{self._uri}/{name}" if name else self._uri
 
     def check(self) -> None:
-        """See `Files.check`."""
+        """See `LocalFiles.check`."""
         probe = f"{STAGING}/check-{secrets.token_hex(8)}"
         with store_errors(f"writing into {self._uri}", starting=True):
             self._store.put(probe, b"can this be written?", use_multipart=False)
@@ -53,24 +53,24 @@ class ObjectFiles:
         self._lease.refuse_if_held()
 
     def exists(self) -> bool:
-        """See `Files.exists`."""
+        """See `LocalFiles.exists`."""
         return bool(self._children() & {*FOLDERS} - {STAGING})
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """See `Files.locked`."""
+        """See `LocalFiles.locked`."""
         self._refuse_what_is_not_ours()
         with self._lease.held():
             self._locked = True
             yield
 
     def check_lock(self) -> None:
-        """See `Files.check_lock`."""
+        """See `LocalFiles.check_lock`."""
         if self._locked:
             self._lease.check()
 
     def names(self, folder: str) -> list[str]:
-        """See `Files.names`."""
+        """See `LocalFiles.names`."""
         found = {}
         with store_errors(f"reading {self._uri}"):
             for chunk in self._store.list(f"{folder}/"):
@@ -80,7 +80,7 @@ class ObjectFiles:
         return sorted(found)
 
     def read(self, name: str) -> bytes | None:
-        """See `Files.read`."""
+        """See `LocalFiles.read`."""
         with store_errors(f"reading {self.place(name)}"):
             try:
                 return bytes(self._store.get(name).bytes())
@@ -88,7 +88,7 @@ class ObjectFiles:
                 return None
 
     def tail(self, name: str) -> bytes | None:
-        """See `Files.tail`; where the object was replaced since it was listed, it is read whole."""
+        """See `LocalFiles.tail`; where the object was replaced since it was listed, it is read whole."""
         size = self._sizes.get(name)
         if size and size > TAIL:
             with store_errors(f"reading {self.place(name)}"):
@@ -101,7 +101,7 @@ class ObjectFiles:
         return self.read(name)
 
     def write(self, contents: Mapping[str, bytes]) -> list[WrittenFile]:
-        """See `Files.write`: each is put there by one request."""
+        """See `LocalFiles.write`: each is put there by one request."""
 
         def put(item: tuple[str, bytes]) -> WrittenFile:
             name, content = item
@@ -114,7 +114,7 @@ class ObjectFiles:
         return _side_by_side(put, contents.items())
 
     def move(self, moves: Mapping[str, str]) -> None:
-        """See `Files.move`: objects are copied within the store, then removed."""
+        """See `LocalFiles.move`: objects are copied within the store, then removed."""
 
         def copy(item: tuple[str, str]) -> None:
             name, target = item
@@ -127,7 +127,7 @@ class ObjectFiles:
         self.remove(moves)
 
     def remove(self, names: Iterable[str]) -> None:
-        """See `Files.remove`."""
+        """See `LocalFiles.remove`."""
 
         def delete(name: str) -> None:
             self.check_lock()
