@@ -179,8 +179,8 @@ class Dataset:
             else:
                 damages.append(Damage(place, _APART, state.tag))
         for name in sorted(held.difference(names)):
-            state = quarantined.get(name)
-            tag = state.tag if isinstance(state, LoadedTag) else None
+            other = quarantined.get(name)
+            tag = other.tag if isinstance(other, LoadedTag) else None
             damages.append(Damage(self._files.place(_path(QUARANTINE, name)), _ROWS_GONE, tag))
         return loaded
 

@@ -137,6 +137,8 @@ def state_of(snapshot: Snapshot) -> LoadedTag:
     import pyarrow.compute as pc
 
     snapshot.check_counts()
+    if snapshot.extracted_at is None:
+        raise ValueError("only a complete snapshot is loaded")
     newest = pc.max(snapshot.table["status_at"]).as_py()
     return LoadedTag(
         tag=snapshot.tag,

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _IN_MEMORY = 32 * 1024 * 1024
 
-FORMATS: dict[str, Callable[[Any], ParquetRows | CsvRows]] = {
+_FORMATS: dict[str, Callable[[Any], ParquetRows | CsvRows]] = {
     ".parquet": partial(ParquetRows, table=STATUSES),
     ".csv": partial(CsvRows, table=STATUSES),
     ".csv.gz": partial(CsvRows, table=STATUSES, compressed=True),
@@ -57,12 +57,12 @@ class Export:
     keeps_tags = False
     batch_rows = 0
 
-    def __init__(self, path: str, ending: str, uri: str) -> None:
+    def __init__(self, path: str, uri: str) -> None:
         self.uri = uri
         self._path = Path(path)
         self._target = self._path.resolve() if self._path.is_symlink() else self._path
         self._lock_file = self._target.with_name(f".{self._target.name}.lock")
-        self._format = FORMATS[ending]
+        self._format = next(_FORMATS[ending] for ending in _FORMATS if path.lower().endswith(ending))
         self._lock: HeldLock | None = None
         self._staged: Any = None
         self._rows: ParquetRows | CsvRows | None = None
@@ -163,7 +163,7 @@ class StdoutExport(Export):
     """CSV on standard output: kept in memory, or in a nameless temporary file, until the run came to its end."""
 
     def __init__(self) -> None:
-        super().__init__("-", ".csv", "-")
+        super().__init__("-.csv", "-")
 
     def check(self) -> None:
         """See `Destination.check`."""

@@ -71,7 +71,7 @@ class ObjectFiles:
 
     def names(self, folder: str) -> list[str]:
         """See `LocalFiles.names`."""
-        found = {}
+        found: dict[str, None] = {}
         with store_errors(f"reading {self._uri}"):
             for chunk in self._store.list(f"{folder}/"):
                 for one in chunk:

@@ -12,8 +12,8 @@ from obstore.store import from_url
 from smspartner.errors import SettingsError, raise_alone
 from smspartner.redaction import REDACT, Secret
 
-from smspartner_pipelines.load import OBJECT_STORES, mask_secrets
 from smspartner_pipelines.load.object_errors import store_errors
+from smspartner_pipelines.load.uris import OBJECT_STORES, mask_secrets
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_KEY")

@@ -1,0 +1,189 @@
+"""The URIs of destinations: which kind each names, what of it is secret, and which of them name one place."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from smspartner.errors import SettingsError
+from smspartner.redaction import MASK, REDACT, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+OBJECT_STORES = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az"}
+"""Schemes of object stores, and the one that obstore knows each by."""
+
+EXPORTS = (".parquet", ".csv", ".csv.gz", ".xlsx")
+"""How the names of files end that hold one export; each is a kind of its own."""
+
+_PREFIXES = {"parquet": "dataset", "delta": "delta", "duckdb": "duckdb"}
+_SCHEMES = {"postgresql": "postgresql", "postgres": "postgresql", **dict.fromkeys(OBJECT_STORES, "objects")}
+"""Kinds by what stands before a colon, or before ://; their place is then the whole URI."""
+
+_OTHER_FILES = (
+    *(".json", ".jsonl", ".ndjson", ".xls", ".ods", ".tsv", ".txt", ".pq"),
+    *(".gz", ".bz2", ".xz", ".zip", ".zst", ".db", ".sqlite", ".duckdb"),
+)
+"""Endings of files that this product does not write; a directory is hardly meant."""
+
+_PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(//)?")
+_ASSIGNMENT = re.compile(r"\s*[A-Za-z_][\w.-]*\s*=")
+_PASSWORD = re.compile(r"(:(?://)?[^:@/?#]*:)(.*)(?=@)", re.DOTALL)
+_SECRET_PARAMETER = re.compile(
+    r"((?:[?&;]|^|\s)[^=&;\s]*(?:pass|pwd|secret|token|key|sig|cred)[^=&;\s]*\s*=\s*)('[^']*'|[^&;#\s]*)", re.IGNORECASE
+)
+
+_KNOWN = (
+    "name a directory, a .parquet, .csv or .csv.gz file, duckdb:FILE, postgresql://…, delta:DIR, s3://BUCKET/PREFIX, "
+    "or - for standard output; a path with a colon or an equals sign begins with ./"
+)
+
+
+def recognise(uri: str) -> tuple[str, str]:
+    """Return the kind of destination that `uri` names, and the path or URI of the place.
+
+    Kinds are `dataset`, `delta`, `duckdb`, `postgresql`, `objects` (a dataset in an object store), `-` (standard
+    output) and each of `EXPORTS`.
+
+    Raises:
+        SettingsError: `uri` names nothing that this version loads into; of what is not understood, its scheme is shown.
+    """
+    _refuse_undecodable(uri)
+    if uri == "-":
+        return "-", uri
+    if uri.lower().startswith("file:"):
+        return _by_ending(_path_of(uri))
+    prefix = _prefix(uri)
+    if prefix is None:
+        return _by_ending(uri)
+    place = uri if prefix[2] else uri[prefix.end() :]
+    kind = (_SCHEMES if prefix[2] else _PREFIXES).get(prefix[1].lower())
+    inner = None if prefix[2] else _prefix(place)
+    if kind == "dataset" and inner and inner[2] and inner[1].lower() in OBJECT_STORES:
+        return "objects", place
+    if kind is None or inner:
+        raise _not_understood(uri)
+    if kind == "objects" and place.lower().endswith(EXPORTS):
+        raise SettingsError(
+            "this version writes no single files into object stores",
+            remedy=f"name a prefix for a dataset (parquet:{prefix[0]}… if it is one), or a local file",
+        )
+    return kind, place if prefix[2] else _usable(place)
+
+
+def mask_secrets(uri: str) -> str:
+    """Return `uri` as it may be shown: with `***` for its secrets, or for all but the scheme of what is not understood.
+
+    What is not understood may hold a password anywhere.
+    """
+    uri = uri.encode(errors="backslashreplace").decode()
+    prefix = _prefix(uri)
+    known = {*(_SCHEMES if prefix and prefix[2] else _PREFIXES), "file"}
+    if prefix[1].lower() in known if prefix else not _ASSIGNMENT.match(uri):
+        return _SECRET_PARAMETER.sub(rf"\1{MASK}", _PASSWORD.sub(rf"\1{MASK}", uri))
+    return f"{prefix[0] if prefix else ''}{MASK}"
+
+
+def learn_secrets(uri: str) -> None:
+    """Let nothing that leaves the process show what stands in `uri` as a password or token."""
+    for secret in secrets_in(uri):
+        REDACT.add(Secret(secret))
+
+
+def secrets_in(uri: str) -> list[str]:
+    """List the passwords and tokens that stand in `uri`, as they are written and as they are meant."""
+    found = [match[2] for match in _PASSWORD.finditer(uri)]
+    found += [secret.rpartition(":")[2] for secret in found]  # jdbc:postgresql://USER:PASSWORD@HOST
+    found += [match[2].strip("'") for match in _SECRET_PARAMETER.finditer(uri)]
+    return [secret for one in found if one for secret in {one, unquote(one)}]
+
+
+def same_place(uri: str) -> Hashable:
+    """Return what two URIs have in common that name one place, also by another spelling or a link.
+
+    Raises:
+        SettingsError: as `recognise`.
+    """
+    kind, place = recognise(uri)
+    if kind == "-":
+        return kind
+    if kind == "postgresql":
+        return _database(place)
+    if kind == "objects":
+        parts = urlsplit(place)
+        return OBJECT_STORES[parts.scheme.lower()], parts.netloc, tuple(filter(None, parts.path.split("/")))
+    path = Path(os.path.realpath(place))
+    existing = next(folder for folder in (path, *path.parents) if folder.exists())
+    found = existing.stat()
+    return found.st_dev, found.st_ino, path.relative_to(existing).parts
+
+
+def _database(uri: str) -> Hashable:
+    """Give server, port, database and options, by what libpq takes where the URI says nothing."""
+    login, _, host = urlsplit(uri).netloc.rpartition("@")
+    given = {name: values[-1] for name, values in parse_qs(urlsplit(uri).query).items()}
+    user = unquote(login.partition(":")[0]) or given.get("user") or os.environ.get("PGUSER", "")
+    host, port = (host, "") if host.endswith("]") or ":" not in host else host.rsplit(":", 1)
+    host = unquote(host) or given.get("host") or given.get("hostaddr") or os.environ.get("PGHOST", "")
+    if not host or host.startswith("/") or host.lower() in {"127.0.0.1", "[::1]", "::1"}:
+        host = "localhost"
+    port = port or given.get("port") or os.environ.get("PGPORT") or "5432"
+    database = unquote(urlsplit(uri).path.strip("/")) or given.get("dbname") or os.environ.get("PGDATABASE") or user
+    return "postgresql", host.lower(), port, database, given.get("options", "")
+
+
+def _prefix(uri: str) -> re.Match[str] | None:
+    """Find what stands before the first colon, unless it is a drive of Windows."""
+    found = _PREFIX.match(uri)
+    return None if found and os.name == "nt" and len(found[1]) == 1 else found
+
+
+def _by_ending(path: str) -> tuple[str, str]:
+    path = _usable(path)
+    name = path.lower()
+    for ending in EXPORTS:
+        if name.endswith(ending):
+            return ending, path
+    if name.endswith(_OTHER_FILES):
+        raise SettingsError(f"this version writes no files like *{Path(name).suffix}", remedy=_KNOWN)
+    return "dataset", path
+
+
+def _path_of(file_uri: str) -> str:
+    path = file_uri[len("file:") :]
+    if path.startswith("//"):
+        host, slash, path = path[2:].partition("/")
+        if host not in {"", "localhost"} or not slash:
+            raise SettingsError("that file: URI names another machine", remedy="write file:///PATH, or the path alone")
+        path = slash + path
+    return unquote(path, errors="surrogateescape")
+
+
+def _usable(path: str) -> str:
+    _refuse_undecodable(path)
+    if not path.strip() or "\0" in path:
+        raise SettingsError("the destination names no path", remedy=_KNOWN)
+    if _ASSIGNMENT.match(path):
+        raise _not_understood(path)
+    try:
+        # A path made by pathlib would lose the closing slash, which tells a directory from a file.
+        return str(Path(path).expanduser()) + "/" * path.endswith("/") if path.startswith("~") else path
+    except RuntimeError:  # no such user
+        return path
+
+
+def _not_understood(uri: str) -> SettingsError:
+    return SettingsError(f"this version does not load into {mask_secrets(uri)}", remedy=_KNOWN)
+
+
+def _refuse_undecodable(uri: str) -> None:
+    try:
+        uri.encode()
+    except UnicodeEncodeError:
+        raise SettingsError(
+            "the name of a destination holds bytes that are not UTF-8", remedy="rename it, or load elsewhere"
+        ) from None
