@@ -84,11 +84,10 @@ class Engine:
             ValidationBroken: an expectation could not be evaluated; the text holds no value of the data.
         """
         rules = [one.rule for one in expectations]
-        broken = [result.expectation_config.meta["rule"] for result in self._failing(frame, rules, "BOOLEAN_ONLY")]
-        return [
-            Failure(result.expectation_config.meta["rule"], tuple(result.result.get("unexpected_index_list") or ()))
-            for result in self._failing(frame, broken, _WITH_ROWS)
-        ]
+        broken = self._failing(frame, rules, "BOOLEAN_ONLY")
+        found = self._failing(frame, [rule for rule in rules if rule in broken], _WITH_ROWS)
+        in_order = [rule for rule in rules if rule in found]  # the library groups its results by column
+        return [Failure(rule, tuple(found[rule].get("unexpected_index_list") or ())) for rule in in_order]
 
     def try_out(self, frame: pd.DataFrame, expectation: Expectation) -> str:
         """Build an expectation and judge made-up rows; say why it can't be done, or nothing."""
@@ -100,7 +99,8 @@ class Engine:
         found = _exception(result)
         return str(found["exception_message"]) if found else ""
 
-    def _failing(self, frame: pd.DataFrame, rules: Sequence[str], result_format: Any) -> list[Any]:
+    def _failing(self, frame: pd.DataFrame, rules: Sequence[str], result_format: Any) -> dict[str, dict[str, Any]]:
+        """Give the rules that are broken, each with what the library says of it."""
         problem = ""
         results: list[Any] = []
         try:
@@ -112,10 +112,9 @@ class Engine:
             raise ValidationBroken(what, remedy="report this bug")
         for result in results:
             if found := _exception(result):
-                rule = result.expectation_config.meta["rule"]
-                what = f"expectation {rule} could not be evaluated ({_class_of(found)})"
+                what = f"expectation {_rule_of(result)} could not be evaluated ({_class_of(found)})"
                 raise ValidationBroken(what, remedy="check its arguments, or leave it out")
-        return [result for result in results if not result.success]
+        return {_rule_of(result): result.result for result in results if not result.success}
 
     def _results(self, frame: pd.DataFrame, rules: Sequence[str], result_format: Any) -> list[Any]:
         if not rules:
@@ -138,6 +137,10 @@ def start_import() -> None:
 def _import_in_background() -> None:
     with suppress(Exception):  # it is imported again where it is needed, and fails there
         _import()
+
+
+def _rule_of(result: Any) -> str:
+    return str(result.expectation_config.meta["rule"])
 
 
 def _exception(result: Any) -> dict[str, Any]:
@@ -179,7 +182,7 @@ def _import() -> Any:
 
 
 def _load_late(name: str) -> None:
-    """Let a module be loaded when something of it is used: these two take half of the import, for three expectations."""
+    """Let a module be loaded when something of it is used: they take half of the import's time, for few uses."""
     spec = None if name in sys.modules else util.find_spec(name)
     if spec is None or spec.loader is None:
         return
