@@ -3,6 +3,7 @@
     read_statuses    all rows of tags as one typed pandas frame
     iter_snapshots   one tag at a time, with verdict, rows and quarantine as pyarrow tables
     Connection       how to reach the API: key, base URL, pace, limits
+    Rate             requests in a stretch of time, at most
     PhonePrivacy     phone numbers plain, masked or hashed
     Secret           a key that prints as `***`
     errors           the exceptions, with their facts as fields
@@ -18,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from smspartner import errors
     from smspartner.api import iter_snapshots, read_statuses
-    from smspartner.connection import Connection, parse_rate, read_api_key
+    from smspartner.api_key import read_api_key
+    from smspartner.connection import Connection, Rate, parse_rate
     from smspartner.phone_numbers import PhonePrivacy
     from smspartner.redaction import Secret
     from smspartner.snapshot import Snapshot
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Connection",
     "PhonePrivacy",
+    "Rate",
     "Secret",
     "Snapshot",
     "errors",
@@ -38,11 +41,12 @@ __all__ = [
 _HOMES = {
     "Connection": "connection",
     "PhonePrivacy": "phone_numbers",
+    "Rate": "connection",
     "Secret": "redaction",
     "Snapshot": "snapshot",
     "iter_snapshots": "api",
     "parse_rate": "connection",
-    "read_api_key": "connection",
+    "read_api_key": "api_key",
     "read_statuses": "api",
 }
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from smspartner.connection import NO_KEY, Connection, connection_from_environment
+from smspartner.api_key import KEY_COMMAND_VARIABLE, KEY_FILE_VARIABLE, KEY_VARIABLE, NO_KEY_REMEDY
+from smspartner.connection import Connection, connection_from_environment
 from smspartner.errors import NotComplete, QuarantinedRows, SettingsError, SmsPartnerError
 from smspartner.phone_numbers import PhonePrivacy
 from smspartner.tags import check_no_secret, check_tags
-from smspartner.variables import KEY_FILE_VARIABLE, KEY_VARIABLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,9 +46,9 @@ def iter_snapshots(
 
 def _connection_here() -> Connection:
     """Connect as the environment says; whoever calls from a notebook may not have set one."""
-    if not os.environ.get(KEY_VARIABLE) and not os.environ.get(KEY_FILE_VARIABLE):
+    if not any(map(os.environ.get, (KEY_VARIABLE, KEY_FILE_VARIABLE, KEY_COMMAND_VARIABLE))):
         raise SettingsError(
-            f"{NO_KEY}, before Python (or the notebook's kernel) starts; or ask for it: "
+            f"there is no API key: {NO_KEY_REMEDY}, before Python (or the notebook's kernel) starts; or ask for it: "
             "connection=smspartner.Connection(smspartner.Secret(getpass.getpass()))"
         )
     return connection_from_environment()

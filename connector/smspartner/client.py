@@ -1,44 +1,64 @@
-"""One page request over `requests`: the only place that sees a URL, and where every failure becomes one of ours.
+"""One request over `requests`: the only place that sees a URL, and where every failure becomes one of ours.
 
 Every URL of this API holds the key, and so does the text of most exceptions of `requests` and `urllib3`. They are
-therefore never passed on: the mapped error is raised after the `except` block, so that neither its cause nor its
-context leads back to them.
+therefore never passed on: a failure is mapped by its classes, and raised where neither cause, context nor frames lead
+back to them.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.client import HTTPException
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import requests
-import urllib3
 
 from smspartner import vendor
-from smspartner.body import ENCODINGS, read_body
 from smspartner.connection import Connection
-from smspartner.errors import RequestError
-from smspartner.page import Page, read_envelope, read_page, read_value
+from smspartner.deadline import DeadlineAdapter, Watchdog
+from smspartner.errors import BodyTooLarge, RequestError, ResponseTimeout, SettingsError, UnreadableBody
+from smspartner.failures import map_failure
+from smspartner.page import Page, read_envelope, read_page
+from smspartner.raw_json import read_value
 from smspartner.redaction import Secret
-from smspartner.transport import DeadlineAdapter, map_failure
 
 Answer = TypeVar("Answer")
-_Received = tuple[bytes, int, float | None]
-"""Body, HTTP status, and the server's own wish for a pause in seconds."""
 
 _LONGEST_CONNECT = 10.0
 """Seconds; within the timeout of the whole response."""
 
+_CHUNK = 1 << 17
 
-def user_agent() -> str:
-    """Name product and version, as the API's operators may want to know who asks."""
-    return f"smspartner-connector/{importlib.metadata.version('smspartner-connector')}"
+
+@dataclass(frozen=True)
+class RawAnswer:
+    """One answer as it came; its headers and body may repeat the key and hold phone numbers."""
+
+    http_status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    @property
+    def retry_after(self) -> float | None:
+        """What `Retry-After` asks for, in seconds; a date is taken relative to the server's own clock."""
+        value = self.headers.get("Retry-After", "").strip()
+        if re.fullmatch(r"[0-9]+(\.[0-9]*)?", value, re.ASCII):
+            return float(value)
+        until, now = _http_date(value), _http_date(self.headers.get("Date", "")) or datetime.now(UTC)
+        return max(0.0, (until - now).total_seconds()) if until else None
+
+    @property
+    def charset(self) -> str | None:
+        """What the head declares."""
+        declared = re.search(r"charset=[\"']?([\w.:-]+)", self.headers.get("Content-Type", ""), re.IGNORECASE)
+        return declared[1] if declared else None
 
 
 class _Session(requests.Session):
@@ -52,33 +72,24 @@ class _Session(requests.Session):
         """Find none."""
 
 
-@dataclass(frozen=True)
-class RawAnswer:
-    """An answer as it came; headers and body may hold anything, also the key."""
-
-    http_status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-
-
 class Client:
-    """Sends single requests; used by many threads at once, each with a session and a connection of its own."""
+    """Sends single requests; used by many threads at once, each with a session and a connection of its own.
+
+    Raises:
+        SettingsError: the environment names a file of certificates that does not exist.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
-        self._told_time = "", datetime.now(UTC)
+        self._watchdog = Watchdog(connection.timeout)
         key = quote(connection.api_key.reveal(), safe="")
         # Secrets, since debuggers and error trackers print the attributes that a line of a traceback names.
         self._by_tag = Secret(f"{connection.base_url}/{vendor.STATUS_BY_TAG}?apiKey={key}&tag=")
         self._account = Secret(f"{connection.base_url}/{vendor.ACCOUNT}?apiKey={key}")
-        prepared = requests.Request("GET", connection.base_url, headers=_headers()).prepare()
-        self._template = prepared
-        with (
-            requests.Session() as environment
-        ):  # proxies and certificates as the environment names them, looked up once
-            self._settings = environment.merge_environment_settings(connection.base_url, {}, True, True, None)
+        self._template = requests.Request("GET", connection.base_url, headers=_headers()).prepare()
+        self._settings = _settings_of_environment(connection)
 
     def fetch_page(self, tag: str, number: int) -> Page:
         """Ask for one page of a tag; the first exactly as documented, further ones with `page=N`.
@@ -86,8 +97,7 @@ class Client:
         Raises:
             RequestError: see `smspartner.errors`; never with the key, a URL or a chained exception.
         """
-        page = f"&page={number}" if number > 1 else ""
-        return _answered(self._get(f"{self._by_tag.reveal()}{quote(tag, safe='')}{page}", read_page))
+        return _answered(self._get(self._page_url(tag, number if number > 1 else None), _read_page))
 
     def fetch_raw(self, tag: str, number: int | None) -> RawAnswer:
         """Ask for one page, None exactly as documented, and give the answer unread: to find out how the API answers.
@@ -95,12 +105,7 @@ class Client:
         Raises:
             RequestError: there is no whole answer.
         """
-        page = "" if number is None else f"&page={number}"
-
-        def unread(body: bytes, http_status: int, _retry_after: float | None) -> RawAnswer:
-            return RawAnswer(http_status, self._local.headers, body)
-
-        return _answered(self._get(f"{self._by_tag.reveal()}{quote(tag, safe='')}{page}", unread))
+        return _answered(self._get(self._page_url(tag, number), lambda answer: answer))
 
     def fetch_account(self) -> dict[str, Any]:
         """Ask for the account of the key, which changes nothing.
@@ -111,48 +116,64 @@ class Client:
         return _answered(self._get(self._account.reveal(), _read_account))
 
     @property
-    def seconds_ahead(self) -> float | None:
-        """How far this machine's clock was ahead of the server's at the last answer; None where that tells no time."""
-        told, now = self._told_time
-        try:
-            return (now - parsedate_to_datetime(told)).total_seconds()
-        except (ValueError, OverflowError, TypeError):  # no date, or one that names no time zone
-            return None
-
-    @property
     def proxy(self) -> str | None:
         """The proxy that requests go through, as the environment names it; it may hold a password."""
-        proxies = self._settings["proxies"]
-        return requests.utils.select_proxy(self._connection.base_url, proxies)
+        return requests.utils.select_proxy(self._connection.base_url, self._settings["proxies"])
 
     def close(self) -> None:
         """Close the connections of all threads."""
+        self._watchdog.close()
         while self._sessions:
             self._sessions.pop().close()
 
-    def _get(self, url: str, read: Callable[[bytes, int, float | None], Answer]) -> Answer | RequestError:
+    def _page_url(self, tag: str, number: int | None) -> str:
+        page = "" if number is None else f"&page={number}"
+        return f"{self._by_tag.reveal()}{quote(tag, safe='')}{page}"
+
+    def _get(self, url: str, read: Callable[[RawAnswer], Answer]) -> Answer | RequestError:
         """Send one request and read its answer.
 
         A failure is returned, not raised: the frames of its traceback hold the URL, or the body with phone numbers.
         """
+        deadline = self._watchdog.start()
         try:
-            return read(*self._send(url))
+            answer: RawAnswer | RequestError = self._send(url)
+        except RequestError as exc:
+            answer = exc
+        except Exception as exc:  # noqa: BLE001  # whatever it is, its text and frames hold the URL
+            answer = map_failure(exc, self._connection.timeout)
+        finally:
+            self._watchdog.stop(deadline)
+        if deadline.cut:  # a head that was cut looks like a whole answer without a body
+            return ResponseTimeout(f"no whole answer within {self._connection.timeout:g} s")
+        if isinstance(answer, RequestError):
+            return answer.with_traceback(None)
+        try:
+            return read(answer)
         except RequestError as exc:
             return exc.with_traceback(None)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as exc:
-            return map_failure(exc, self._connection.timeout)
-        except Exception as exc:  # noqa: BLE001  # a bug, told by its class: its text and frames hold the URL
-            return RequestError(f"the request failed in a way nobody foresaw ({type(exc).__name__}); report this bug")
 
-    def _send(self, url: str) -> _Received:
+    def _send(self, url: str) -> RawAnswer:
         request = self._template.copy()
         request.url = url
         timeout = (min(_LONGEST_CONNECT, self._connection.timeout), self._connection.timeout)
         with self._session().send(request, timeout=timeout, allow_redirects=False, **self._settings) as response:
-            self._local.headers = dict(response.headers)
-            self._told_time = response.headers.get("Date", ""), datetime.now(UTC)
-            body = read_body(response, self._connection.max_body_bytes)
-            return body, response.status_code, _retry_after(response.headers)
+            headers = response.headers
+            if "Transfer-Encoding" in headers and "Content-Length" in headers:
+                raise UnreadableBody("the answer says in two ways where it ends, which no valid one does")
+            return RawAnswer(response.status_code, headers, self._read_body(response))
+
+    def _read_body(self, response: requests.Response) -> bytes:
+        """Read and unpack the body, and never hold more of it than a page can have."""
+        most, size = self._connection.max_body_bytes, 0
+        pieces: list[bytes] = []
+        while piece := response.raw.read1(_CHUNK, decode_content=True):
+            pieces.append(piece)
+            size += len(piece)
+            if size > most:
+                what = f"the body is larger than {most:,} bytes, which no page is"
+                raise BodyTooLarge(what, http_status=response.status_code)
+        return b"".join(pieces)
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -172,28 +193,41 @@ def _answered(answer: Answer | RequestError) -> Answer:
     return answer
 
 
-def _headers() -> dict[str, str]:
-    return {"User-Agent": user_agent(), "Accept": "application/json", "Accept-Encoding": ENCODINGS}
+def _read_page(answer: RawAnswer) -> Page:
+    return read_page(answer.body, answer.http_status, answer.retry_after, answer.charset)
 
 
-def _read_account(body: bytes, http_status: int, retry_after: float | None) -> dict[str, Any]:
-    envelope = read_envelope(body, http_status, retry_after)
+def _read_account(answer: RawAnswer) -> dict[str, Any]:
+    envelope = read_envelope(answer.body, answer.http_status, answer.retry_after, answer.charset)
     return {name: read_value(value) for name, value in envelope.items()}
 
 
-def _retry_after(headers: Any) -> float | None:
-    """Read `Retry-After` in both forms, as seconds; a date is taken relative to the server's own clock."""
-    value = headers.get("Retry-After", "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
+def _http_date(text: str) -> datetime | None:
     try:
-        until = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError, TypeError):
         return None
-    try:
-        now = parsedate_to_datetime(headers.get("Date", ""))
-    except (ValueError, OverflowError):
-        now = datetime.now(UTC)
-    if until.tzinfo is None or now.tzinfo is None:
-        return None
-    return max(0.0, (until - now).total_seconds())
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def _headers() -> dict[str, str]:
+    version = importlib.metadata.version("smspartner-connector")
+    return {
+        "User-Agent": f"smspartner-connector/{version}",
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip",
+    }
+
+
+def _settings_of_environment(connection: Connection) -> dict[str, Any]:
+    """Give the proxies and certificates that the environment names; on loopback, no proxy whatever it names."""
+    with requests.Session() as session:
+        settings: dict[str, Any] = session.merge_environment_settings(connection.base_url, {}, True, True, None)
+    if connection.on_loopback:
+        settings["proxies"] = {}
+    if isinstance(settings["verify"], str) and not Path(settings["verify"]).exists():
+        raise SettingsError(
+            "the file of certificates that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names does not exist",
+            remedy="correct that variable, or remove it",
+        )
+    return settings

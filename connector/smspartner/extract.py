@@ -20,11 +20,10 @@ from types import MappingProxyType
 from smspartner.client import Client
 from smspartner.connection import Connection
 from smspartner.errors import AccessRefused, Interrupted, RequestError
-from smspartner.pace import Pace
 from smspartner.page import Page
 from smspartner.pagination import Ask, PagingSeen, walk_pages
 from smspartner.reading import FirstPage, Population, Reading
-from smspartner.retry import RetryPolicy
+from smspartner.retry import Pace, RetryPolicy
 
 __all__ = ["HELD_BYTES", "SILENT", "FirstPage", "PagingSeen", "Population", "Progress", "extract"]
 

@@ -11,12 +11,11 @@ from functools import cache, cached_property, partial
 import pyarrow as pa
 from smspartner_schemas.contract import PHONE_PATTERNS, PhoneForm
 
-from smspartner.connection import check_secret
+from smspartner.api_key import PHONE_KEY_VARIABLE, check_secret
 from smspartner.errors import SettingsError
 from smspartner.numbering import calling_code, read_phone_number
 from smspartner.redaction import MASK, REDACT, Secret, hide_numbers, like_a_number
 from smspartner.values import read_date
-from smspartner.variables import PHONE_KEY_VARIABLE
 
 SHORTEST_PHONE_KEY = 16
 

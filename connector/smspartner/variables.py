@@ -1,8 +1,5 @@
 """The environment variables that hold secrets, or say where one is: there is no option for them."""
 
-from __future__ import annotations
+from smspartner.api_key import KEY_FILE_VARIABLE, KEY_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
 
-KEY_VARIABLE = "SMSPARTNER_API_KEY"
-KEY_FILE_VARIABLE = "SMSPARTNER_API_KEY_FILE"
-PHONE_KEY_VARIABLE = "SMSPARTNER_PHONE_KEY"
-RETIRED_KEYS_VARIABLE = "SMSPARTNER_RETIRED_PHONE_KEYS"
+__all__ = ["KEY_FILE_VARIABLE", "KEY_VARIABLE", "PHONE_KEY_VARIABLE", "RETIRED_KEYS_VARIABLE"]

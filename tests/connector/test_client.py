@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from smspartner.client import Client, user_agent
+from smspartner.client import Client
 from smspartner.connection import Connection
 from smspartner.errors import (
     AccessRefused,

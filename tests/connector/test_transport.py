@@ -21,7 +21,7 @@ from smspartner.client import Client
 from smspartner.connection import Connection
 from smspartner.errors import ConnectionFailed, RequestError, ResponseTimeout, UnreadableBody
 from smspartner.redaction import Secret
-from smspartner.transport import map_failure
+from smspartner.failures import map_failure
 from smspartner_pipelines.sandbox import Campaign, Fault
 
 KEY = "k3y/of the+test"
