@@ -91,14 +91,29 @@ class Watchdog:
 
 
 class _Response(HTTPResponse):
-    """A response after any interim ones (1xx): one taken for the answer would shift all that follow."""
+    """The only response to its request: answers do not name their tag, so one too many would shift all that follow."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self._sock = sock
 
     def begin(self) -> None:
-        """Read the head."""
+        """Read the head, after those of any interim answers (1xx)."""
         super().begin()
         while self.status < HTTPStatus.OK:
             self.headers = None  # type: ignore[assignment]  # else the base class takes the head for read
             super().begin()
+
+    def _close_conn(self) -> None:
+        """End the answer; where more has arrived than it holds, the connection is not used again."""
+        limit = self._sock.gettimeout()
+        with suppress(OSError, ValueError):  # nothing has arrived, or there is no connection any more
+            self._sock.settimeout(0)
+            if self.fp.peek(1):
+                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+        with suppress(OSError):
+            self._sock.settimeout(limit)
+        super()._close_conn()  # type: ignore[misc]
 
 
 class _Watched:

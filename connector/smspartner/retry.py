@@ -94,7 +94,7 @@ class Pace:
             current = self._per_second(now)
             observed = self._fastest_second(now)
             pace = observed if current is None else min(current, observed)
-            self._full = self._full if self._low is not None else current or observed
+            self._full = self._full if self._low is not None else pace
             self._low = min(max(pace * _DROP, _SLOWEST), self._full)
             self._slowed_at = self._rising_from = now
             self._next_even = now + 1 / self._low

@@ -1,12 +1,15 @@
-"""When a failed request is tried again, and how long that waits."""
+"""When a failed request is tried again, how long that waits, and the pace that all workers share."""
 
 from __future__ import annotations
 
+import threading
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from smspartner.connection import Connection
+from smspartner.connection import Connection, Rate, parse_rate
 from smspartner.errors import (
     AccessRefused,
     BodyTooLarge,
@@ -20,9 +23,8 @@ from smspartner.errors import (
     UnreadableBody,
     VendorError,
 )
-from smspartner.pace import Pace
 from smspartner.redaction import Secret
-from smspartner.retry import LONGEST_BACKOFF, RetryPolicy
+from smspartner.retry import NotWanted, Pace, RetryPolicy
 
 
 def policy(clock: Any, pace: Pace | None = None, **options: Any) -> RetryPolicy:
@@ -58,13 +60,15 @@ RETRYABLE: list[Callable[[], RequestError]] = [
     lambda: RateLimited("x", http_status=429),
     lambda: UnreadableBody("x"),
     lambda: UnexpectedStatus("x", http_status=503, retryable=True),
+    lambda: VendorError("x", code=50),
+    lambda: VendorError("x", code=500),
 ]
 FINAL: list[Callable[[], BaseException]] = [
     lambda: BodyTooLarge("x"),
     lambda: VendorError("x", code=3),
     lambda: UnknownTag("x", code=4),
     lambda: AccessRefused("x", code=10),
-    lambda: UnexpectedStatus("x", http_status=404, retryable=False),
+    lambda: UnexpectedStatus("x", http_status=404, retry_after=7.0),
     lambda: Interrupted("asked to stop"),
     lambda: KeyError("a bug"),
     lambda: KeyboardInterrupt(),  # noqa: PLW0108
@@ -72,101 +76,86 @@ FINAL: list[Callable[[], BaseException]] = [
 
 
 @pytest.mark.parametrize("make", RETRYABLE)
-@pytest.mark.parametrize("failures", [0, 1, 3])
-def test_tries_until_answered(clock: Any, make: Callable[[], RequestError], failures: int) -> None:
-    """Failures that may pass are tried again, and each try is counted once."""
-    server = Server([*(make() for _ in range(failures)), "page"])
-    assert policy(clock).call(server, server.attempt) == "page"
-    assert (failures + 1, failures + 1) == (server.attempts, server.asked)
-
-
-@pytest.mark.parametrize("make", RETRYABLE)
-@pytest.mark.parametrize("retries", [0, 1, 5])
-def test_gives_up(clock: Any, make: Callable[[], RequestError], retries: int) -> None:
-    """After as many retries as allowed, the last failure itself is raised."""
-    failures = [make() for _ in range(retries + 1)]
-    server = Server([*failures, "page"])
-    with pytest.raises(RequestError) as caught:
-        policy(clock, retries=retries).call(server, server.attempt)
-    assert caught.value is failures[-1]
-    assert (retries + 1, retries + 1) == (server.attempts, server.asked)
+def test_tries_until_answered(clock: Any, make: Callable[[], RequestError]) -> None:
+    """Failures that may pass are tried again as often as allowed; then the last failure itself is raised."""
+    for retries in (0, 1, 5):
+        failures = [make() for _ in range(retries + 1)]
+        server, too_often = Server([*failures[1:], "page"]), Server(failures)
+        assert policy(clock, retries=retries).call(server, server.attempt) == "page"
+        assert (server.attempts, server.asked) == (retries + 1, retries + 1)
+        with pytest.raises(RequestError) as caught:
+            policy(clock, retries=retries).call(too_often, too_often.attempt)
+        assert (caught.value is failures[-1], too_often.attempts, too_often.asked) == (True, retries + 1, retries + 1)
 
 
 @pytest.mark.parametrize("make", FINAL)
 def test_what_cannot_pass_is_not_tried_again(clock: Any, make: Callable[[], BaseException]) -> None:
-    """What another try can't mend, and what is no request error at all, is raised at once."""
-    failure = make()
+    """What another try can't change, and what is no request error at all, is raised at once and holds nobody."""
+    failure, pace = make(), Pace(None, clock)
     server = Server([failure])
     with pytest.raises(type(failure)) as caught:
-        policy(clock).call(server, server.attempt)
-    assert (caught.value is failure, server.asked, clock.waits) == (True, 1, [])
+        policy(clock, pace).call(server, server.attempt)
+    assert (caught.value is failure, server.asked, clock.waits, pace.wait_turn()) == (True, 1, [], 1000.0)
 
 
 def test_waits_grow_with_jitter(clock: Any) -> None:
-    """Waits double from one retry to the next, up to a minute; each is between half of that and all of it."""
-    server = Server([ConnectionFailed("x")] * 20)
-    with pytest.raises(ConnectionFailed):
-        policy(clock, retries=19).call(server, server.attempt)
-    longest = [min(2.0**nth, LONGEST_BACKOFF) for nth in range(19)]
-    assert len(clock.waits) == 19
-    assert all(most / 2 <= waited <= most for waited, most in zip(clock.waits, longest, strict=True))
+    """Waits double from one retry to the next, up to a minute; each is drawn from the upper half of that."""
+    shares = []
+    for _ in range(5):
+        clock.waits.clear()
+        server = Server([ConnectionFailed("x")] * 20)
+        with pytest.raises(ConnectionFailed):
+            policy(clock, retries=19).call(server, server.attempt)
+        shares += [waited / min(2.0**nth, 60.0) for nth, waited in enumerate(clock.waits)]
+    assert len(shares) == 95
+    assert all(0.5 <= share <= 1.0 for share in shares)
+    assert len(set(shares)) > 90
+
+
+WISHES = [
+    # What the server asks for, and the seconds until the next try at the least and at the most; backoff is 1 s.
+    (None, 0.5, 1.0),
+    (0.0, 0.5, 1.0),
+    (0.2, 0.5, 1.0),
+    (20.0, 20.0, 20.0),
+    (299.0, 299.0, 299.0),
+    (86_400.0, 300.0, 300.0),
+    (float("inf"), 300.0, 300.0),
+]
+
+
+@pytest.mark.parametrize("kind", [RateLimited, UnreadableBody, VendorError])
+def test_the_wait_is_the_longer_of_backoff_and_wish(clock: Any, kind: type[RequestError]) -> None:
+    """A next try waits for its backoff or for what the server asks for, whichever is longer, at most 300 s."""
+    options = {"code": 50} if kind is VendorError else {}
+    for wish, least, most in WISHES:
+        sent: list[float] = []
+        failure = kind("x", retry_after=wish, **options)
+        policy(clock).call(Server([failure, "page"]), lambda sent=sent: sent.append(clock.now))  # type: ignore[misc]
+        slower = 2.0 if kind is RateLimited else 0.0  # half of one a second
+        assert least - 1e-6 <= sent[1] - sent[0] <= max(most, slower) + 1e-6, wish
 
 
 @pytest.mark.parametrize(
-    "failure",
+    ("failure", "held"),
     [
-        RateLimited("x", http_status=429, retry_after=7.0),
-        UnexpectedStatus("x", http_status=503, retryable=True, retry_after=7.0),
+        (RateLimited("x"), (0.5, 2.0)),
+        (RateLimited("x", retry_after=7.0), (7.0, 7.0)),
+        (UnexpectedStatus("x", http_status=503, retryable=True, retry_after=7.0), (7.0, 7.0)),
+        (UnexpectedStatus("x", http_status=503, retryable=True), (0.0, 0.0)),
+        (ConnectionFailed("x"), (0.0, 0.0)),
     ],
 )
-def test_retry_after_holds_all_workers(clock: Any, failure: RequestError) -> None:
-    """`Retry-After` holds the request that was told so, and all others at the same pace."""
+def test_who_waits(clock: Any, failure: RequestError, held: tuple[float, float]) -> None:
+    """A 429 and `Retry-After` hold all workers, also where they come last; a backoff holds its own request only."""
     pace = Pace(None, clock)
-    granted: list[float] = []
-    server = Server([failure, "page"])
-    policy(clock, pace).call(server, lambda: granted.append(clock.now))
-    assert granted == [1000.0, 1007.0]
-
-    pace.hold(7.0)
-    other = Server(["page"])
-    policy(clock, pace).call(other, lambda: granted.append(clock.now))
-    assert granted == [1000.0, 1007.0, 1014.0]
+    with pytest.raises(RequestError):
+        policy(clock, pace, retries=0).call(Server([failure]), lambda: None)
+    assert held[0] <= pace.wait_turn() - 1000.0 <= held[1]
 
 
-def test_retry_after_has_a_cap(clock: Any) -> None:
-    """A server that asks for a day is asked again after five minutes."""
-    server = Server([RateLimited("x", http_status=429, retry_after=86400.0), "page"])
-    policy(clock).call(server, server.attempt)
-    assert clock.now == 1300.0
-
-
-def test_retry_after_of_a_final_answer_holds_nobody(clock: Any) -> None:
-    """An answer that is not asked for again does not hold the others."""
-    server = Server([UnexpectedStatus("x", http_status=404, retryable=False, retry_after=7.0)])
-    pace = Pace(None, clock)
-    with pytest.raises(UnexpectedStatus):
-        policy(clock, pace).call(server, server.attempt)
-    assert pace.wait_turn() == 1000.0
-
-
-def test_429_slows_everybody_down(clock: Any) -> None:
-    """Each 429 to a request of the present pace halves the pace for the whole run."""
-    pace = Pace(10.0, clock)
-    server = Server([RateLimited("x", http_status=429), RateLimited("x", http_status=429), "page"])
-    policy(clock, pace, backoff=0.0).call(server, server.attempt)
-    assert pace.interval == pytest.approx(0.4)
-
-
-@pytest.mark.parametrize("failure", [ConnectionFailed("x"), UnreadableBody("x")])
-def test_other_failures_keep_the_pace(clock: Any, failure: RequestError) -> None:
-    """Only a 429 changes the pace."""
-    pace = Pace(10.0, clock)
-    policy(clock, pace).call(Server([failure, "page"]), lambda: None)
-    assert pace.interval == 0.1
-
-
-def test_stop_ends_the_retrying(clock: Any) -> None:
-    """A run that is asked to stop while a request waits for its next try ends there."""
+def test_stop_wakes_whoever_waits(clock: Any) -> None:
+    """A run that is asked to stop sends nothing more, and wakes retries, holds and turns that wait."""
 
     def fail() -> object:
         clock.set()
@@ -174,12 +163,183 @@ def test_stop_ends_the_retrying(clock: Any) -> None:
 
     with pytest.raises(Interrupted, match=r"^asked to stop;"):
         policy(clock).call(fail, lambda: None)
-
-
-def test_stopped_runs_send_nothing(clock: Any) -> None:
-    """A run that was asked to stop sends no further request."""
-    clock.set()
     server = Server(["page"])
     with pytest.raises(Interrupted):
         policy(clock).call(server, server.attempt)
     assert (server.attempts, server.asked) == (0, 0)
+
+    stop, ended = threading.Event(), []
+    pace = Pace(Rate(1, 3600.0), stop)
+    pace.wait_turn()
+
+    def wait() -> None:
+        with pytest.raises(Interrupted):
+            pace.wait_turn()
+        ended.append(True)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    stop.set()
+    thread.join(30)
+    assert ended == [True]
+
+
+def test_what_is_not_wanted_uses_no_budget(clock: Any) -> None:
+    """A page that nobody wants any more once its turn comes is not sent, and leaves its turn to others."""
+    pace, server = Pace(Rate(1, 60.0), clock), Server(["page"])
+    wanted = [True]
+    with pytest.raises(NotWanted):
+        policy(clock, pace).call(server, server.attempt, lambda: False)
+    assert pace.wait_turn() == 1000.0
+    with pytest.raises(NotWanted):  # wanted when it begins to wait, and not any more when its turn comes
+        policy(clock, pace).call(server, server.attempt, lambda: bool(wanted.pop()) if wanted else False)
+    assert (server.asked, pace.wait_turn()) == (0, pytest.approx(1061.2))
+
+
+def granted(pace: Pace, number: int) -> list[float]:
+    """The moments of so many grants."""
+    return [pace.wait_turn() for _ in range(number)]
+
+
+def fullest(moments: list[float], seconds: float) -> int:
+    """The most grants in any stretch of so many seconds."""
+    moments = sorted(moments)
+    return max(bisect_left(moments, start + seconds) - at for at, start in enumerate(moments))
+
+
+RATES = [
+    # Written, its stretch of time in seconds, grants in it, and how many come at once.
+    ("10/s", 1.0, 10, 10),
+    ("300/min", 60.0, 300, 100),
+    ("1800/min", 60.0, 1800, 100),
+    ("60/min", 60.0, 60, 60),
+    ("0.5/min", 120.0, 1, 1),
+    ("7200/h", 3600.0, 7200, 100),
+]
+
+
+@pytest.mark.parametrize(("written", "seconds", "number", "at_once"), RATES)
+def test_the_budget_is_hard(clock: Any, written: str, seconds: float, number: int, at_once: int) -> None:
+    """No stretch of time holds more requests than `--rate` allows, also after pauses; bursts are of 100 at most."""
+    pace = Pace(parse_rate(written), clock)
+    moments = granted(pace, number // 3)
+    clock.now += seconds / 3
+    moments += granted(pace, number)
+    clock.now += seconds * 5
+    moments += granted(pace, number + number // 2)
+    assert fullest(moments, seconds) == number
+    assert fullest(moments, min(seconds, 0.01)) == at_once
+    assert moments[-1] - moments[0] < seconds * 9.2
+
+
+def test_after_a_burst_requests_come_evenly(clock: Any) -> None:
+    """After the first 100, grants are as far apart as the rate says."""
+    moments = granted(Pace(parse_rate("300/min"), clock), 200)
+    assert moments[99] == pytest.approx(1000.0)
+    assert all(later - earlier == pytest.approx(0.2) for earlier, later in pairwise(moments[100:]))
+
+
+def test_the_budget_is_shared() -> None:
+    """All workers share one budget: no second of the real clock holds more grants than it allows."""
+    pace, moments = Pace(Rate(20, 0.2), threading.Event()), []
+
+    def work() -> None:
+        moments.extend(granted(pace, 10))
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(moments) == 60
+    assert fullest(moments, 0.2) <= 20
+
+
+def test_without_a_rate_nobody_waits(clock: Any) -> None:
+    """On loopback, and until the API complains, requests are granted as they come."""
+    assert (granted(Pace(None, clock), 500), clock.waits) == ([1000.0] * 500, [])
+
+
+def test_holds(clock: Any) -> None:
+    """A hold keeps everybody waiting, at most 300 s; a shorter one takes nothing back."""
+    pace = Pace(None, clock)
+    pace.hold(20.0)
+    pace.hold(5.0)
+    assert granted(pace, 2) == [1020.0, 1020.0]
+    pace.hold(1e9)
+    assert pace.wait_turn() == 1320.0
+
+
+def slowed(rate: Rate | None, clock: Any) -> Pace:
+    """A pace that has just been slowed down at twenty requests a second."""
+    pace = Pace(rate, clock)
+    for _ in range(100):
+        clock.now += 0.05
+        moment = pace.wait_turn()
+    pace.slow_down(moment)
+    return pace
+
+
+@pytest.mark.parametrize("rate", [None, Rate(1200, 60.0), Rate(60_000, 60.0)])
+def test_a_429_halves_the_pace_and_it_recovers_within_a_minute(clock: Any, rate: Rate | None) -> None:
+    """After a 429 the pace in use is halved; it rises evenly, and a minute later it is what it was."""
+    pace = slowed(rate, clock)
+    begun = clock.now
+    first, second, third = granted(pace, 3)
+    assert third - second == pytest.approx(second - first, rel=0.05) == pytest.approx(0.1, rel=0.05)
+    while clock.now < begun + 30.0:
+        before, now = clock.now, pace.wait_turn()
+    assert now - before == pytest.approx(1 / 15, rel=0.1)
+    clock.now = begun + 60.5
+    assert granted(pace, 20) == [begun + 60.5] * 20
+
+
+def test_one_hold_slows_down_once(clock: Any) -> None:
+    """Requests that were under way when the pace was slowed say nothing about the new one."""
+    pace = slowed(None, clock)
+    for moment in (clock.now, clock.now - 1.0):
+        pace.slow_down(moment)
+    first, second = granted(pace, 2)
+    assert second - first == pytest.approx(0.1, rel=0.05)
+    pace.slow_down(second)
+    clock.now += 0.001
+    first, second = granted(pace, 2)
+    assert second - first == pytest.approx(0.05 * 4, rel=0.1)
+
+
+def test_pauses_and_holds_are_not_taken_for_the_pace(clock: Any) -> None:
+    """Half of the pace is half of how fast requests went, however long nobody asked for anything, or was held."""
+    pace = slowed(None, clock)
+    pace.hold(50.0)
+    first, second = granted(pace, 2)
+    assert (first, second - first) == (pytest.approx(1055.0), pytest.approx(0.1, rel=0.05))
+    idle = Pace(None, clock)
+    for _ in range(60):
+        clock.now += 0.05
+        idle.wait_turn()
+    clock.now += 45.0
+    idle.slow_down(idle.wait_turn())
+    first, second = granted(idle, 2)
+    assert second - first == pytest.approx(0.1, rel=0.05)
+
+
+@pytest.mark.parametrize("written", ["0.5/min", "1/min", "10/min", "1/s"])
+def test_slowing_down_never_exceeds_the_rate(clock: Any, written: str) -> None:
+    """However often the API answers 429, the user's rate holds, and something is still sent."""
+    rate = parse_rate(written)
+    pace, moments = Pace(rate, clock), []
+    for _ in range(8):
+        moments.append(pace.wait_turn())
+        pace.slow_down(moments[-1])
+        clock.now += 0.001
+    assert fullest(moments, rate.per_seconds) <= rate.count
+    assert moments[-1] - moments[0] < 8 * 2 * max(rate.per_seconds, 60.0)
+
+
+def test_429_slows_the_run_and_other_failures_do_not(clock: Any) -> None:
+    """Only a 429, as HTTP status or as the vendor's code, changes the pace."""
+    for failure, expected in ((RateLimited("x"), 2.0), (UnreadableBody("x"), 1.0), (VendorError("x", code=50), 1.0)):
+        pace = Pace(Rate(1, 1.0), clock)
+        policy(clock, pace).call(Server([failure, "page"]), lambda: None)
+        first, second = granted(pace, 2)
+        assert second - first == pytest.approx(expected, rel=0.1)
