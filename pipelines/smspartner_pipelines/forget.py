@@ -18,6 +18,7 @@ from smspartner_schemas.contract import QUARANTINE, STATUSES
 
 from smspartner_pipelines.load.destination import Damage, LoadedTag, loaded_tags
 from smspartner_pipelines.loaded import reading
+from smspartner_pipelines.text_table import counted
 
 if TYPE_CHECKING:
     from smspartner.phone_numbers import PhonePrivacy
@@ -198,4 +199,4 @@ def _unreadable_numbers(states: Mapping[str, LoadedTag], privacy: PhonePrivacy) 
 
 
 def _some(tags: Sequence[str]) -> str:
-    return f"{len(tags):,} tags" if len(tags) > 5 else ", ".join(tags)  # noqa: PLR2004  # as many as fit a line
+    return counted(len(tags), "tag") if len(tags) > 5 else ", ".join(tags)  # noqa: PLR2004  # as many as fit a line

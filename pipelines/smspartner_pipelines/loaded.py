@@ -15,7 +15,7 @@ from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.load.destination import Damage, LoadedTag, loaded_tags
 from smspartner_pipelines.selection import is_settled
 from smspartner_pipelines.summary import delivered_share
-from smspartner_pipelines.text_table import text_table
+from smspartner_pipelines.text_table import counted, text_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -137,6 +137,6 @@ def lines_for_people(states: list[TagState], damages: list[Damage], uri: str) ->
     quarantined = sum(one.rows_quarantined for one in loaded)
     help_ = f" (`smspartner quarantine {uri}` counts them by reason)" if quarantined else ""
     yield (
-        f"{len(states):,} tags, {len(loaded):,} loaded: {rows:,} rows, {waiting:,} waiting, "
+        f"{counted(len(states), 'tag')}, {len(loaded):,} loaded: {counted(rows, 'row')}, {waiting:,} waiting, "
         f"{quarantined:,} in quarantine{help_}"
     )

@@ -22,7 +22,7 @@ from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.load.destination import NothingLoaded, erasures, loaded_tags
 from smspartner_pipelines.outcome import DestinationOutcome
 from smspartner_pipelines.selection import Selection, Target, select_tags
-from smspartner_pipelines.text_table import text_table
+from smspartner_pipelines.text_table import counted, text_table
 
 if TYPE_CHECKING:
     from smspartner.connection import Connection
@@ -87,7 +87,8 @@ class Plan:
         """Give the plan for people: a line a tag, and the total."""
         rows = [(tag.tag, f"{tag.rows:,}", f"{tag.requests:,}", tag.note) for tag in self.tags]
         yield from text_table(_NAMES, rows, ("rows", "requests"))
-        total = f"{len(self.tags):,} tags, {sum(tag.rows for tag in self.tags):,} rows, {self.requests:,} requests"
+        counts = (len(self.tags), "tag"), (sum(tag.rows for tag in self.tags), "row"), (self.requests, "request")
+        total = ", ".join(counted(*count) for count in counts)
         took = f"{self.seconds:.1f} s" if self.seconds < _MINUTE else str(timedelta(seconds=round(self.seconds)))
         yield f"{total}, at least {took}" if self.requests else total
 

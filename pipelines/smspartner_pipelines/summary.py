@@ -11,7 +11,7 @@ from smspartner_schemas.contract import ACCEPTED
 from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
 from smspartner_pipelines.output import say
 from smspartner_pipelines.report import loaded_now
-from smspartner_pipelines.text_table import text_table
+from smspartner_pipelines.text_table import counted, text_table
 
 if TYPE_CHECKING:
     from smspartner_pipelines.outcome import DestinationOutcome, RunOutcome
@@ -61,7 +61,7 @@ def _loaded_lines(outcome: RunOutcome) -> Iterator[str]:
     if len(complete) > _MOST_LISTED:
         yield f"and {len(complete) - _MOST_LISTED:,} more complete tags"
     if skipped := _with_verdict(outcome, "skipped"):
-        yield f"skipped, since what is loaded is unchanged or fresh: {len(skipped):,} tags"
+        yield f"skipped, since what is loaded is unchanged or fresh: {counted(len(skipped), 'tag')}"
 
 
 def _with_verdict(outcome: RunOutcome, verdict: str) -> list[dict[str, Any]]:
@@ -90,14 +90,15 @@ def _total_line(outcome: RunOutcome) -> str:
     loaded, erased = (loaded_now(outcome)[name] for name in ("rows_loaded", "rows_erased"))
     into = ", ".join(filter(None, map(_place, outcome.destinations))) or "no destination"
     left_out = f", {erased:,} of erased people left out" if erased else ""
-    return f"run {outcome.run_id}: {loaded:,} rows loaded into {into}{left_out}, {outcome.seconds:.1f} s"
+    return f"run {outcome.run_id}: {counted(loaded, 'row')} loaded into {into}{left_out}, {outcome.seconds:.1f} s"
 
 
 def _place(destination: DestinationOutcome) -> str | None:
     """Name a destination that holds rows of the run, or some of them."""
     if destination.failure is None:
         return None if destination.dropped else destination.uri
-    return f"{destination.uri} ({destination.tags_loaded:,} tags, then it failed)" if destination.tags_loaded else None
+    loaded = counted(destination.tags_loaded, "tag")
+    return f"{destination.uri} ({loaded}, then it failed)" if destination.tags_loaded else None
 
 
 def _lines_for_a_person(outcome: RunOutcome) -> Iterator[str]:
@@ -133,7 +134,7 @@ def _quarantine_lines(outcome: RunOutcome) -> Iterator[str]:
     if tags:
         places = [one.uri for one in outcome.destinations if not one.failure]
         help_ = f"; `smspartner quarantine {shlex.quote(places[0])}` counts them by reason" if places else ""
-        yield f"in quarantine: {outcome.total('rows_quarantined'):,} rows of {_named(tags)}{help_}"
+        yield f"in quarantine: {counted(outcome.total('rows_quarantined'), 'row')} of {_named(tags)}{help_}"
 
 
 def _next_step(outcome: RunOutcome) -> str:

@@ -26,6 +26,11 @@ def text_table(names: Sequence[str], rows: Sequence[Sequence[str]], numbers: Seq
         yield _GAP.join(cells).rstrip()
 
 
+def counted(number: int, noun: str) -> str:
+    """Give a number with its noun: `1 tag`, `2,000 rows`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def _clean(text: str) -> str:
     """Hide secrets, and what would move the cursor."""
     text = REDACT(text)

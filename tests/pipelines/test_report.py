@@ -1,139 +1,151 @@
-"""The run report and the summary."""
+"""The run report for programs, and the summary for people."""
 
 from __future__ import annotations
 
-import io
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rich.console import Console
-from smspartner_pipelines.load.destination import WrittenFile
+import pytest
 from smspartner_pipelines.exit_codes import ExitCode
-from smspartner_pipelines.outcomes import DestinationOutcome, RunOutcome, tag_run
-from smspartner_pipelines.report import loaded_tags_json, print_loaded_tags, print_summary, report, report_json
+from smspartner_pipelines.load.destination import WrittenFile
+from smspartner_pipelines.outcome import DestinationOutcome, RunOutcome
+from smspartner_pipelines.report import report, report_json
+from smspartner_pipelines.summary import print_summary
 
 RUN_ID = "20261123T180000Z-ab12cd34"
 STARTED = datetime(2026, 11, 23, 18, tzinfo=UTC)
-ASKED = ("t[1]", "gone", "done", "never")
+TAGS = ("t[1]", "gone", "done", "never")
 
 
-def finished(snapshot: Any) -> RunOutcome:
+@pytest.fixture
+def finished(snapshot: Any, settings: Any, loaded: Any) -> RunOutcome:
     """A run that was interrupted after three of four tags."""
-    run = RunOutcome(RUN_ID, ASKED, started_at=STARTED, finished_at=STARTED + timedelta(seconds=1.5), seconds=1.5)
-    run.note(snapshot("t[1]", 3, bad=1))
-    run.note(snapshot("gone", verdict="unknown", reason="code 4"))
-    run.note_skipped({"done": "settled"})
+    run = RunOutcome(
+        RUN_ID, settings(tags=TAGS), started_at=STARTED, finished_at=STARTED + timedelta(seconds=1.5), seconds=1.5
+    )
+    run.note(snapshot("t[1]", 3, bad=1), None)
+    run.note(snapshot("gone", verdict="unknown", reason="code 4"), None)
+    run.note_skipped({"done": ("settled", loaded("done"))})
     run.drift["t[1]"] = {"row field operator": 3}
-    run.erased["t[1]"] = 2
+    run.notes.append("paging is not proved yet")
     run.destinations = [
-        DestinationOutcome("data", [WrittenFile("data/x.parquet", 7, "ab")], 1),
-        DestinationOutcome("bad", failure="disk full"),
+        DestinationOutcome("my data", [WrittenFile("data/x.parquet", 7, "ab")], 1),
+        DestinationOutcome("bad", failure="the disk is full; free some space"),
+        DestinationOutcome("rows.csv", dropped=True),
     ]
     run.ended_by, run.failure = ExitCode.INTERRUPTED, "interrupted; tags that were loaded stay loaded"
     return run
 
 
-def shown(run: RunOutcome) -> str:
-    """The summary as it is printed into a file."""
-    console = Console(file=io.StringIO(), width=160, highlight=False)
-    print_summary(run, console)
-    text: str = console.file.getvalue()  # type: ignore[attr-defined]
-    return text
+def shown(run: RunOutcome, capsys: pytest.CaptureFixture[str], **options: Any) -> list[str]:
+    """The lines of the summary as they are printed into a file."""
+    print_summary(run, **options)
+    out, err = capsys.readouterr()
+    assert out == ""
+    return [" ".join(line.split()) for line in err.splitlines()]
 
 
-def test_report(snapshot: Any, settings: Any) -> None:
+def test_report(finished: RunOutcome) -> None:
     """The report has settings, versions, totals, every tag, what was not reached, drift, and the files written."""
-    run = finished(snapshot)
-    found = report(run, settings(tags=ASKED))
-    versions = found.pop("versions")
-    assert {"python", "smspartner-connector", "great-expectations", "pandas", "pyarrow", "requests", "tenacity"} == set(
-        versions
-    )
+    found = report(finished)
+    versions = {"python", "smspartner-connector", "great-expectations", "pandas", "pyarrow", "requests", "tenacity"}
+    assert set(found.pop("versions")) == versions
     assert found == {
         "run_id": RUN_ID,
         "exit_code": 130,
-        "meaning": "interrupted",
+        "meaning": "interrupted; what was loaded stays loaded",
         "failure": "interrupted; tags that were loaded stay loaded",
         "started_at": STARTED,
         "finished_at": STARTED + timedelta(seconds=1.5),
         "seconds": 1.5,
-        "settings": settings().public(),
-        "totals": {"tags": 3, "rows_received": 4, "rows_loaded": 3, "rows_quarantined": 1, "requests": 4, "retries": 2},
-        "tags": [tag_run(snapshot("t[1]", 3, bad=1), RUN_ID), run.tag_runs["gone"], run.tag_runs["done"]],
+        "settings": finished.settings.public(),
+        "totals": {
+            "tags": 3,
+            "verdicts": {"complete": 1, "unknown": 1, "skipped": 1},
+            **{"rows_received": 4, "rows_loaded": 3, "rows_erased": 0, "rows_quarantined": 1},
+            **{"requests": 4, "retries": 2},
+        },
+        "tags": [finished.tag_runs[tag] for tag in TAGS[:3]],
         "not_reached": ["never"],
         "drift": {"t[1]": {"row field operator": 3}},
-        "erased": {"t[1]": 2},
+        "notes": ["paging is not proved yet"],
         "validation": {},
         "destinations": [
             {
-                "uri": "data",
+                "uri": "my data",
                 "tags_loaded": 1,
                 "failure": None,
                 "files": [{"path": "data/x.parquet", "bytes": 7, "sha256": "ab"}],
             },
-            {"uri": "bad", "tags_loaded": 0, "failure": "disk full", "files": []},
+            {"uri": "bad", "tags_loaded": 0, "failure": "the disk is full; free some space", "files": []},
+            {"uri": "rows.csv", "tags_loaded": 0, "failure": None, "files": []},
         ],
     }
 
 
-def test_report_as_json(snapshot: Any, settings: Any) -> None:
+def test_report_as_json(finished: RunOutcome) -> None:
     """The report is UTF-8 JSON with times in ISO 8601, and shows neither key nor phone number."""
-    run = finished(snapshot)
-    run.failure = "key-of-the-pipeline-tests é"
-    written = report_json(run, settings(tags=ASKED)).decode()
+    finished.failure = "KEY-of-the-pipeline-tests é"
+    written = report_json(finished).decode()
     document = json.loads(written)
     assert (document["failure"], document["started_at"]) == ("*** é", "2026-11-23T18:00:00.000000Z")
     assert written.endswith("}\n")
     assert "+336" not in written
 
 
-def test_summary(snapshot: Any) -> None:
-    """The summary has a line for each tag and says what failed, without any phone number."""
-    lines = [" ".join(line.split()) for line in shown(finished(snapshot)).splitlines()]
-    assert lines == [
-        "tag verdict rows delivered waiting quarantined reason",
-        "t[1] complete 3 33.3 % 1 1",
-        "gone unknown code 4",
-        "done skipped settled",
-        "note: drift, not in the API's documentation: row field operator (t[1]: 3)",
-        "note: rows of erased numbers were left out (t[1]: 2)",
-        "error: bad: disk full",
-        "1 of 4 tags were not reached",
-        f"run {RUN_ID}: 3 rows loaded into data, 1 in quarantine",
-        "exit code 130: interrupted; tags that were loaded stay loaded",
+FOR_A_PERSON = [
+    "gone: unknown: code 4",
+    "in quarantine: 1 row of t[1]; `smspartner quarantine 'my data'` counts them by reason",
+    "error: bad: the disk is full; free some space (`smspartner check --to bad` tells more)",
+    "rows.csv was not written, since the run ended early",
+    "not read, 1 of 4 tags: never",
+    "exit code 130: interrupted; tags that were loaded stay loaded; "
+    "the same command with --fresh-since 2026-11-23T18:00:00Z reads only what is missing",
+]
+
+
+def test_summary(finished: RunOutcome, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was loaded comes first, skipped tags in one line; what needs a person comes last, with the command."""
+    assert shown(finished, capsys) == [
+        "tag rows delivered waiting quarantined",
+        "t[1] 3 50.0 % 1 1",
+        "skipped, since what is loaded is unchanged or fresh: 1 tag",
+        "note: not in the API's documentation: row field operator (t[1])",
+        "note: paging is not proved yet",
+        f"run {RUN_ID}: 3 rows loaded into my data, 1.5 s",
+        *FOR_A_PERSON,
     ]
 
 
-def test_summary_of_success(snapshot: Any) -> None:
-    """A run that went well says so by saying nothing of an exit code."""
-    run = RunOutcome(RUN_ID, ("t", "empty"))
-    run.note(snapshot("t", 1))
-    run.note(snapshot("empty", 0))
+def test_quiet(finished: RunOutcome, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --quiet, what needs a person is said all the same, with the names of the tags."""
+    assert shown(finished, capsys, quiet=True) == FOR_A_PERSON
+
+
+def test_success(snapshot: Any, settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that went well names no exit code; the delivered share is of what is final, none where nothing is."""
+    run = RunOutcome(RUN_ID, settings(tags=("t", "empty")))
+    run.note(snapshot("t", 1), None)
+    run.note(snapshot("empty", 0), None)
     run.destinations = [DestinationOutcome("a"), DestinationOutcome("b")]
-    lines = [" ".join(line.split()) for line in shown(run).splitlines()]
-    assert lines[1:3] == ["t complete 1 100.0 % 0 0", "empty complete 0 0 0"]
-    assert [f"run {RUN_ID}: 1 rows loaded into a, b, 0 in quarantine"] == lines[3:]
+    assert shown(run, capsys)[1:] == [
+        "t 1 100.0 % 0 0",
+        "empty 0 0 0",
+        f"run {RUN_ID}: 1 row loaded into a, b, 0.0 s",
+    ]
+    assert shown(run, capsys, quiet=True) == []
 
 
-def test_loaded_tags(loaded: Any) -> None:
-    """What a destination holds is shown as a table and as JSON, with whether each tag is settled."""
-    tags = [
-        loaded("a"),
-        loaded("b", waiting=2, newest_status_at=None, phone_numbers="hashed:0123abcd"),
-        loaded("c", consistent=False),
-    ]
-    console = Console(file=io.StringIO(), width=160, highlight=False)
-    print_loaded_tags(tags, console)
-    lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
-    assert lines == [
-        "tag rows waiting quarantined settled newest status extracted numbers",
-        "a 4 0 0 yes 2026-11-21 17:00Z 2026-11-23 18:00Z plain",
-        "b 4 2 0 no 2026-11-23 18:00Z hashed:0123abcd",
-        "c 4 0 0 no: run again 2026-11-21 17:00Z 2026-11-23 18:00Z plain",
-    ]
-    assert [(row["tag"], row["settled"]) for row in json.loads(loaded_tags_json(tags))] == [
-        ("a", True),
-        ("b", False),
-        ("c", False),
-    ]
+def test_thousands_of_tags(snapshot: Any, settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """However many tags there are, the summary fits a screen or two; tags that are not complete are named."""
+    tags = tuple(f"tag-{number}" for number in range(300))
+    run = RunOutcome(RUN_ID, settings(tags=tags))
+    for number, tag in enumerate(tags):
+        good = number < 200
+        run.note(snapshot(tag) if good else snapshot(tag, verdict="failed", reason="HTTP 500; run again"), None)
+    lines = shown(run, capsys)
+    assert lines[41] == "and 160 more complete tags"
+    assert lines[43] == "tag-200: failed: HTTP 500; run again"
+    assert lines[63].startswith("and 80 more: tag-220, tag-221, ")
+    assert (len(lines), lines[64][:12]) == (65, "exit code 3:")

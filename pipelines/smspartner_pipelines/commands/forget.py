@@ -26,14 +26,15 @@ _LONGEST = 100
 def forget(number: str, to: tuple[str, ...], **given: Any) -> ExitCode:
     """Erase a person, and never load them again.
 
-    The rows of a phone number are removed, loaded and in quarantine. The record that keeps them out is a hash of the number under SMSPARTNER_PHONE_KEY, which later runs need, too.
-    `-` reads the number from standard input, where no list of processes shows it. Exit code 1: the person may still be
-    somewhere, which is named.
+    The rows of a phone number are removed, loaded and in quarantine. The record that keeps them out is a hash of the
+    number under SMSPARTNER_PHONE_KEY, which later runs need, too. `-` reads the number from standard input, where no
+    list of processes shows it. Exit code 1: the person may still be somewhere, which is named.
 
     \b
     smspartner forget +33612345678 --to data/
     """  # noqa: D301  # \b is click's mark
     from smspartner_pipelines.forget import forget_person
+    from smspartner_pipelines.text_table import counted
 
     start_logging(given)
     if number == "-":
@@ -41,8 +42,8 @@ def forget(number: str, to: tuple[str, ...], **given: Any) -> ExitCode:
     left = False
     for one in forget_person(number, to, phone_privacy("plain")):
         say(
-            f"{one.uri}: {one.rows:,} rows and {one.quarantined:,} rows in quarantine removed "
-            f"(tags: {len(one.tags):,}); the number will not be loaded there again",
+            f"{one.uri}: {counted(one.rows, 'row')} and {counted(one.quarantined, 'row')} in quarantine removed "
+            f"from {counted(len(one.tags), 'tag')}; the number will not be loaded there again",
             to_stdout=True,
         )
         for sentence in one.left:
