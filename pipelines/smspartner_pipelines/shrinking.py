@@ -22,7 +22,8 @@ _LAWFUL = "messages sent as a test, and cancelled ones, leave the vendor's lists
 def refuse_shrunk(snapshots: Iterable[Snapshot], selection: Selection, settings: RunSettings) -> list[Snapshot]:
     """Refuse, as `shrunk`, what holds fewer rows than are loaded, or far fewer valid ones.
 
-    Rows of erased persons are counted on neither side: they may be erased here, at the vendor, or both. A tag that
+    Rows of erased people do not count: they may be erased here, at the vendor, or both, before the tag was loaded or
+    only since. A tag that
     became unknown counts as one of 0 rows; with `allow_shrink` it is given as a complete tag of 0 rows, so that what is
     loaded is replaced. With `keep_shrunk` such a tag is `skipped`.
     """
@@ -49,11 +50,11 @@ def _shrunk(snapshot: Snapshot, before: LoadedTag) -> str | None:
     """Say in words what got smaller; None if nothing did."""
     held = before.rows_loaded + before.rows_quarantined
     valid, invalid = snapshot.table.num_rows, snapshot.quarantine.num_rows
-    if valid + invalid < held:
+    if valid + invalid < held and valid + invalid + snapshot.rows_erased < held + before.rows_erased:
         now = "knows nothing under the tag any more" if snapshot.verdict == "unknown" else f"has {valid + invalid} now"
         return f"{held} rows are loaded or in quarantine, the API {now} ({_LAWFUL})"
-    taken = before.rows_loaded - valid
+    taken = before.rows_loaded - valid - max(0, snapshot.rows_erased - before.rows_erased)
     many = taken > max(_MOST_ROWS_TAKEN, _MOST_SHARE_TAKEN * before.rows_loaded)
-    if many or (before.rows_loaded and not valid):
+    if many or (taken > 0 and not valid):
         return f"{before.rows_loaded} rows are loaded, of {valid + invalid} rows now only {valid} are valid"
     return None
