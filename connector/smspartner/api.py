@@ -113,7 +113,7 @@ def read_statuses(
 
 
 def _tables(snapshots: Iterator[Snapshot], allow_quarantined: int) -> dict[str, pa.Table] | SmsPartnerError:
-    """Collect the rows by tag, or say what is wrong: returned, so that no frame of its traceback holds phone numbers."""
+    """Collect the rows by tag, or say what is wrong: returned, so that no frame of a traceback holds phone numbers."""
     tables, not_complete, quarantined = {}, {}, {}
     for snapshot in snapshots:
         tables[snapshot.tag] = snapshot.table

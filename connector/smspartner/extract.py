@@ -8,12 +8,10 @@ on a few tags, not on the run.
 
 from __future__ import annotations
 
-import heapq
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 from types import MappingProxyType
 
@@ -21,17 +19,12 @@ from smspartner.client import Client
 from smspartner.connection import Connection
 from smspartner.errors import AccessRefused, Interrupted, RequestError
 from smspartner.page import Page
-from smspartner.pagination import Ask, PagingSeen, walk_pages
+from smspartner.pagination import PagingSeen, Unread, walk_pages
 from smspartner.reading import FirstPage, Population, Reading
-from smspartner.retry import Pace, RetryPolicy
+from smspartner.retry import NotWanted, Pace, RetryPolicy
+from smspartner.schedule import HELD_BYTES, Job, Schedule
 
-__all__ = ["HELD_BYTES", "SILENT", "FirstPage", "PagingSeen", "Population", "Progress", "extract"]
-
-HELD_BYTES = 32 * 1024 * 1024
-"""Bodies of tags under way, or read and not yet taken, before new tags wait; a single tag may be larger."""
-
-_TAG_OVERHEAD = 8 * 1024
-"""What a tag costs beside its bodies, so that millions of tiny tags are bounded too."""
+__all__ = ["SILENT", "FirstPage", "PagingSeen", "Population", "Progress", "extract"]
 
 _TICK = 1.0
 """Seconds without a population before the consumer is given a None."""
@@ -85,92 +78,61 @@ def extract(
         AccessRefused: the API refuses the key or the account; what was read completely before was given.
         Interrupted: `stop` was set.
     """
-    known = _Known(settled, digest, PagingSeen() if paging is None else paging)
-    extraction = _Extraction(tags, connection, stop, progress, known)
+    seen = PagingSeen() if paging is None else paging
+
+    def begin(tag: str) -> Reading:
+        loaded, how = settled.get(tag), connection
+        is_loaded = partial(_is_unchanged, loaded, digest) if loaded is not None and digest is not None else None
+        walk = walk_pages(tag, seen, passes=how.passes, pauses=how.pass_pauses, verify=how.verify, is_loaded=is_loaded)
+        return Reading(tag, walk)
+
+    schedule = Schedule(map(begin, tags), len(tags), HELD_BYTES // connection.concurrency)
+    threads = _Threads(schedule, connection, stop, progress)
     progress.start(len(tags))
     try:
-        extraction.start()
-        yield from extraction.populations()
+        threads.start()
+        yield from threads.populations(len(tags))
     finally:
-        extraction.end()
+        threads.end()
         progress.stop()
 
 
-@dataclass(frozen=True)
-class _Known:
-    """What is loaded of settled tags, how a page is compared with it, and what the run has seen of paging."""
-
-    settled: Mapping[str, FirstPage]
-    digest: Callable[[Page], str] | None
-    paging: PagingSeen
-
-    def is_unchanged(self, tag: str, page: Page) -> bool:
-        """Whether a first page is as it was loaded."""
-        loaded = self.settled.get(tag)
-        if loaded is None or self.digest is None or page.number != 1 or page.total != loaded.total:
-            return False
-        return bool(loaded.digest) and self.digest(page) == loaded.digest
+def _is_unchanged(loaded: FirstPage, digest: Callable[[Page], str], page: Page) -> bool:
+    return page.total == loaded.total and bool(loaded.digest) and digest(page) == loaded.digest
 
 
-@dataclass(frozen=True)
-class _Job:
-    """One page to ask for; it is wanted as long as its tag still asks for it."""
+class _Threads:
+    """As many threads as requests may be under way: each takes a job, sends its request, and feeds its tag."""
 
-    reading: Reading
-    ask: Ask
-    number: int
-
-
-class _NotWanted(Interrupted):
-    """The pass that a page was for has ended: the page is not asked for."""
-
-
-class _Extraction:
-    """The tags under way, and the threads that read them; `_turn` guards everything that more than one of them uses."""
-
-    def __init__(
-        self, tags: Sequence[str], connection: Connection, stop: threading.Event, progress: Progress, known: _Known
-    ) -> None:
-        self._connection = connection
+    def __init__(self, schedule: Schedule, connection: Connection, stop: threading.Event, progress: Progress) -> None:
+        self._schedule = schedule
         self._stop = stop
         self._progress = progress
-        self._known = known
         self._client = Client(connection)
         self._ended = threading.Event()  # the end of this extraction, which need not be the end of the run
         self._policy = RetryPolicy(connection, Pace(connection.rate, self._ended), self._ended)
-        self._output: SimpleQueue[tuple[Population, int] | BaseException | None] = SimpleQueue()
-        self._turn = threading.Condition()
-        self._new_tags = iter(tags)
-        self._unfinished = len(tags)
-        self._asking: deque[Reading] = deque()
-        self._paused: list[tuple[float, int, Reading, Ask]] = []
-        self._held = 0
-        self._usual_size = HELD_BYTES // connection.concurrency
-        self._threads: list[threading.Thread] = []
+        self._output: SimpleQueue[tuple[Population, int] | BaseException] = SimpleQueue()
+        names = (f"smspartner-request-{number}" for number in range(connection.concurrency))
+        self._threads = [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
 
     def start(self) -> None:
         """Start the threads."""
-        if not self._unfinished:
-            self._output.put(None)
-        for number in range(self._connection.concurrency if self._unfinished else 0):
-            thread = threading.Thread(target=self._work, name=f"smspartner-request-{number}", daemon=True)
-            self._threads.append(thread)
+        for thread in self._threads:
             thread.start()
 
     def end(self) -> None:
         """Let each thread end after the request in hand, and close the connections."""
         self._ended.set()
-        with self._turn:
-            self._turn.notify_all()
+        self._schedule.end()
         deadline = time.monotonic() + _LEAVE_THREADS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         self._client.close()
 
-    def populations(self) -> Generator[Population | None]:
-        """Give what is read; see `extract`."""
+    def populations(self, tags: int) -> Generator[Population | None]:
+        """Give what is read, of so many tags; see `extract`."""
         quiet_since = time.monotonic()
-        while True:
+        while tags:
             if self._stop.is_set():
                 self._ended.set()
             try:
@@ -182,22 +144,25 @@ class _Extraction:
                     yield None
                     quiet_since = time.monotonic()
                 continue
-            if got is None:
-                return
             if isinstance(got, BaseException):
                 raise got
             population, held = got
             self._progress.tag(population.tag, population.verdict)
             yield population
-            self._release(held)
-            quiet_since = time.monotonic()
+            self._schedule.release(held)
+            tags, quiet_since = tags - 1, time.monotonic()
 
     def _work(self) -> None:
         """Do one job after the other, until there are no more or something ends the run."""
         try:
-            while (job := self._next_job()) is not None:
-                answer, tries = self._send(job)
-                self._take_in(job, answer, tries)
+            while not self._is_over() and (job := self._schedule.next_job()) is not None:
+                came = self._send(job)
+                wanted = job.reading.advance(job.ask, job.number, came)
+                if isinstance(came, Page):
+                    self._progress.page(job.reading.tag, job.reading.arrived, job.reading.page_count)
+                ended = self._schedule.done(job, came, wanted)
+                if ended is not None:
+                    self._output.put(ended)
         except BaseException as exc:  # noqa: BLE001  # whatever ends this thread must reach the consumer
             if not (isinstance(exc, Interrupted) and self._is_over()):
                 self._output.put(exc)
@@ -206,123 +171,29 @@ class _Extraction:
     def _is_over(self) -> bool:
         return self._ended.is_set() or self._stop.is_set()
 
-    def _next_job(self) -> _Job | None:
-        """Wait for a page to ask for; None where no more will come."""
-        with self._turn:
-            while self._unfinished and not self._is_over():
-                job = self._wanted_page() or self._new_tag()
-                if job is not None:
-                    return job
-                self._turn.wait(self._paused[0][0] - time.monotonic() if self._paused else None)
-        return None
+    def _send(self, job: Job) -> Page | Unread | None:
+        """Ask for a page, again where that may help; None if it is not wanted any more.
 
-    def _wanted_page(self) -> _Job | None:
-        """Give the next page that a tag under way asks for."""
-        while self._paused and self._paused[0][0] <= time.monotonic():
-            _, _, reading, ask = heapq.heappop(self._paused)
-            self._begin(reading, ask)
-        while self._asking:
-            reading = self._asking[0]
-            ask, numbers = reading.wanted
-            number = next(numbers, None)
-            if number is not None:
-                reading.in_flight += 1
-                return _Job(reading, ask, number)
-            self._asking.popleft()
-        return None
+        Raises:
+            AccessRefused, Interrupted: the run ends.
+        """
+        reading, tries = job.reading, 0
 
-    def _new_tag(self) -> _Job | None:
-        """Begin a new tag, if there is one and the bodies held allow it."""
-        tag = next(self._new_tags, None) if self._held < HELD_BYTES else None
-        if tag is None:
-            return None
-        walk = walk_pages(
-            self._known.paging,
-            passes=self._connection.passes,
-            pauses=self._connection.pass_pauses,
-            verify=self._connection.verify,
-        )
-        self._begin(Reading(tag, walk), next(walk))  # type: ignore[arg-type]  # what a walk wants first is never None
-        return self._wanted_page()
-
-    def _begin(self, reading: Reading, ask: Ask) -> None:
-        """Let a tag ask for pages now."""
-        if not reading.held:
-            self._reserve(reading, self._usual_size)
-        reading.begin(ask)
-        self._asking.append(reading)
-
-    def _send(self, job: _Job) -> tuple[Page | RequestError | None, int]:
-        """Ask for a page, again where that may help; gives the answer, None if it is not wanted, and the tries."""
-        tries = 0
-
-        def note_attempt() -> None:
-            nonlocal tries
+        def wanted() -> bool:
             if self._is_over():
                 raise Interrupted("asked to stop")
-            if not job.reading.wants(job.ask):
-                raise _NotWanted("the pass has ended")
-            job.reading.note_sent(job.number, again=tries > 0)
+            return reading.wants(job.ask)
+
+        def note_sent() -> None:
+            nonlocal tries
+            reading.note_sent(job.number, again=tries > 0)
             tries += 1
 
         try:
-            return self._policy.call(lambda: self._client.fetch_page(job.reading.tag, job.number), note_attempt), tries
+            return self._policy.call(lambda: self._client.fetch_page(reading.tag, job.number), note_sent, wanted)
+        except NotWanted:
+            return None
         except AccessRefused:
             raise
         except RequestError as exc:
-            return exc.with_traceback(None), tries
-        except _NotWanted:
-            return None, tries
-
-    def _take_in(self, job: _Job, answer: Page | RequestError | None, tries: int) -> None:
-        """Give an answer to its tag, and do what the tag wants next."""
-        reading, wanted = job.reading, None
-        if isinstance(answer, Page) and reading.is_first(job.ask) and self._known.is_unchanged(reading.tag, answer):
-            self._known.paging.note_first(answer)
-            reading.skip(answer)
-        else:
-            wanted = reading.advance(job.ask, job.number, answer, tries)
-        if isinstance(answer, Page):
-            self._progress.page(reading.tag, reading.pages_read, reading.page_count)
-        with self._turn:
-            reading.in_flight -= 1
-            if isinstance(answer, Page) and job.number == 1:
-                self._usual_size = (self._usual_size + min(reading.expected_bytes, HELD_BYTES)) // 2
-                self._reserve(reading, reading.expected_bytes)
-            if wanted is not None:
-                self._go_on(reading, wanted)
-            if reading.proof is not None and not reading.in_flight:
-                self._finish(reading)
-
-    def _go_on(self, reading: Reading, ask: Ask) -> None:
-        """Let a tag ask for other pages than before, now or after a pause, in which it holds nothing."""
-        if reading in self._asking:
-            self._asking.remove(reading)
-        if ask.pause:
-            self._held -= reading.held
-            reading.held = 0
-            heapq.heappush(self._paused, (time.monotonic() + ask.pause, id(reading), reading, ask))
-        else:
-            self._begin(reading, ask)
-        self._turn.notify_all()
-
-    def _finish(self, reading: Reading) -> None:
-        """Hand out what a tag came to; its bodies count as held until it is taken."""
-        population = reading.population()
-        self._reserve(reading, sum(len(page.rows_json) for page in population.pages))
-        self._output.put((population, reading.held))
-        self._unfinished -= 1
-        if not self._unfinished:
-            self._output.put(None)
-            self._turn.notify_all()
-
-    def _reserve(self, reading: Reading, size: int) -> None:
-        """Count the bodies a tag will need from the start, as soon as its first page tells, not as they arrive."""
-        self._held += size + _TAG_OVERHEAD - reading.held
-        reading.held = size + _TAG_OVERHEAD
-
-    def _release(self, held: int) -> None:
-        """Count the bodies of a population no longer."""
-        with self._turn:
-            self._held -= held
-            self._turn.notify_all()
+            return Unread(exc.with_traceback(None), tries)

@@ -6,7 +6,7 @@ may hold a number twice. Rows without a date repeat lawfully: a dead number that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -27,11 +27,14 @@ _FACTOR = np.int64(-7046029254386353131)
 """Odd and without pattern: spreads the hashes of three rows over the 64 bits of one."""
 
 
+_Scalar = str | int | float | bool | None
+
+
 class _Row(msgspec.Struct, frozen=True, gc=False):
     """What tells one row from another: statuses and opt-outs may change between two requests."""
 
-    phoneNumber: Any = None  # noqa: N815 - the vendor's name
-    date: Any = None
+    phoneNumber: _Scalar = None  # noqa: N815 - the vendor's name
+    date: _Scalar = None
 
 
 _ROWS = msgspec.json.Decoder(list[_Row])
@@ -77,7 +80,7 @@ def count_shared(pages: Sequence[Page], hashes: Sequence[Hashes]) -> int:
         PopulationIncomplete: they show that pages overlap: three or more different ones follow each other on two pages,
             or there are at least 5 times as many as pages, though no page holds any dated row twice.
     """
-    rows = np.concatenate(hashes)
+    rows = np.concatenate(hashes) if hashes else np.empty(0, np.int64)
     if not _repeated(np.sort(rows)).any():  # the usual case: every number once, or at another time
         return 0
     dated = np.fromiter((is_dated(row.date) for page in pages for row in _rows(page)), dtype=bool, count=len(rows))
@@ -121,24 +124,20 @@ def _repeated(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     return equal
 
 
-def _hashes(values: Iterator[Any] | list[_Row], count: int) -> Hashes:
+def _hashes(values: Iterable[Any], count: int) -> Hashes:
     return np.fromiter(map(hash, values), dtype=np.int64, count=count)
 
 
 def _rows(page: Page) -> list[_Row]:
-    """Read number and date of each row; one that can't be read is known by its JSON."""
+    """Read number and date of each row; one that can't be read, or compared, is known by its JSON."""
     try:
-        rows: list[_Row] = _ROWS.decode(page.rows_json)
-        hash(tuple(rows))
-    except (msgspec.DecodeError, RecursionError, TypeError):
+        return _ROWS.decode(page.rows_json)
+    except (msgspec.DecodeError, RecursionError):
         return [_odd_row(raw) for raw in page.raw_rows]
-    return rows
 
 
 def _odd_row(raw: bytes) -> _Row:
     try:
-        row = _ONE_ROW.decode(raw)
-        hash(row)
-    except (msgspec.DecodeError, RecursionError, TypeError):
-        return _Row(phoneNumber=raw)
-    return row
+        return _ONE_ROW.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return _Row(phoneNumber=raw)  # type: ignore[arg-type]  # only hashed and compared
