@@ -51,8 +51,11 @@ class RawAnswer:
         value = self.headers.get("Retry-After", "").strip()
         if re.fullmatch(r"[0-9]+(\.[0-9]*)?", value, re.ASCII):
             return float(value)
-        until, now = _http_date(value), _http_date(self.headers.get("Date", "")) or datetime.now(UTC)
-        return max(0.0, (until - now).total_seconds()) if until else None
+        until = _http_date(value) if value else None
+        if until is None:
+            return None
+        now = _http_date(self.headers.get("Date", "")) or datetime.now(UTC)
+        return max(0.0, (until - now).total_seconds())
 
     @property
     def charset(self) -> str | None:
@@ -167,7 +170,7 @@ class Client:
         """Read and unpack the body, and never hold more of it than a page can have."""
         most, size = self._connection.max_body_bytes, 0
         pieces: list[bytes] = []
-        while piece := response.raw.read1(_CHUNK, decode_content=True):
+        while piece := response.raw.read(_CHUNK, decode_content=True):
             pieces.append(piece)
             size += len(piece)
             if size > most:

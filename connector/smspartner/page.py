@@ -116,7 +116,7 @@ def read_envelope(
     body: bytes, http_status: int, retry_after: float | None = None, charset: str | None = None
 ) -> Envelope:
     """Read the fields that every answer of this API has around its content; raises as `read_page` does."""
-    if body.count(b",") > _MOST_COMMAS:  # before anything is made of each
+    if len(body) > _MOST_COMMAS and body.count(b",") > _MOST_COMMAS:  # before anything is made of each
         raise BodyTooLarge(
             f"the body has more than {_MOST_COMMAS:,} values, which no page has", http_status=http_status
         )

@@ -107,8 +107,14 @@ def split_rows(rows_json: bytes) -> list[bytes]:
 
 def read_value(raw: bytes | msgspec.Raw | None) -> object:
     """Read one value; None where it is missing or can't be read (too large a number, nested too deeply)."""
+    if raw is None:
+        return None
     try:
-        return None if raw is None else json.loads(bytes(raw), strict=False)
+        return msgspec.json.decode(raw)
+    except _REFUSED:
+        pass
+    try:
+        return json.loads(bytes(raw), strict=False)
     except (ValueError, RecursionError):
         return None
 
