@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import re
 
+import pytest
 from smspartner import errors
 from smspartner.errors import (
     AccessRefused,
@@ -12,8 +14,10 @@ from smspartner.errors import (
     QuarantinedRows,
     RequestError,
     SmsPartnerError,
+    TagError,
     UnexpectedStatus,
 )
+from smspartner.redaction import REDACT, Secret
 
 
 def classes() -> dict[str, type[Exception]]:
@@ -40,25 +44,36 @@ def test_one_base() -> None:
 
 
 def test_retryable_by_class() -> None:
-    """Trouble on the way may pass; answers that say no, and bodies too large, will not."""
+    """Failures on the way may pass; answers that say no, and bodies too large, will not."""
     assert {"ConnectionFailed", "ResponseTimeout", "RateLimited", "UnreadableBody"} == {
         name for name, kind in classes().items() if issubclass(kind, RequestError) and kind.retryable
     }
 
 
 def test_facts_are_fields() -> None:
-    """Codes, HTTP statuses, waits and verdicts are fields, not text to be parsed."""
+    """What is wrong and what to do, codes, HTTP statuses, waits and verdicts are fields, not text to be parsed."""
     refused = AccessRefused("no", code=10, http_status=401)
-    assert (*(refused.what, refused.code, refused.http_status, refused.retry_after, refused.retryable),) == (
-        "no",
-        10,
-        401,
-        None,
-        False,
-    )
-    late = UnexpectedStatus("later", http_status=503, retryable=True, retry_after=2.0)
+    assert (refused.what, refused.code, refused.http_status, refused.retry_after) == ("no", 10, 401, None)
+    assert str(refused) == f"no; {refused.remedy}" == "no; check the key in your SMS Partner account"
+    late = UnexpectedStatus("later", http_status=503, retryable=True, retry_after=2.0, remedy="wait")
     assert (late.what, late.http_status, late.retry_after, late.retryable) == ("later", 503, 2.0, True)
-    lacking = NotComplete({"t": ("failed", "why"), "u": ("unknown", "what")})
-    told = "not every tag is complete: t: failed (why), u: unknown (what); run again, or take the complete ones from "
-    assert str(lacking) == f"{told}iter_snapshots"
-    assert str(QuarantinedRows({"t": 2, "u": 1})).startswith("3 rows can't be believed (t: 2, u: 1); ")
+    assert (late.remedy, str(late), str(SmsPartnerError("bare"))) == ("wait", "later; wait", "bare")
+    lacking = NotComplete(dict.fromkeys("abcde", ("failed", "why")))
+    assert lacking.what == "not every tag is complete: a: failed (why), b: failed (why), c: failed (why), and 2 more"
+    assert (lacking.remedy, len(lacking.verdicts)) == ("run again, or take the complete ones from iter_snapshots", 5)
+    quarantined = QuarantinedRows({"t": 2, "u": 1})
+    assert (quarantined.what, quarantined.rows) == ("3 rows are not valid (t: 2, u: 1)", {"t": 2, "u": 1})
+
+
+def test_no_error_holds_a_secret() -> None:
+    """What is wrong and what to do are redacted, whoever wrote them."""
+    REDACT.add(Secret("k3y-of-errors"))
+    error = SmsPartnerError("GET ?apiKey=k3y-of-errors", remedy="try k3y-of-errors")
+    assert (error.what, error.remedy, str(error)) == ("GET ?apiKey=***", "try ***", "GET ?apiKey=***; try ***")
+
+
+@pytest.mark.parametrize("error", [NotComplete({"t": ("failed", "why")}), AccessRefused("no", code=1), TagError("x")])
+def test_errors_travel_between_processes(error: SmsPartnerError) -> None:
+    """An error arrives in another process with its text and its facts."""
+    arrived = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert (type(arrived), str(arrived), vars(arrived)) == (type(error), str(error), vars(error))

@@ -7,16 +7,25 @@ from smspartner_schemas.contract import STATUS_WORDS
 
 
 def test_codes() -> None:
-    """The documented codes are known, and which of them refuse access."""
-    assert {1, 3, 4, 10, 20, 30, 40, 90, 96} == vendor.ERROR_CODES.keys()
-    assert {1, 10, 20, 30, 40, 96} == vendor.ACCESS_CODES
+    """The documented codes are known, each with what to do; some refuse access, some may pass."""
+    assert {1, 2, 3, 4, 5, 6, 9, 10, 20, 30, 40, 50, 90, 96, 429, 500} == vendor.ERROR_CODES.keys()
+    assert vendor.REMEDIES.keys() == vendor.ERROR_CODES.keys()
+    assert ({1, 10, 20, 30, 40, 96}, {50, 429, 500}) == (vendor.ACCESS_CODES, vendor.RETRYABLE_CODES)
     assert (vendor.SUCCESS_CODE, vendor.UNKNOWN_TAG_CODE) == (200, 4)
 
 
 def test_words() -> None:
-    """The vendor's status words are the contract's, one to one."""
-    assert list(STATUS_WORDS) == list(vendor.STATUS_WORDS.values())
-    assert all(word == word.lower() for word in vendor.STATUS_WORDS)
+    """The vendor's status words, SMPP words included, mean one of the contract's; UNKNOWN says nothing."""
+    meanings: dict[str, set[str]] = {}
+    for word, status in vendor.STATUS_WORDS.items():
+        meanings.setdefault(status, set()).add(word)
+    assert meanings == {
+        "delivered": {"delivered", "delivrd"},
+        "not_delivered": {"not delivered", "undeliv", "rejectd", "expired", "deleted"},
+        "waiting": {"waiting", "acceptd", "enroute", "pending", "scheduled"},
+        "ko": {"ko"},
+    }
+    assert list(meanings) == list(STATUS_WORDS)
 
 
 def test_addresses() -> None:
