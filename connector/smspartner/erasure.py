@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from smspartner.api_key import PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
 from smspartner.errors import SettingsError
 from smspartner.numbering import digits_of, every_reading, read_phone_number
 from smspartner.phone_numbers import PhonePrivacy
 from smspartner.redaction import MASK, Secret, find_numbers
-from smspartner.variables import PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
 
 SHORTEST_NUMBER, LONGEST_NUMBER = 7, 17
 """Digits: of E.164 at the least, and of E.164 behind the `00` that stands for its plus at the most."""

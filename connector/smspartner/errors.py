@@ -214,12 +214,6 @@ def _listed(some: list[str], number: int) -> str:
     return ", ".join([*some, *more])
 
 
-class RawRowMissing(SmsPartnerError):
-    """A row that is loaded already is doubted now, but the JSON it was read from is not kept."""
-
-    remedy = "run again with --refresh all"
-
-
 class CountMismatch(SmsPartnerError):
     """Rows received, loaded and quarantined do not add up: a bug of ours, never accepted as data."""
 

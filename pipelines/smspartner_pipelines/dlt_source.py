@@ -19,13 +19,13 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
+from smspartner.api_key import KEY_VARIABLE
 from smspartner.connection import Connection, connection_from_environment
 from smspartner.errors import SettingsError
 from smspartner.extract import READY_ROWS
 from smspartner.phone_numbers import PhonePrivacy
 from smspartner.snapshot import Snapshot, new_run_id, take_snapshots
 from smspartner.tags import check_no_secret, check_tags
-from smspartner.variables import KEY_VARIABLE
 from smspartner_schemas.contract import ACCEPTED, QUARANTINE, STATUSES, TAG_RUNS, PhoneForm
 
 from smspartner_pipelines.acceptance import make_acceptance

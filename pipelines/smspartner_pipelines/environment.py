@@ -6,8 +6,8 @@ import difflib
 import os
 from typing import TYPE_CHECKING
 
+from smspartner.api_key import KEY_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
 from smspartner.redaction import REDACT, Secret
-from smspartner.variables import KEY_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
 
 from smspartner_pipelines.load import learn_secrets
 

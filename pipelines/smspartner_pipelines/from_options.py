@@ -24,7 +24,8 @@ def asked_tags(tags: tuple[str, ...], tags_file: str | None) -> tuple[str, ...]:
 
 def connection_from(given: dict[str, Any]) -> Connection:
     """Give the connection that the options ask for; a key file named on the command line beats the environment."""
-    from smspartner.connection import Connection, parse_rate, read_api_key
+    from smspartner.api_key import read_api_key
+    from smspartner.connection import Connection, parse_rate
 
     return Connection(
         api_key=read_api_key(*_where_the_key_is(given["api_key_file"])),

@@ -20,7 +20,7 @@ from smspartner.connection import (
 from smspartner.errors import SettingsError
 from smspartner.snapshot import new_run_id
 from smspartner.tags import check_tags, read_tags_file
-from smspartner.variables import KEY_FILE_VARIABLE, KEY_VARIABLE
+from smspartner.api_key import KEY_FILE_VARIABLE, KEY_VARIABLE
 from smspartner.vendor import DEFAULT_BASE_URL
 from smspartner_schemas.contract import PhoneForm
 

@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smspartner.connection import read_api_key
+from smspartner.api_key import read_api_key
 from smspartner.errors import SettingsError
 from smspartner_pipelines.load import local_directory
 from smspartner.redaction import REDACT, guard_logging
 from smspartner.snapshot import Snapshot
 from smspartner.tags import check_tags
-from smspartner.variables import KEY_VARIABLE
+from smspartner.api_key import KEY_VARIABLE
 
 from smspartner_pipelines.given import secrets_of_the_environment
 from smspartner_pipelines.outcomes import RunOutcome
