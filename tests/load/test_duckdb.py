@@ -6,38 +6,71 @@ import subprocess
 
 import duckdb
 import pytest
-from smspartner.errors import DestinationBusy, DestinationError
+from smspartner.errors import DestinationBusy, DestinationError, SettingsError
 from smspartner_pipelines.load import open_destination
+from smspartner_pipelines.load.destination import loaded_tags
+from smspartner_schemas.contract import QUARANTINE, STATUSES
 
 RUN_ID = "20261123T180000Z-ab12cd34"
 
 
-def refused(place):
-    """Give what is told where a destination can't be loaded."""
-    with pytest.raises(DestinationError) as caught:
+def load(place, *snapshots):
+    """Load by one run."""
+    destination = open_destination(f"duckdb:{place}")
+    with destination.open(for_loading=True):
+        list(destination.replace(snapshots))
+
+
+def loaded(place):
+    """Give what is loaded."""
+    destination = open_destination(f"duckdb:{place}")
+    with destination.open(for_loading=False):
+        return loaded_tags(destination)[0]
+
+
+def refused(place, kind=SettingsError):
+    """Give what is said where a destination can't be loaded."""
+    with pytest.raises(kind) as caught:
         open_destination(f"duckdb:{place}").check()
-    assert caught.value.__context__ is None
+    assert (type(caught.value), caught.value.__context__) == (kind, None)
     return str(caught.value)
 
 
-def test_what_is_wrong_is_told(tmp_path):
+def test_what_is_wrong(tmp_path, make_snapshot):
     """A path that can't be a database is refused in one sentence; nothing is made or changed there."""
     (tmp_path / "other.db").write_text("something else, of some length" * 99)
-    assert refused(tmp_path / "other.db").endswith("other.db: it is no DuckDB database; name another file")
-    assert refused(tmp_path).endswith(": it is a directory; name a file")
-    assert "a directory of the path does not exist; create it, or name another place" in refused(
-        tmp_path / "none" / "a.db"
-    )
+    (tmp_path / "empty.db").touch()
+    (tmp_path / "folder.db").mkdir()
+    load(tmp_path / "cut.db", make_snapshot(rows=5000))
+    (tmp_path / "cut.db").write_bytes((tmp_path / "cut.db").read_bytes()[:5000])
+    before = sorted(path.name for path in tmp_path.iterdir())
+    for name in ("other.db", "empty.db"):
+        assert refused(tmp_path / name).endswith(f"{name} is no DuckDB database; name another file")
+    assert "a directory stands where a file is needed" in refused(tmp_path / "folder.db")
+    assert "a directory of the path does not exist; create it" in refused(tmp_path / "none" / "a.db")
     assert "would be gone when the run ends; name a file" in refused(":memory:")
-    assert [path.name for path in tmp_path.iterdir()] == ["other.db"]
+    assert "is damaged, or of another version of DuckDB" in refused(tmp_path / "cut.db", DestinationError)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
-def test_nothing_is_made_before_it_is_entered(tmp_path):
-    """Checking makes no file; entering does."""
+def test_rights(tmp_path):
+    """A file or a folder that this user may not write is a matter of settings."""
+    if os.geteuid() == 0:
+        pytest.skip("the superuser may write everywhere")
+    load(tmp_path / "a.db")
+    (tmp_path / "a.db").chmod(0o444)
+    assert "permission is denied" in refused(tmp_path / "a.db")
+    tmp_path.chmod(0o555)
+    assert "permission is denied" in refused(tmp_path / "b.db")
+    tmp_path.chmod(0o755)
+
+
+def test_nothing_is_made_before_it_is_opened(tmp_path):
+    """Checking makes no file; opening does."""
     destination = open_destination(f"duckdb:{tmp_path / 'a.db'}")
     destination.check()
     assert list(tmp_path.iterdir()) == []
-    with destination:
+    with destination.open(for_loading=True):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["a.db"]
 
@@ -50,33 +83,46 @@ def test_not_in_a_dataset(tmp_path):
 
 
 def test_another_process(tmp_path, start):
-    """While another process has the file open, if only to read it, loading and reading are refused, and said why."""
+    """While another process has the file open, if only to read it, loading is refused as busy; readers share it."""
     place = tmp_path / "a.db"
-    with open_destination(f"duckdb:{place}"):
-        pass
+    load(place)
     child = start(
         "import duckdb\nopen_file = duckdb.connect(sys.argv[1], read_only=True)\nprint('open', flush=True)\ninput()",
         str(place),
     )
     assert child.stdout.readline() == "open\n"
     destination = open_destination(f"duckdb:{place}")
-    destination.check()
-    with pytest.raises(
-        DestinationBusy, match="is in use by another process, readers included; wait until it has ended"
-    ):
-        destination.__enter__()
+    for act in (destination.check, destination.open(for_loading=True).__enter__):
+        with pytest.raises(DestinationBusy, match="is in use by another process, readers included; wait until it has"):
+            act()
+    assert loaded(place) == {}
+
+
+def test_the_lock_outlives_a_look(tmp_path, start):
+    """What this process looks at while it loads does not give up its lock: another process stays out."""
+    place = tmp_path / "a.db"
+    destination = open_destination(f"duckdb:{place}")
+    with destination.open(for_loading=True):
+        for act in (open_destination(f"duckdb:{place}").check, lambda: loaded(place)):
+            with pytest.raises(DestinationBusy):
+                act()
+        child = start(
+            "import duckdb\ntry: duckdb.connect(sys.argv[1])\nexcept duckdb.IOException: print('no')", str(place)
+        )
+        assert child.stdout.readline() == "no\n"
 
 
 def test_another_connection_of_this_process(tmp_path):
-    """A connection of this process, as of a notebook, is told like another process's; so is another way to the file."""
+    """A connection of this process, as of a notebook, is busy like another process's; so is a link to the file."""
     place, link = tmp_path / "a.db", tmp_path / "link.db"
-    with open_destination(f"duckdb:{place}") as destination:
+    destination = open_destination(f"duckdb:{place}")
+    with destination.open(for_loading=True):
         link.symlink_to(place)
         with pytest.raises(DestinationBusy):
-            open_destination(f"duckdb:{link}").__enter__()
-        assert destination.loaded_tags() == {}
+            open_destination(f"duckdb:{link}").open(for_loading=True).__enter__()
+        assert loaded_tags(destination) == ({}, [])
     with duckdb.connect(str(place)), pytest.raises(DestinationBusy):
-        open_destination(f"duckdb:{place}").loaded_tags()
+        loaded(place)
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0 or not shutil.which("mount"), reason="mounting takes root")
@@ -87,16 +133,16 @@ def test_full_disk(tmp_path, make_snapshot):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(small)], check=False).returncode:
         pytest.skip("nothing may be mounted here")
     try:
-        uri = f"duckdb:{small / 'a.db'}"
-        with open_destination(uri) as destination:
-            list(destination.replace_tags([make_snapshot("a", 10)], RUN_ID))
+        place = small / "a.db"
+        destination = open_destination(f"duckdb:{place}")
+        with destination.open(for_loading=True):
+            list(destination.replace([make_snapshot("a", 10)]))
             with pytest.raises(DestinationError, match="the disk is full; free some space and run again"):
-                list(destination.replace_tags([make_snapshot("a", 400_000)], RUN_ID))
-        assert open_destination(uri).loaded_tags()["a"].rows_loaded == 10
+                list(destination.replace([make_snapshot("a", 400_000)]))
+        assert loaded(place)["a"].rows_loaded == 10
         subprocess.run(["mount", "-o", "remount,size=100m", str(small)], check=True)
-        with open_destination(uri) as destination:
-            list(destination.replace_tags([make_snapshot("a", 20_000)], RUN_ID))
-        assert open_destination(uri).loaded_tags()["a"].rows_loaded == 20_000
+        load(place, make_snapshot("a", 20_000))
+        assert loaded(place)["a"].rows_loaded == 20_000
     finally:
         subprocess.run(["umount", str(small)], check=True)
 
@@ -106,7 +152,6 @@ def test_the_file_does_not_grow(tmp_path, make_snapshot):
     place = tmp_path / "a.db"
     sizes = []
     for _ in range(6):
-        with open_destination(f"duckdb:{place}") as destination:
-            list(destination.replace_tags([make_snapshot("a", 5_000)], RUN_ID))
+        load(place, make_snapshot("a", 5_000))
         sizes.append(place.stat().st_size)
     assert max(sizes) <= 3 * sizes[0]

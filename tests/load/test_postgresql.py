@@ -1,14 +1,17 @@
-"""What only PostgreSQL does: servers, rights, locks, schemas, and what libpq reads."""
+"""What only PostgreSQL does: servers, rights, locks, cut connections, encodings, and what libpq reads."""
 
 import os
+import socket
 import threading
+from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
 import pytest
-from smspartner.errors import DestinationBusy, DestinationError
+from adbc_driver_postgresql import dbapi
+from smspartner.errors import DestinationBusy, DestinationError, SettingsError
 from smspartner_pipelines.load import open_destination
-from smspartner_pipelines.load.postgresql import PostgresqlDatabase
-from smspartner_pipelines.load.warehouse import Warehouse
+from smspartner_pipelines.load.destination import loaded_tags
+from smspartner_schemas.contract import STATUSES
 
 FIRST, SECOND = "20261123T180000Z-ab12cd34", "20261124T180000Z-ab12cd34"
 
@@ -20,35 +23,84 @@ def address(postgresql_server):
     return parts.username, parts.password, f"{parts.hostname}:{parts.port}"
 
 
-def refused(uri):
-    """Give what is told where a destination can't be loaded."""
-    with pytest.raises(DestinationError) as caught:
+def refused(uri, kind=SettingsError):
+    """Give what is said where a destination can't be loaded."""
+    with pytest.raises((SettingsError, DestinationError)) as caught:
         open_destination(uri).check()
-    assert caught.value.__context__ is None
+    assert (type(caught.value), caught.value.__context__) == (kind, None)
     return str(caught.value)
 
 
+def load(uri, *snapshots):
+    """Load by one run."""
+    destination = open_destination(uri)
+    with destination.open(for_loading=True):
+        list(destination.replace(snapshots))
+
+
+# Connecting.
+
+_REFUSES = "the server refuses the user, the password, the database"
 WRONG = {
-    "wrong password": ("{user}:not-this-one@{place}/postgres", "the password is wrong, or there is no such user"),
-    "no password": ("{user}@{place}/postgres", "no password was given; set PGPASSWORD or PGPASSFILE"),
-    "no database": ("{user}:{password}@{place}/nowhere", "there is no such database; create it (createdb)"),
-    "no server": ("{user}:{password}@127.0.0.1:1/postgres", "no server answers there; start it, or correct host"),
-    "no schema": ("{user}:{password}@{place}/postgres?options=-csearch_path%3Dnowhere", "no schema of the search path"),
-    "wrong option": ("{user}:{password}@{place}/postgres?bogus=1", "the URI is wrong; correct it"),
-    "no TLS": ("{user}:{password}@{place}/postgres?sslmode=require", "no trusted TLS connection could be made"),
-    "no service": ("{user}:{password}@{place}/postgres?service=nowhere", "there is no such service"),
+    "wrong password": ("{user}:not-this-one@{place}/postgres", SettingsError, _REFUSES),
+    "no password": ("{user}@{place}/postgres", SettingsError, _REFUSES),
+    "no database": ("{user}:{password}@{place}/nowhere", SettingsError, _REFUSES),
+    "no TLS": ("{user}:{password}@{place}/postgres?sslmode=require", SettingsError, _REFUSES),
+    "wrong option": ("{user}:{password}@{place}/postgres?bogus=1", SettingsError, _REFUSES),
+    "wrong port": ("{user}:{password}@127.0.0.1:99999/postgres", SettingsError, "host or port of the URI is wrong"),
+    "no schema": (
+        "{user}:{password}@{place}/postgres?options=-csearch_path%3Dnowhere",
+        SettingsError,
+        "no schema of the search path exists; create it",
+    ),
+    "no server": ("{user}:{password}@127.0.0.1:1/postgres", DestinationError, "no server answers there; start it"),
+    "no host": ("{user}:{password}@no.such.host.invalid/postgres", DestinationError, "no server answers there"),
+    "no socket": ("{user}:{password}@/postgres?host=/nowhere", DestinationError, "no connection can be made"),
 }
 
 
 @pytest.mark.parametrize("case", WRONG.values(), ids=WRONG.keys())
-def test_what_is_wrong_is_told(address, case):
-    """What is wrong with a URI or a server is one sentence with a remedy, and without the password."""
-    uri, told = case
+def test_what_is_wrong(address, case):
+    """What is wrong with a URI is a matter of settings, a server that does not answer is not; the password is hidden."""
+    uri, kind, problem = case
     user, password, place = address
-    found = refused("postgresql://" + uri.format(user=user, password=password, place=place))
-    assert f": {told}" in found
-    assert password not in found
-    assert "not-this-one" not in found
+    found = refused("postgresql://" + uri.format(user=user, password=password, place=place), kind)
+    assert f": {problem}" in found
+    assert (password in found, "not-this-one" in found) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "problem"),
+    [
+        (b"E\0\0\0\x20SFATAL\0VFATAL\0C57P03\0MThe\0\0", DestinationError, "the server is not ready"),
+        (b"E\0\0\0\x20SFATAL\0VFATAL\0C53300\0MToo\0\0", DestinationError, "the server takes no more connections"),
+        (
+            b"E\0\0\0\x20SFATAL\0VFATAL\0C28000\0MNo\0\0",
+            SettingsError,
+            "the server does not let this user in from here",
+        ),
+        (b"", DestinationError, "no server answers there"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", SettingsError, "the server refuses"),
+    ],
+)
+def test_servers_that_refuse_at_once(answer, kind, problem):
+    """A server that starts up, is full or knows no such client is told by its code, in any language."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            while True:
+                try:
+                    line, _ = server.accept()
+                except OSError:
+                    return
+                with line:
+                    line.recv(4096)
+                    line.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        found = refused(f"postgresql://me:pw@127.0.0.1:{server.getsockname()[1]}/db?sslmode=disable", kind)
+        server.shutdown(socket.SHUT_RDWR)
+    assert f": {problem}" in found
 
 
 def test_password_of_the_environment(address, monkeypatch, tmp_path):
@@ -72,12 +124,15 @@ def test_password_of_the_environment(address, monkeypatch, tmp_path):
     assert "PGPASSWORD" not in os.environ
 
 
+# Rights, schemas, tables.
+
+
 def test_read_only(postgresql):
     """A server that may only be read is refused before anything is requested, also where the tables are there."""
     uri = postgresql.uri.replace("?options=", "?options=-cdefault_transaction_read_only%3Don%20")
     for _ in range(2):
-        assert ": the server or this user may only read (cannot execute" in refused(uri)
-        open_destination(postgresql.uri).__enter__().__exit__()
+        assert all(part in refused(uri) for part in (': it may only be read', '; connect to the primary server'))
+        load(postgresql.uri)
 
 
 @pytest.fixture
@@ -92,76 +147,159 @@ def clerk(postgresql, address):
 
 
 def test_rights(postgresql, clerk, make_snapshot):
-    """Rights to make tables, or to load into those that are there, are enough; a missing one is told."""
+    """Rights to make tables, or to load into those that are there, are enough; a missing one is a matter of settings."""
     name, schema, uri = clerk
-    assert "a right is missing (permission denied for schema" in refused(uri)
-    open_destination(postgresql.uri).__enter__().__exit__()
-    assert "a right is missing (permission denied for table statuses); GRANT it to this user" in refused(uri)
-    postgresql.sql(f"GRANT SELECT, INSERT, DELETE ON ALL TABLES IN SCHEMA {schema} TO {name}")
+    assert ": a right is missing" in refused(uri)
+    load(postgresql.uri)
+    assert ": a right is missing" in refused(uri)
+    postgresql.sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {name}")
+    assert ': a right is missing (table "statuses"); GRANT it to this user' in refused(uri)
+    with open_destination(uri).open(for_loading=False):
+        pass
+    postgresql.sql(f"GRANT INSERT, DELETE ON ALL TABLES IN SCHEMA {schema} TO {name}")
     open_destination(uri).check()
-    with open_destination(uri) as destination:
-        list(destination.replace_tags([make_snapshot()], FIRST))
+    load(uri, make_snapshot())
     assert postgresql.sql("SELECT count(*) AS rows FROM statuses") == [{"rows": 4}]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE MATERIALIZED VIEW statuses AS SELECT 1 AS tag",
+        "CREATE SEQUENCE loaded_tags",
+        "CREATE TYPE runs AS ENUM ('a')",
+        "CREATE FOREIGN TABLE quarantine (tag text) SERVER elsewhere",
+    ],
+)
+def test_names_that_are_taken(postgresql, made):
+    """Whatever has a name of ours and is no table is refused, whatever kind of thing it is."""
+    if "FOREIGN" in made:
+        postgresql.sql("CREATE FOREIGN DATA WRAPPER IF_NONE".replace("IF_NONE", f"w{os.urandom(4).hex()}"))
+        wrapper = postgresql.sql("SELECT fdwname::text AS name FROM pg_foreign_data_wrapper ORDER BY oid DESC")[0][
+            "name"
+        ]
+        postgresql.sql(f"CREATE SERVER {wrapper}_server FOREIGN DATA WRAPPER {wrapper}")
+        made = made.replace("elsewhere", f"{wrapper}_server")
+    postgresql.sql(made)
+    assert "load elsewhere" in refused(postgresql.uri)
 
 
 def test_schemas_are_places_of_their_own(postgresql, postgresql_server, make_snapshot):
     """Runs into two schemas of a database do not exclude each other, nor see each other's tags."""
     postgresql.sql('CREATE SCHEMA IF NOT EXISTS "other place"')
     path = quote('"other\\ place"')
-    other = f"{postgresql_server}?options=-csearch_path%3D{path}"
-    with open_destination(postgresql.uri) as here, open_destination(other) as there:
-        list(here.replace_tags([make_snapshot("a")], FIRST))
-        list(there.replace_tags([make_snapshot("b")], FIRST))
-    assert [list(open_destination(uri).loaded_tags()) for uri in (postgresql.uri, other)] == [["a"], ["b"]]
+    both = [open_destination(uri) for uri in (postgresql.uri, f"{postgresql_server}?options=-csearch_path%3D{path}")]
+    with both[0].open(for_loading=True), both[1].open(for_loading=True):
+        for destination, tag in zip(both, "ab", strict=True):
+            list(destination.replace([make_snapshot(tag)]))
+        assert [list(loaded_tags(destination)[0]) for destination in both] == [["a"], ["b"]]
 
 
-def test_rows_left_out_by_a_trigger(postgresql, make_snapshot):
-    """A trigger that leaves rows out is noticed by their count: nothing is changed."""
-    with open_destination(postgresql.uri) as destination:
-        list(destination.replace_tags([make_snapshot("a", 2)], FIRST))
-        postgresql.sql(
-            "CREATE FUNCTION leave_out() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN IF NEW.stop_sms THEN RETURN NULL; END IF; RETURN NEW; END $$"
-        )
-        postgresql.sql("CREATE TRIGGER leave_out BEFORE INSERT ON statuses FOR EACH ROW EXECUTE FUNCTION leave_out()")
-        with pytest.raises(DestinationError, match='"statuses" holds 6 rows where 9 were loaded; nothing was changed'):
-            list(destination.replace_tags([make_snapshot("a", 9)], SECOND))
-    assert postgresql.sql("SELECT count(*) AS rows FROM statuses") == [{"rows": 2}]
+MEDDLERS = {
+    "keeps rows out": ("IF NEW.stop_sms THEN RETURN NULL; END IF; RETURN NEW;", "holds 6 rows where 9 were loaded"),
+    "moves rows": ("IF NEW.stop_sms THEN NEW.tag = 'b'; END IF; RETURN NEW;", "holds 6 rows where 9 were loaded"),
+    "adds rows": (
+        "IF NEW.stop_sms AND NEW.occurrence < 9 THEN NEW.occurrence = 9; INSERT INTO statuses SELECT NEW.*; "
+        "NEW.occurrence = 1; END IF; RETURN NEW;",
+        "holds 12 rows where 9 were loaded",
+    ),
+}
 
 
-class Watched(PostgresqlDatabase):
-    """A database that shows its sessions."""
-
-    def open(self, *, locked):
-        """Open, and keep the session in sight."""
-        self.session = super().open(locked=locked)
-        return self.session
-
-
-def test_lost_lock(postgresql, make_snapshot):
-    """Where the connection lost its lock, as behind a pooler in transaction mode, nothing more is loaded by it."""
-    database = Watched(postgresql.uri, "there")
-    with Warehouse(database) as destination:
-        list(destination.replace_tags([make_snapshot("a", 2)], FIRST))
-        database.session.run("SELECT pg_advisory_unlock_all()")
-        with pytest.raises(DestinationError, match="does not hold its lock any more, so another run may load by now"):
-            list(destination.replace_tags([make_snapshot("a", 9)], SECOND))
-    assert postgresql.sql("SELECT count(*) AS rows FROM statuses") == [{"rows": 2}]
+@pytest.mark.parametrize("meddler", MEDDLERS.values(), ids=MEDDLERS.keys())
+def test_triggers(postgresql, make_snapshot, meddler):
+    """A trigger that keeps rows out, moves them or adds some is noticed by their count: nothing is changed."""
+    body, problem = meddler
+    destination = open_destination(postgresql.uri)
+    with destination.open(for_loading=True):
+        list(destination.replace([make_snapshot("a", 2)]))
+        postgresql.sql(f"CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$")
+        postgresql.sql("CREATE TRIGGER meddle BEFORE INSERT ON statuses FOR EACH ROW EXECUTE FUNCTION meddle()")
+        with pytest.raises(DestinationError, match=f'"statuses" {problem}; nothing was changed; remove the trigger'):
+            list(destination.replace([make_snapshot("a", 9, run_id=SECOND)]))
+    assert postgresql.sql("SELECT tag, count(*) AS rows FROM statuses GROUP BY tag") == [{"tag": "a", "rows": 2}]
 
 
-def test_the_lock_goes_with_its_connection(postgresql):
-    """A run whose connection is gone holds no lock; it says so, and the next run may load."""
-    with open_destination(postgresql.uri) as destination:
+# Runs beside each other, and connections that are cut.
+
+
+def cut(postgresql):
+    """End every session that holds a lock of a run."""
+    postgresql.sql(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'smspartner' "
+        "AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')"
+    )
+
+
+def unlock(postgresql, destination):
+    """Take the lock from a session that goes on, as a pooler does that hands out another connection."""
+    destination._tables.fetch("SELECT pg_advisory_unlock_all() IS NULL AS done")
+
+
+LOSSES = {"cut": lambda place, _: cut(place), "unlocked": unlock}
+
+
+@pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES.keys())
+def test_a_session_that_was_cut(postgresql, make_snapshot, make_tag_runs, lose):
+    """Where the session is cut between two batches the run connects, locks and goes on, with everything it writes."""
+    destination = open_destination(postgresql.uri)
+    with destination.open(for_loading=True):
+        list(destination.replace([make_snapshot("a", 2)]))
+        for act in (
+            lambda: list(destination.scan(STATUSES, STATUSES.column_names)),
+            lambda: list(destination.replace([make_snapshot("a", 9, run_id=SECOND)])),
+            lambda: destination.finish(make_tag_runs("a", run_id=SECOND), SECOND, complete=True),
+            lambda: destination.save_report(b"{}", SECOND),
+        ):
+            lose(postgresql, destination)
+            act()
         with pytest.raises(DestinationBusy):
-            open_destination(postgresql.uri).__enter__()
-        postgresql.sql(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'smspartner' "
-            "AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')"
-        )
-        with pytest.raises(DestinationError, match=r"the (server ended the connection|connection was lost)"):
-            destination.loaded_tags()
-        with open_destination(postgresql.uri) as other:
-            assert other.loaded_tags() == {}
+            open_destination(postgresql.uri).check()
+        assert loaded_tags(destination)[0]["a"].rows_loaded == 9
+    tables = ("statuses", "tag_runs", "runs")
+    assert [postgresql.sql(f"SELECT count(*) AS rows FROM {name}")[0]["rows"] for name in tables] == [9, 1, 1]
+
+
+def test_idle_sessions_that_the_server_ends(postgresql, make_snapshot):
+    """A server that ends idle sessions ends no run: each batch finds it gone, and is loaded."""
+    uri = postgresql.uri.replace("?options=", "?options=-cidle_session_timeout%3D500%20")
+    destination = open_destination(uri)
+    with destination.open(for_loading=True):
+        for rows in (3, 4, 5):
+            list(destination.replace([make_snapshot("a", rows)]))
+            while postgresql.sql("SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory'") != [{"n": 0}]:
+                pass
+    assert postgresql.sql("SELECT count(*) AS rows FROM statuses") == [{"rows": 5}]
+
+
+def test_another_run_while_the_session_was_cut(postgresql, make_snapshot):
+    """Another run that holds the place, or came and went, meanwhile ends this one: what it knows is no longer true."""
+    first, second = open_destination(postgresql.uri), open_destination(postgresql.uri)
+    with first.open(for_loading=True):
+        list(first.replace([make_snapshot("a", 2)]))
+        cut(postgresql)
+        with second.open(for_loading=True):
+            with pytest.raises(DestinationBusy, match="is in use by another run"):
+                list(first.replace([make_snapshot("a", 3)]))
+            list(second.replace([make_snapshot("b", 5, run_id=SECOND)]))
+        with pytest.raises(DestinationBusy, match="another run has loaded there since; run again"):
+            list(first.replace([make_snapshot("b", 3)]))
+    assert postgresql.sql("SELECT tag, count(*) AS rows FROM statuses GROUP BY tag ORDER BY tag") == [
+        {"tag": "a", "rows": 2},
+        {"tag": "b", "rows": 5},
+    ]
+
+
+def test_a_server_that_is_gone(start_postgresql, make_snapshot):
+    """A server that went away while a run loads fails the destination in one sentence."""
+    server = start_postgresql()
+    destination = open_destination(server.stdout.readline().strip())
+    with destination.open(for_loading=True):
+        server.stdin.close()
+        server.wait(30)
+        with pytest.raises(DestinationError, match="no server answers there") as caught:
+            list(destination.replace([make_snapshot()]))
+    assert caught.value.__context__ is None
 
 
 def test_readers_see_old_or_new(postgresql, make_snapshot):
@@ -173,11 +311,11 @@ def test_readers_see_old_or_new(postgresql, make_snapshot):
         while not over.is_set():
             seen.append(postgresql.sql("SELECT tag, run_id, count(*) AS rows FROM statuses GROUP BY tag, run_id"))
 
-    with open_destination(postgresql.uri) as destination:
+    destination = open_destination(postgresql.uri)
+    with destination.open(for_loading=True):
         reader = threading.Thread(target=read)
         for run_id in runs:
-            made = [make_snapshot(tag, 500, run_id=run_id) for tag in ("a", "b", "c")]
-            list(destination.replace_tags(made, run_id))
+            list(destination.replace([make_snapshot(tag, 500, run_id=run_id) for tag in ("a", "b", "c")]))
             if not reader.ident:
                 reader.start()
         over.set()
@@ -185,3 +323,76 @@ def test_readers_see_old_or_new(postgresql, make_snapshot):
     assert seen
     assert {(len(found), len({row["run_id"] for row in found})) for found in seen} == {(3, 1)}
     assert {row["rows"] for found in seen for row in found} == {500}
+
+
+# Encodings.
+
+
+@pytest.fixture(params=["UTF8", "LATIN1", "SQL_ASCII"])
+def database(request, postgresql_server):
+    """Make a database of an encoding; give its URI, and the encoding."""
+    name = f"in_{request.param.lower()}_{os.urandom(4).hex()}"
+    with dbapi.connect(postgresql_server, autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name} ENCODING '{request.param}' TEMPLATE template0 LOCALE 'C'")
+    return postgresql_server.replace("/postgres", f"/{name}"), request.param
+
+
+DISTURBED = {
+    "nothing": ({}, ""),
+    "environment": ({"PGCLIENTENCODING": "LATIN1"}, ""),
+    "uri": ({}, "?client_encoding=LATIN1"),
+    "options": ({"PGCLIENTENCODING": "LATIN1"}, "?options=-cclient_encoding%3DLATIN1&connect_timeout=9"),
+    "role": ({}, "role"),
+}
+
+
+@pytest.mark.parametrize("disturbance", DISTURBED.values(), ids=DISTURBED.keys())
+def test_encodings(database, monkeypatch, make_snapshot, disturbance):
+    """`é` is one character in every database, whatever environment, URI or role say of the client's encoding."""
+    uri, encoding = database
+    environment, query = disturbance
+    if query == "role":
+        query = ""
+        with dbapi.connect(uri, autocommit=True) as connection, connection.cursor() as cursor:
+            name = urlsplit(uri).path.strip("/")
+            cursor.execute(f"ALTER ROLE loader IN DATABASE {name} SET client_encoding = 'LATIN1'")
+    with monkeypatch.context() as patch:
+        for variable, value in environment.items():
+            patch.setenv(variable, value)
+        load(uri + query, make_snapshot("soldes-été"))
+        load(uri + query, make_snapshot("soldes-été", 2, run_id=SECOND))
+        destination = open_destination(uri + query)
+        with destination.open(for_loading=False):
+            assert list(loaded_tags(destination)[0]) == ["soldes-été"]
+    with dbapi.connect(f"{uri}?client_encoding=UTF8") as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT encode(convert_to(tag, 'UTF8'), 'hex') AS h, count(*) AS n FROM statuses GROUP BY 1")
+        expected = "soldes-été".encode().hex()
+        assert encoding == "SQL_ASCII" or cursor.fetchall() == [(expected, 2)]
+
+
+def test_a_text_that_the_database_cant_hold(database, make_snapshot):
+    """A character that the database's encoding has not fails the destination by name, and stays out of the message."""
+    uri, encoding = database
+    load(uri, make_snapshot("a"))
+    if encoding != "LATIN1":
+        return load(uri, make_snapshot("10€"))
+    destination = open_destination(uri)
+    with destination.open(for_loading=True):
+        for snapshot in (make_snapshot("10€"), replace(make_snapshot("b"), first_page="€")):
+            with pytest.raises(DestinationError, match="its encoding can't hold a character of a text") as caught:
+                list(destination.replace([make_snapshot("a", 9), snapshot]))
+            assert "€" not in str(caught.value)
+        assert [state.rows_loaded for state in loaded_tags(destination)[0].values()] == [4]
+
+
+def test_a_text_with_nul(postgresql, make_snapshot):
+    """A NUL, which no text of PostgreSQL may hold, fails in our words."""
+    with pytest.raises(DestinationError, match="its encoding can't hold a character of a text"):
+        load(postgresql.uri, replace(make_snapshot(), first_page="a\0b"))
+
+
+def test_passwords_with_signs(postgresql, clerk):
+    """A question mark in a password does not begin the query."""
+    name, _, uri = clerk
+    postgresql.sql(f"ALTER ROLE {name} PASSWORD 'who?=&knows'")
+    assert "a right is missing" in refused(uri.replace("clerks-own-pass", "who?=&knows"))

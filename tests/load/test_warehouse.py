@@ -278,7 +278,7 @@ def columns(changes=None):
 
 
 FOREIGN = {
-    "other type": (f"CREATE TABLE statuses ({columns({'occurrence': 'text'})})", '"occurrence" as string where'),
+    "other type": (f"CREATE TABLE statuses ({columns({'occurrence': 'text'})})", '"occurrence" as string, which'),
     "other time": (f"CREATE TABLE statuses ({columns({'status_at': 'timestamp'})})", '"status_at" as timestamp'),
     "missing column": (f"CREATE TABLE statuses ({columns({'phone_number': None})})", 'no column "phone_number"'),
     "not null": (f"CREATE TABLE statuses ({columns({'country': 'text NOT NULL'})})", 'not let "country" be null'),

@@ -13,7 +13,8 @@ from smspartner.errors import DestinationBusy, DestinationError, raise_alone
 
 from smspartner_pipelines.load.files import os_errors, try_writing
 from smspartner_pipelines.load.layout import refuse_inside_dataset
-from smspartner_pipelines.load.sql_tables import NotUsable, SqlTables
+from smspartner_pipelines.load.sql_schema import NotUsable
+from smspartner_pipelines.load.sql_tables import ConnectionLost, SqlTables
 from smspartner_pipelines.load.undisturbed import Undisturbed
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ _MAGIC, _HEAD = b"DUCK", 12
 _LITTLE = 1 << 20
 """Bytes of free space that are too few to write on."""
 
-_ELSEWHERE = "move it away, or load elsewhere"
 _CHECK = "check the disk, `pip install --upgrade duckdb`, or load elsewhere"
 
 _HELD: set[Path] = set()
@@ -132,7 +132,8 @@ class DuckdbTables(SqlTables):
 
     def _call(self, act: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         connection = self._connection
-        assert connection is not None  # noqa: S101 - open() comes first
+        if connection is None:
+            raise ConnectionLost(f"{self.where} is not open", remedy="run again")
         try:
             return self._thread.call(lambda: act(connection), connection.interrupt)
         except duckdb.Error as error:

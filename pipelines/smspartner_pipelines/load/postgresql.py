@@ -16,7 +16,8 @@ from adbc_driver_manager import AdbcStatusCode
 from adbc_driver_postgresql import dbapi
 from smspartner.errors import DestinationBusy, DestinationError, raise_alone
 
-from smspartner_pipelines.load.sql_tables import ConnectionLost, NotUsable, SqlTables
+from smspartner_pipelines.load.sql_schema import ELSEWHERE, NotUsable
+from smspartner_pipelines.load.sql_tables import ConnectionLost, SqlTables
 from smspartner_pipelines.load.undisturbed import Undisturbed
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ _BY_STATE: tuple[tuple[str, type[DestinationError], str, str], ...] = (
     ("25006", NotUsable, "it may only be read", "connect to the primary server, as a user who may write"),
     ("3D000", NotUsable, "there is no such database", "create it (createdb), or correct the URI"),
     ("28", NotUsable, "the server does not let this user in from here", "correct the URI, or the server's pg_hba.conf"),
-    ("42", NotUsable, "what stands there is not as this product makes it", "move it away, or load elsewhere"),
+    ("42", NotUsable, "what stands there is not as this product makes it", ELSEWHERE),
     ("22P05", DestinationError, "its encoding can't hold a character of a text", "load into a database in UTF8"),
     ("22021", DestinationError, "its encoding can't hold a character of a text", "load into a database in UTF8"),
     ("22", DestinationError, "a table refuses values", "drop the rule that was added to it"),
@@ -148,6 +149,8 @@ class PostgresqlTables(SqlTables):
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
+        if self._connection is None:
+            raise _by_state("08003", self.where)
         cursor = self._connection.cursor()
         try:
             yield cursor

@@ -6,20 +6,19 @@ import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import pyarrow as pa
 from smspartner.errors import DestinationBusy, DestinationError, SettingsError, raise_alone
-from smspartner_schemas.arrow import arrow_schema
-from smspartner_schemas.campaigns import CAMPAIGNS_NAME
-from smspartner_schemas.contract import CONTRACT_VERSION, ERASURES, LOADED_TAGS, STATUSES
-from smspartner_schemas.sql import WAREHOUSE_TABLES, quoted, table_statements, version_in, view_statements
+from smspartner_schemas.contract import ERASURES, LOADED_TAGS
+from smspartner_schemas.sql import quoted
 
 from smspartner_pipelines.load.destination import NothingLoaded
+from smspartner_pipelines.load.sql_schema import NotUsable, checked_tables, prepare_tables, try_writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
+    import pyarrow as pa
     from smspartner_schemas.contract import Table
     from smspartner_schemas.sql import Dialect
 
@@ -38,20 +37,6 @@ SELECT DISTINCT coalesce(f.tag, l.tag) AS tag FROM (
 ) AS f FULL JOIN loaded_tags AS l ON l.tag = f.tag AND l.run_id = f.run_id
 WHERE l.tag IS NULL OR coalesce(f.loaded, 0) <> l.rows_loaded OR coalesce(f.quarantined, 0) <> l.rows_quarantined
 ORDER BY tag"""
-
-_FOUND = (
-    "SELECT CAST(t.table_name AS text) AS name, CAST(t.table_type AS text) AS kind, "
-    "CAST(c.column_name AS text) AS column_name, c.is_nullable = 'NO' AS required, "
-    "c.column_default IS NOT NULL OR c.is_identity = 'YES' AS filled, {comment} AS comment "
-    "FROM information_schema.tables AS t LEFT JOIN information_schema.columns AS c "
-    "ON c.table_schema = t.table_schema AND c.table_name = t.table_name AND c.table_catalog = t.table_catalog "
-    "WHERE t.table_schema = current_schema() AND t.table_catalog = current_database() ORDER BY c.ordinal_position"
-)
-_ELSEWHERE = "move it away, or load elsewhere"
-
-
-class NotUsable(DestinationError):
-    """Rights, a schema or foreign tables are in the way: before a run loads, that is a SettingsError."""
 
 
 class ConnectionLost(DestinationError):
@@ -96,7 +81,7 @@ class SqlTables(ABC):
 
     @abstractmethod
     def run(self, statement: str, *values: object) -> None:
-        """Run a statement that gives no rows."""
+        """Run a statement that gives no rows. Without a connection this and the next two raise ConnectionLost."""
 
     @abstractmethod
     def fetch(self, statement: str, *values: object) -> pa.Table:
@@ -121,8 +106,8 @@ class SqlTables(ABC):
                 if self.exists():
                     self.connect(for_loading=True)
                     with self._transaction(keep=False):
-                        self._prepare()
-                        self._try_writing()
+                        prepare_tables(self)
+                        try_writing(self)
         finally:
             self.close()
 
@@ -134,9 +119,9 @@ class SqlTables(ABC):
                 self.connect(for_loading=for_loading)
             if for_loading:
                 with self._transaction():
-                    self._prepare()
+                    prepare_tables(self)
                 self._seen = self._standing()
-            elif not found or LOADED_TAGS.name not in self._checked_tables():
+            elif not found or LOADED_TAGS.name not in checked_tables(self):
                 raise NothingLoaded(f"nothing was ever loaded into {self.where}")
         self._for_loading = for_loading
 
@@ -178,9 +163,16 @@ class SqlTables(ABC):
         return self.fetch(statement, *values)
 
     def _connect_again(self) -> None:
+        """Connect and lock once more; who loads goes on only if nobody else has loaded in between."""
         self.close()
-        self.connect(for_loading=self._for_loading)
-        if self._for_loading and not self._standing() <= self._seen:
+        try:
+            self.connect(for_loading=self._for_loading)
+            others = self._standing() - self._seen if self._for_loading else set()
+        except BaseException:
+            self.close()  # without its lock it must not be used
+            raise
+        if others:
+            self.close()
             raise DestinationBusy(
                 f"{self.where}: the connection was lost, and another run has loaded there since", remedy="run again"
             )
@@ -227,58 +219,6 @@ class SqlTables(ABC):
             with suppress(DestinationError):
                 self.run("ROLLBACK")
             raise
-
-    def _prepare(self) -> None:
-        """Make tables that are missing, and the view with the first: afterwards it is the user's."""
-        found = self._checked_tables()
-        for table in WAREHOUSE_TABLES:
-            if table.name not in found:
-                for statement in table_statements(table, self.dialect, primary_key=self.primary_key):
-                    self.run(statement)
-        if STATUSES.name not in found and CAMPAIGNS_NAME not in found:
-            for statement in view_statements():
-                self.run(statement)
-
-    def _try_writing(self) -> None:
-        for table in WAREHOUSE_TABLES:
-            name, columns = quoted(table.name), ", ".join(map(quoted, table.column_names))
-            try:
-                self.run(f"DELETE FROM {name} WHERE false")  # noqa: S608 - ours, as below
-                self.run(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {name} WHERE false")  # noqa: S608
-            except NotUsable as error:
-                raise_alone(NotUsable(f"{error.what} (table {name})", remedy=error.remedy))
-
-    def _checked_tables(self) -> Mapping[str, object]:
-        """Give what stands in the schema, by name; what has a name of ours must be ours."""
-        found: dict[str, list[dict[str, Any]]] = {}
-        for row in self.fetch(_FOUND.format(comment=self.comment)).to_pylist():
-            found.setdefault(row["name"], []).append(row)
-        for table in WAREHOUSE_TABLES:
-            for problem, remedy in self._problems(table, found[table.name]) if table.name in found else ():
-                raise NotUsable(f"{self.where}: {quoted(table.name)} {problem}", remedy=remedy)
-        return found
-
-    def _problems(self, table: Table, columns: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-        if columns[0]["kind"] != "BASE TABLE":
-            yield f"is a {columns[0]['kind'].lower()}, where this product keeps a table", _ELSEWHERE
-        if version_in(columns[0]["comment"] or "") > CONTRACT_VERSION:
-            yield "was made by a newer version of this product", "upgrade this one"
-        required = {column["column_name"]: column["required"] for column in columns}
-        for column in table.columns:
-            if column.name not in required:
-                yield f"has no column {quoted(column.name)}, so it is not of this version of this product", _ELSEWHERE
-            elif required[column.name] and column.nullable:
-                yield f"does not let {quoted(column.name)} be null", "drop its NOT NULL"
-        for one in columns:
-            if one["column_name"] not in table.column_names and one["required"] and not one["filled"]:
-                yield f"has a column {quoted(one['column_name'])} of yours that must not be null", "give it a default"
-        names = ", ".join(map(quoted, table.column_names))
-        held = self.fetch(f"SELECT {names} FROM {quoted(table.name)} WHERE false").schema  # noqa: S608 - ours
-        for field in arrow_schema(table):
-            expected = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-            if held.field(field.name).type != expected:
-                kind = held.field(field.name).type
-                yield f"has {quoted(field.name)} as {kind} where it must be {expected}", _ELSEWHERE
 
 
 @contextmanager

@@ -1,0 +1,249 @@
+"""One Delta table of a lake: made, checked, committed to durably, read file by file."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import ColumnProperties, CommitProperties, DeltaTable, Field, Schema, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError
+from smspartner.errors import DestinationError, SettingsError, raise_alone
+from smspartner_schemas.arrow import arrow_schema
+from smspartner_schemas.contract import CONTRACT_VERSION
+
+from smspartner_pipelines.load.destination import Damage
+from smspartner_pipelines.load.files import os_errors, sync_directories
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow.compute as pc
+    from smspartner_schemas.contract import Table
+
+    from smspartner_pipelines.load.warehouse import Change
+
+_VERSION = "smspartner.contract_version"
+_WITHOUT_STATISTICS = frozenset({"phone_number", "raw", "reasons", "report", "reason"})
+"""Personal data would stand in log and footers, long texts would only fill them."""
+
+_FILE_SIZE = 8 << 20
+"""Bytes of a data file: of a larger one, more is written again for one tag."""
+
+_WRITER = WriterProperties(
+    compression="ZSTD",
+    compression_level=1,
+    max_row_group_size=1 << 17,
+    column_properties={name: ColumnProperties(statistics_enabled="NONE") for name in _WITHOUT_STATISTICS},
+)
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+"""How Rust ends what it says of an error of the operating system: a code, whatever the language."""
+
+
+class LakeTable:
+    """A table of the contract in a folder. It is not partitioned; rows come sorted by tag.
+
+    `damages` grows by each file that could not be read.
+    """
+
+    def __init__(self, table: Table, lake: Path) -> None:
+        self.table = table
+        self.folder = lake / table.name
+        self.damages: dict[Path, Damage] = {}
+        self._folders = (self.folder, self.folder / "_delta_log")
+
+    def exists(self) -> bool:
+        """Whether there is such a table."""
+        return any(self._folders[1].glob("*.json"))
+
+    def check(self) -> None:
+        """Make sure that it is of this product, and can be written.
+
+        Raises:
+            SettingsError: it is not.
+        """
+        self._open_checked()
+        for folder in self._folders:
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise SettingsError(f"{folder} can't be written", remedy="allow this user to write there")
+
+    def create(self) -> None:
+        """Make the table."""
+        with os_errors(f"creating {self.folder}", starting=True):
+            self._folders[1].mkdir(parents=True, exist_ok=True)
+        sync_directories([self.folder.parent])
+        shown = [column.name for column in self.table.columns if column.name not in _WITHOUT_STATISTICS]
+        with self._committing():
+            DeltaTable.create(
+                self.folder,
+                _delta_schema(self.table),
+                description=self.table.meaning,
+                configuration={_VERSION: str(CONTRACT_VERSION), "delta.dataSkippingStatsColumns": ",".join(shown)},
+                raise_if_key_not_exists=False,
+            )
+
+    def clear(self) -> None:
+        """Leave out files that are gone or broken, whose tags are read again, and remove versions of a week ago."""
+        found = self._open_checked()
+        for path in _data_files(found):
+            if path.exists() and not _is_parquet(path):
+                with os_errors(f"moving {path} away"):
+                    path.rename(f"{path}.damaged")
+        with self._committing():
+            if found.repair(dry_run=True)["files_removed"]:
+                found.repair()
+            if found.vacuum(dry_run=True):
+                found.vacuum(dry_run=False)
+
+    def purge(self) -> None:
+        """Remove files that only old versions hold, whatever their age."""
+        with self._committing():
+            self._open().vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False, full=True)
+
+    def replace(self, change: Change, facts: dict[str, str]) -> None:
+        """Make a change, in one commit that tells these facts; none where nothing changes."""
+        held, values = {value for (value,) in self.count((change.key,))}, set(change.values)
+        if not change.rows.num_rows and not held & values:
+            return
+        options: dict[str, Any] = {
+            "target_file_size": _FILE_SIZE,
+            "writer_properties": _WRITER,
+            "commit_properties": CommitProperties(custom_metadata=facts),
+        }
+        with self._committing():
+            if not held & values:
+                write_deltalake(self._open(), change.rows, mode="append", **options)
+                return
+            texts = ", ".join("'" + value.replace("'", "''") + "'" for value in change.values)
+            predicate = f"{change.key} IN ({texts})" if held - values else None
+            write_deltalake(self._open(), change.rows, mode="overwrite", predicate=predicate, **options)
+
+    def count(self, columns: Sequence[str]) -> Counter[tuple[str, ...]]:
+        """Count the rows by the values of some columns."""
+        counts: Counter[tuple[str, ...]] = Counter()
+        for part in self.parts(columns):
+            grouped = part.group_by(list(columns)).aggregate([([], "count_all")]).to_pydict()
+            keys = zip(*(grouped[name] for name in columns), strict=True)
+            counts.update(dict(zip(keys, grouped["count_all"], strict=True)))
+        return counts
+
+    def parts(self, columns: Sequence[str], wanted: pc.Expression | None = None) -> Iterator[pa.Table]:
+        """Read the newest version file by file: one that can't be read hides no other. The first part has no rows."""
+        empty = _plain_schema(self.table).empty_table().select(list(columns))
+        yield empty
+        with _lake_errors(f"reading {self.folder}"):
+            paths = _data_files(self._open())
+        for path in paths:
+            try:
+                part = pq.read_table(path, columns=list(columns), filters=wanted, partitioning=None)
+            except (OSError, pa.ArrowException):
+                self.damages[path] = Damage(str(path), "can't be read, or was replaced just now")
+            else:
+                yield part.cast(empty.schema)
+
+    def _open(self) -> DeltaTable:
+        return DeltaTable(self.folder)
+
+    def _open_checked(self) -> DeltaTable:
+        with _lake_errors(f"reading {self.folder}"):
+            found = self._open()
+            metadata, fields = found.metadata(), {field.name: field for field in found.schema().fields}
+        version = metadata.configuration.get(_VERSION, "")
+        if version.isdecimal() and int(version) > CONTRACT_VERSION:
+            raise SettingsError(f"{self.folder} was made by a newer version of this product", remedy="upgrade this one")
+        ours = {field.name: field for field in _delta_schema(self.table).fields}
+        wrong = sorted(name for name in ours if name not in fields or fields[name].type != ours[name].type)
+        wrong += sorted(name for name in fields.keys() - ours.keys() if not fields[name].nullable)
+        if wrong or metadata.partition_columns or not version.isdecimal():
+            named = f" (columns: {', '.join(wrong)})" if wrong else ""
+            raise SettingsError(f"{self.folder} is not of this product{named}", remedy="load into a new directory")
+        return found
+
+    @contextmanager
+    def _committing(self) -> Iterator[None]:
+        """Make durable what a commit writes: the library syncs nothing."""
+        before = set(self._files())
+        with _lake_errors(f"writing {self.folder}"):
+            yield
+        with os_errors(f"writing {self.folder}"):
+            for path in self._files():
+                if path not in before or path.name == "_last_checkpoint":
+                    with path.open("r+b") as file:
+                        os.fsync(file.fileno())
+        sync_directories(self._folders)
+
+    def _files(self) -> Iterator[Path]:
+        return (path for folder in self._folders for path in folder.iterdir() if path.is_file())
+
+
+@contextmanager
+def _lake_errors(doing: str) -> Iterator[None]:
+    """Classify what the library raises by class, and by the code of the operating system: its words may hold rows."""
+    try:
+        yield
+    except CommitFailedError:
+        raise_alone(
+            DestinationError(f"{doing} failed: another program changed it", remedy="run again once that has ended")
+        )
+    except SchemaMismatchError:
+        raise_alone(DestinationError(f"{doing} failed: its columns were changed", remedy="load into a new directory"))
+    except (DeltaError, OSError, ValueError) as error:
+        raise_alone(_failure(error, doing))
+
+
+def _failure(error: Exception, doing: str) -> DestinationError:
+    codes = _OS_ERROR.findall(str(error))
+    number = error.errno if isinstance(error, OSError) and error.errno else int(codes[-1]) if codes else 0
+    try:
+        with os_errors(doing):
+            if number:
+                raise OSError(number, os.strerror(number))
+    except DestinationError as failure:
+        return failure
+    return DestinationError(
+        f"{doing} failed ({type(error).__name__})",
+        remedy="restore what is missing or damaged there, or load into a new directory",
+    )
+
+
+@cache
+def _plain_schema(table: Table) -> pa.Schema:
+    """Give the Arrow schema without dictionaries, as the files hold it."""
+    fields = [
+        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+        for field in arrow_schema(table)
+    ]
+    return pa.schema(fields)
+
+
+@cache
+def _delta_schema(table: Table) -> Schema:
+    """Give the Delta schema, with the meanings as comments of columns."""
+    return Schema(
+        [
+            Field(field.name, field.type, nullable=field.nullable, metadata={"comment": table[field.name].meaning})
+            for field in Schema.from_arrow(_plain_schema(table).remove_metadata()).fields
+        ]
+    )
+
+
+def _data_files(found: DeltaTable) -> list[Path]:
+    """List the files of the version that was opened."""
+    return [Path(unquote(uri)) for uri in found.file_uris()]
+
+
+def _is_parquet(path: Path) -> bool:
+    try:
+        pq.read_metadata(path)
+    except pa.ArrowException:
+        return False
+    except OSError:  # it may be one: this user can't look
+        return True
+    return True

@@ -1,0 +1,112 @@
+"""The tables of a warehouse in an SQL database: made where they are missing, else checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from smspartner.errors import DestinationError, raise_alone
+from smspartner_schemas.arrow import arrow_schema
+from smspartner_schemas.campaigns import CAMPAIGNS_NAME
+from smspartner_schemas.contract import CONTRACT_VERSION, STATUSES
+from smspartner_schemas.sql import WAREHOUSE_TABLES, quoted, table_statements, version_in, view_statements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from smspartner_schemas.contract import Table
+
+    from smspartner_pipelines.load.sql_tables import SqlTables
+
+_FOUND = (
+    "SELECT CAST(t.table_name AS text) AS name, CAST(t.table_type AS text) AS kind, "
+    "CAST(c.column_name AS text) AS column_name, c.is_nullable = 'NO' AS required, "
+    "c.column_default IS NOT NULL OR c.is_identity = 'YES' AS filled, {comment} AS comment "
+    "FROM information_schema.tables AS t LEFT JOIN information_schema.columns AS c "
+    "ON c.table_schema = t.table_schema AND c.table_name = t.table_name AND c.table_catalog = t.table_catalog "
+    "WHERE t.table_schema = current_schema() AND t.table_catalog = current_database() ORDER BY c.ordinal_position"
+)
+ELSEWHERE = "move it away, or load elsewhere"
+
+
+class NotUsable(DestinationError):
+    """Rights, a schema or foreign tables are in the way: before a run loads, that is a SettingsError."""
+
+
+def prepare_tables(database: SqlTables) -> None:
+    """Make tables that are missing, and the view with the first: afterwards it is the user's.
+
+    Raises:
+        NotUsable: something else stands there.
+    """
+    found = checked_tables(database)
+    statements: list[str] = []
+    for table in WAREHOUSE_TABLES:
+        if table.name not in found:
+            statements += table_statements(table, database.dialect, primary_key=database.primary_key)
+    if STATUSES.name not in found and CAMPAIGNS_NAME not in found:
+        statements += view_statements()
+    for statement in statements:
+        database.run(statement)
+
+
+def try_writing(database: SqlTables) -> None:
+    """Make sure that all tables may be read and written.
+
+    Raises:
+        NotUsable: a right is missing.
+    """
+    for table in WAREHOUSE_TABLES:
+        name, columns = quoted(table.name), ", ".join(map(quoted, table.column_names))
+        try:
+            database.run(f"DELETE FROM {name} WHERE false")  # noqa: S608 - names of the contract, as below
+            database.run(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {name} WHERE false")  # noqa: S608
+        except NotUsable as error:
+            raise_alone(NotUsable(f"{error.what} (table {name})", remedy=error.remedy))
+
+
+def checked_tables(database: SqlTables) -> set[str]:
+    """Give the names of what stands in the schema; what has a name of ours must be ours.
+
+    Raises:
+        NotUsable: it is not, or of a newer version.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in database.fetch(_FOUND.format(comment=database.comment)).to_pylist():
+        found.setdefault(row["name"], []).append(row)
+    for table in WAREHOUSE_TABLES:
+        problems = _problems(table, found[table.name]) if table.name in found else iter(())
+        for problem, remedy in problems:
+            raise NotUsable(f"{database.where}: {quoted(table.name)} {problem}", remedy=remedy)
+        if table.name in found:
+            _check_types(database, table)
+    return set(found)
+
+
+def _problems(table: Table, columns: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    if columns[0]["kind"] != "BASE TABLE":
+        yield f"is a {columns[0]['kind'].lower()}, where this product keeps a table", ELSEWHERE
+    if version_in(columns[0]["comment"] or "") > CONTRACT_VERSION:
+        yield "was made by a newer version of this product", "upgrade this one"
+    required = {column["column_name"]: column["required"] for column in columns}
+    for column in table.columns:
+        if column.name not in required:
+            yield f"has no column {quoted(column.name)}, so it is not of this version of this product", ELSEWHERE
+        elif required[column.name] and column.nullable:
+            yield f"does not let {quoted(column.name)} be null", "drop its NOT NULL"
+    for one in columns:
+        if one["column_name"] not in table.column_names and one["required"] and not one["filled"]:
+            yield f"has a column {quoted(one['column_name'])} of yours that must not be null", "give it a default"
+
+
+def _check_types(database: SqlTables, table: Table) -> None:
+    names = ", ".join(map(quoted, table.column_names))
+    held = database.fetch(f"SELECT {names} FROM {quoted(table.name)} WHERE false").schema  # noqa: S608 - ours
+    for field in arrow_schema(table):
+        expected = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        kind = held.field(field.name).type
+        if kind != expected:
+            raise NotUsable(
+                f"{database.where}: {quoted(table.name)} has {quoted(field.name)} as {kind}, which must be {expected}",
+                remedy=ELSEWHERE,
+            )
