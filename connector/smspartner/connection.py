@@ -19,11 +19,17 @@ BASE_URL_VARIABLE = "SMSPARTNER_BASE_URL"
 _RATE_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 
+_RATE_REMEDY = "give a number above 0 and a unit, such as 10/s or 300/min"
+
+
 @dataclass(frozen=True)
 class Rate:
     """A hard budget: no stretch of `per_seconds` holds more than `count` requests.
 
-    A fraction of a request is one request in a longer stretch: 0.5 a minute is one in two minutes.
+    A fraction of a request is one request in a longer time: 0.5 a minute is one in two minutes.
+
+    Raises:
+        SettingsError: they are not above 0.
     """
 
     count: float
@@ -32,9 +38,6 @@ class Rate:
     def __post_init__(self) -> None:
         if not (0 < self.count < float("inf") and 0 < self.per_seconds < float("inf")):
             raise SettingsError("the rate is not above 0", remedy=_RATE_REMEDY)
-        if self.count != int(self.count):
-            object.__setattr__(self, "per_seconds", self.per_seconds / self.count)
-            object.__setattr__(self, "count", 1)
 
     @property
     def per_second(self) -> float:
@@ -42,11 +45,10 @@ class Rate:
         return self.count / self.per_seconds
 
     def __str__(self) -> str:
-        unit = {seconds: unit for unit, seconds in _RATE_UNITS.items()}.get(self.per_seconds)
-        return f"{self.count:g}/{unit or f'{self.per_seconds:g}s'}"
+        units = {seconds: unit for unit, seconds in _RATE_UNITS.items()}
+        return f"{self.count:g}/{units.get(self.per_seconds) or f'{self.per_seconds:g}s'}"
 
 
-_RATE_REMEDY = "give a number above 0 and a unit, such as 10/s or 300/min"
 VENDOR_RATE = Rate(MOST_REQUESTS_A_MINUTE, 60.0)
 """The budget unless another one is given; none on loopback."""
 
@@ -80,6 +82,10 @@ class Connection:
         object.__setattr__(self, "base_url", check_base_url(self.base_url))
         check_limits(self.concurrency, self.timeout, self.retries, self.backoff)
         _check_range("passes", self.passes, 1, 100)
+        if not isinstance(self.rate, Rate | None):
+            raise SettingsError(
+                f"rate is {type(self.rate).__name__}", remedy="give a Rate, such as parse_rate('300/min')"
+            )
         if self.rate is None and not self.on_loopback:
             object.__setattr__(self, "rate", VENDOR_RATE)
         check_api_key(self.api_key)

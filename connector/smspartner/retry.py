@@ -46,9 +46,10 @@ class Pace:
     def __init__(self, rate: Rate | None, stop: threading.Event) -> None:
         self._stop = stop
         self._lock = threading.Lock()
-        self._budget = int(rate.count) if rate else 0
-        self._window = rate.per_seconds * _WINDOW if rate else 0.0
         self._usual = rate.per_second if rate else None
+        whole = rate is None or rate.count == int(rate.count)
+        self._budget = int(rate.count) if rate and whole else int(rate is not None)
+        self._window = (rate.per_seconds if whole else 1 / rate.per_second) * _WINDOW if rate else 0.0
         self._starts: deque[float] = deque(maxlen=self._budget or _REMEMBERED)
         self._next_even = 0.0
         self._held_until = 0.0
