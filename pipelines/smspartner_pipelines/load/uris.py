@@ -53,26 +53,24 @@ def recognise(uri: str) -> tuple[str, str]:
         SettingsError: `uri` names nothing that this version loads into; of what is not understood, its scheme is shown.
     """
     _refuse_undecodable(uri)
+    if not _is_understood(uri):
+        raise SettingsError(f"this version does not load into {mask_secrets(uri)}", remedy=_KNOWN)
     if uri == "-":
         return "-", uri
-    if uri.lower().startswith("file:"):
-        return _by_ending(_path_of(uri))
     prefix = _prefix(uri)
     if prefix is None:
         return _by_ending(uri)
-    place = uri if prefix[2] else uri[prefix.end() :]
-    kind = (_SCHEMES if prefix[2] else _PREFIXES).get(prefix[1].lower())
-    inner = None if prefix[2] else _prefix(place)
-    if kind == "dataset" and inner and inner[2] and inner[1].lower() in OBJECT_STORES:
-        return "objects", place
-    if kind is None or inner:
-        raise _not_understood(uri)
-    if kind == "objects" and place.lower().endswith(EXPORTS):
+    name, place = prefix[1].lower(), uri[prefix.end() :]
+    if name == "file":
+        return _by_ending(_path_of(uri))
+    if name in _PREFIXES:
+        return ("objects", place) if _is_object(place) else (_PREFIXES[name], _usable(place))
+    if _is_object(uri) and uri.lower().endswith(EXPORTS):
         raise SettingsError(
             "this version writes no single files into object stores",
             remedy=f"name a prefix for a dataset (parquet:{prefix[0]}… if it is one), or a local file",
         )
-    return kind, place if prefix[2] else _usable(place)
+    return _SCHEMES[name], uri
 
 
 def mask_secrets(uri: str) -> str:
@@ -81,10 +79,9 @@ def mask_secrets(uri: str) -> str:
     What is not understood may hold a password anywhere.
     """
     uri = uri.encode(errors="backslashreplace").decode()
-    prefix = _prefix(uri)
-    known = {*(_SCHEMES if prefix and prefix[2] else _PREFIXES), "file"}
-    if prefix[1].lower() in known if prefix else not _ASSIGNMENT.match(uri):
+    if _is_understood(uri):
         return _SECRET_PARAMETER.sub(rf"\1{MASK}", _PASSWORD.sub(rf"\1{MASK}", uri))
+    prefix = _prefix(uri)
     return f"{prefix[0] if prefix else ''}{MASK}"
 
 
@@ -136,6 +133,22 @@ def _database(uri: str) -> Hashable:
     return "postgresql", host.lower(), port, database, given.get("options", "")
 
 
+def _is_understood(uri: str) -> bool:
+    prefix = _prefix(uri)
+    if prefix is None:
+        return not _ASSIGNMENT.match(uri)
+    name, place = prefix[1].lower(), uri[prefix.end() :]
+    if prefix[2]:
+        return name in {*_SCHEMES, "file"}
+    plain = _prefix(place) is None and not _ASSIGNMENT.match(place)
+    return name == "file" or (name in _PREFIXES and (plain or (name == "parquet" and _is_object(place))))
+
+
+def _is_object(uri: str) -> bool:
+    scheme, separator, _ = uri.partition("://")
+    return bool(separator) and scheme.lower() in OBJECT_STORES
+
+
 def _prefix(uri: str) -> re.Match[str] | None:
     """Find what stands before the first colon, unless it is a drive of Windows."""
     found = _PREFIX.match(uri)
@@ -167,17 +180,11 @@ def _usable(path: str) -> str:
     _refuse_undecodable(path)
     if not path.strip() or "\0" in path:
         raise SettingsError("the destination names no path", remedy=_KNOWN)
-    if _ASSIGNMENT.match(path):
-        raise _not_understood(path)
     try:
         # A path made by pathlib would lose the closing slash, which tells a directory from a file.
         return str(Path(path).expanduser()) + "/" * path.endswith("/") if path.startswith("~") else path
     except RuntimeError:  # no such user
         return path
-
-
-def _not_understood(uri: str) -> SettingsError:
-    return SettingsError(f"this version does not load into {mask_secrets(uri)}", remedy=_KNOWN)
 
 
 def _refuse_undecodable(uri: str) -> None:
