@@ -58,7 +58,7 @@ class Export:
     batch_rows = 0
 
     def __init__(self, path: str, uri: str) -> None:
-        self.uri = uri
+        self.uri = self._named = uri
         self._path = Path(path)
         self._target = self._path.resolve() if self._path.is_symlink() else self._path
         self._lock_file = self._target.with_name(f".{self._target.name}.lock")
@@ -92,7 +92,7 @@ class Export:
 
     def _written(self) -> Iterator[None]:
         """Take rows into the staged file; what was not finished is dropped."""
-        with os_errors(f"writing {self.uri}"):
+        with os_errors(f"writing {self._named}"):
             rows = self._rows = self._format(self._staged)
         try:
             yield
@@ -108,7 +108,7 @@ class Export:
             state_of(snapshot)
             rows = self._still_whole()
             self._rows = None  # until all rows are taken, whatever ends this before
-            with os_errors(f"writing {self.uri}"):
+            with os_errors(f"writing {self._named}"):
                 rows.write(snapshot.table)
             self._rows = rows
             yield []
@@ -121,7 +121,7 @@ class Export:
         if self._lock:
             self._lock.check()
         self._rows = None  # it is written once
-        with os_errors(f"writing {self.uri}"):
+        with os_errors(f"writing {self._named}"):
             rows.close()
             return self._publish()
 
@@ -147,7 +147,7 @@ class Export:
 
     def _still_whole(self) -> ParquetRows | CsvRows:
         if self._rows is None:
-            raise DestinationError(f"{self.uri} is not whole: an earlier write to it failed", remedy="run again")
+            raise DestinationError(f"{self._named} is not whole: an earlier write to it failed", remedy="run again")
         return self._rows
 
     def _refuse_wrong_path(self) -> None:
@@ -164,6 +164,7 @@ class StdoutExport(Export):
 
     def __init__(self) -> None:
         super().__init__("-.csv", "-")
+        self._named = "standard output"
 
     def check(self) -> None:
         """See `Destination.check`."""
@@ -172,7 +173,7 @@ class StdoutExport(Export):
     @contextmanager
     def open(self, *, for_loading: bool) -> Iterator[None]:
         """See `Destination.open`."""
-        _refuse_reading("standard output", for_loading=for_loading)
+        _refuse_reading(self._named, for_loading=for_loading)
         _stdout()
         with _Spooled(max_size=_IN_MEMORY) as self._staged:
             yield from self._written()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,7 @@ def exclusive(lock_file: Path, where: str, *, remove: bool = False) -> Iterator[
     busy = False
     lock = FileLock(lock_file, thread_local=False)  # it may be released by another thread than the one that took it
     with os_errors(f"locking {where}", starting=True):
-        lock_file.parent.stat()  # `filelock` would make a directory that is missing
+        os.stat(f"{lock_file.parent}/")  # noqa: PTH116 - a file there is no directory, and `filelock` would make a directory that is missing
         if lock_file.is_symlink():
             raise SettingsError(f"{lock_file} is a link, not a lock of this product", remedy="remove it and run again")
         try:

@@ -1,0 +1,195 @@
+"""Files of this machine: their rights, links that others have planted, and the lock."""
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from smspartner.errors import DestinationError, SettingsError
+from smspartner_pipelines.load import open_destination
+from smspartner_pipelines.load.files import StagedFile, os_errors, replace_files
+from smspartner_schemas.arrow import empty_table
+from smspartner_schemas.contract import TAG_RUNS
+
+SOMEBODY = 54_321
+
+
+@pytest.mark.parametrize("number", [0, *errno.errorcode])
+def test_causes(number):
+    """Whatever the system says, there is one sentence with a remedy, and the chain is cut."""
+    with pytest.raises(DestinationError, match=r"^writing x failed: [^;]+; \w+") as caught, os_errors("writing x"):
+        raise OSError(number, os.strerror(number), "/home/secret/+33612345678")
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        *((number, SettingsError) for number in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR)),
+        *((number, SettingsError) for number in (errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EXDEV)),
+        *((number, DestinationError) for number in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, 0)),
+    ],
+)
+def test_kinds(number, kind):
+    """At the start, rights and names are settings; a full or broken disk is the destination's failure."""
+    with pytest.raises(kind), os_errors("writing x", starting=True):
+        raise OSError(number, "")
+    with pytest.raises(DestinationError), os_errors("writing x"):
+        raise OSError(number, "")
+
+
+def test_replaces(tmp_path):
+    """A file is replaced as a whole; one that can't be written leaves all old files, and nothing beside them."""
+    (tmp_path / "a").write_bytes(b"old")
+    files = replace_files({tmp_path / "a": b"new", tmp_path / "b": b""})
+    assert [(Path(file.path).name, file.size) for file in files] == [("a", 3), ("b", 0)]
+    with pytest.raises(DestinationError, match="a directory of the path does not exist"):
+        replace_files({tmp_path / "a": b"newer", tmp_path / "gone" / "c": b""})
+    assert sorted((path.name, path.read_bytes()) for path in tmp_path.iterdir()) == [("a", b"new"), ("b", b"")]
+
+
+def test_rights(tmp_path):
+    """A new file follows the umask; a replaced one keeps its mode, and its group where this user may give it."""
+    old = os.umask(0o027)
+    try:
+        replace_files({tmp_path / "a": b""})
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+    (tmp_path / "a").chmod(0o604)
+    replace_files({tmp_path / "a": b"new"})
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o604
+
+
+ANOTHER_USER = """
+import os, sys
+from pathlib import Path
+from smspartner_pipelines.load.files import replace_files
+os.setgroups([])
+os.setgid(54321)
+os.setuid(54321)
+replace_files({Path(sys.argv[1]): b"new"})
+"""
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to act as another user")
+
+
+@as_root
+def test_group_that_may_not_be_given(tmp_path):
+    """Where the group can't be kept, no other group gets its rights."""
+    tmp_path.chmod(0o777)
+    for folder in tmp_path.parents[:-2]:
+        folder.chmod(folder.stat().st_mode | 0o011)
+    (tmp_path / "a").touch()
+    (tmp_path / "a").chmod(0o664)
+    subprocess.run([sys.executable, "-c", ANOTHER_USER, str(tmp_path / "a")], check=True)
+    found = (tmp_path / "a").stat()
+    assert (found.st_gid, stat.S_IMODE(found.st_mode)) == (SOMEBODY, 0o604)
+
+
+def test_discarded_file_takes_writes(tmp_path):
+    """A format's writer can be closed after its file was dropped."""
+    staged = StagedFile(tmp_path / "a")
+    staged.discard()
+    assert staged.write(b"more") == 4
+    staged.flush()
+    assert list(tmp_path.iterdir()) == []
+
+
+# A folder that others may write into.
+
+
+@pytest.fixture
+def shared(tmp_path):
+    """A folder like /tmp, and one of somebody else, into which a link may lead."""
+    folder, trap = tmp_path / "shared", tmp_path / "trap"
+    folder.mkdir()
+    trap.mkdir()
+    folder.chmod(0o1777)
+    return folder, trap
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("link", "uri"),
+    [("data", "data"), ("rows.csv", "rows.csv"), ("mine", "mine/data"), ("mine", "mine/rows.parquet")],
+)
+def test_planted_link(shared, link, uri):
+    """A link that another user has put into a shared folder is not followed, wherever it stands in the path."""
+    folder, trap = shared
+    (folder / link).symlink_to(trap / "rows.csv" if link == "rows.csv" else trap)
+    os.chown(folder / link, SOMEBODY, SOMEBODY, follow_symlinks=False)
+    destination = open_destination(str(folder / uri))
+    for act in (destination.check, lambda: destination.open(for_loading=True).__enter__()):
+        with pytest.raises(SettingsError, match=f"{link} is a link that another user has put there"):
+            act()
+    assert list(trap.iterdir()) == []
+
+
+def test_own_link(shared):
+    """A link of the user's own is followed."""
+    folder, trap = shared
+    (folder / "data").symlink_to(trap)
+    with open_destination(str(folder / "data")).open(for_loading=True):
+        pass
+    assert (trap / "statuses").is_dir()
+
+
+def test_planted_lock(shared, make_snapshot):
+    """A link in the place of an export's lock is refused, and what it leads to stays."""
+    folder, trap = shared
+    (trap / "precious").write_bytes(b"precious")
+    (folder / ".rows.csv.lock").symlink_to(trap / "precious")
+    with (
+        pytest.raises(SettingsError, match="is a link, not a lock of this product"),
+        open_destination(str(folder / "rows.csv")).open(for_loading=True),
+    ):
+        pass
+    assert (trap / "precious").read_bytes() == b"precious"
+
+
+CONTENDER = """
+from pathlib import Path
+from smspartner.errors import DestinationBusy
+from smspartner_pipelines.load.lock import exclusive
+here, held = Path(sys.argv[1]), 0
+print("ready", flush=True)
+sys.stdin.readline()
+while held < 200:
+    try:
+        with exclusive(here / ".lock", "there", remove=True):
+            (here / "alone").touch(exist_ok=False)
+            (here / "alone").unlink()
+            held += 1
+    except DestinationBusy:
+        pass
+print("always alone")
+"""
+
+
+def test_removing_the_lock_keeps_the_exclusion(tmp_path, start):
+    """Processes that lock, and remove the lock file, as fast as they can are never inside together."""
+    contenders = [start(CONTENDER, str(tmp_path)) for _ in range(3)]
+    for contender in contenders:
+        assert contender.stdout.readline() == "ready\n"
+    for contender in contenders:
+        contender.stdin.write("\n")
+        contender.stdin.flush()
+    assert [contender.communicate() for contender in contenders] == [("always alone\n", "")] * 3
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_lock_of_one_process(tmp_path, refused):
+    """Two destinations of one process exclude each other, and a refused one does not free the lock for a third."""
+    first, others = open_destination(str(tmp_path / "a.csv")), [open_destination(str(tmp_path / "a.csv"))] * 2
+    with first.open(for_loading=True):
+        for other in others:
+            with pytest.raises(DestinationError, match="is in use"), other.open(for_loading=True):
+                pass
+        first.finish(empty_table(TAG_RUNS), "r", complete=not refused)
+    assert (tmp_path / "a.csv").exists() != refused
