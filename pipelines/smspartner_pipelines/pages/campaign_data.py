@@ -52,6 +52,11 @@ def shown_tags(figures: CampaignFigures) -> list[str]:
     return [_NUMBER.sub(f"{MASK}{next(numbers)}", tag) if _NUMBER.search(tag) else tag for tag in figures.tags]
 
 
+def without_number(text: str) -> str:
+    """Hide phone numbers in a text that names a tag or a file."""
+    return _NUMBER.sub(MASK, text)
+
+
 def page_data(figures: CampaignFigures, texts: Texts, zone: str | None, made_at: datetime) -> dict[str, Any]:
     """Give everything that scripts show. Times are seconds since 1970."""
     names = dict(zip(figures.tags, shown_tags(figures), strict=True))

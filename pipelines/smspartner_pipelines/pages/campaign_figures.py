@@ -63,14 +63,13 @@ class TagFigures:
 
 @dataclass
 class CampaignFigures:
-    """All that the report shows. `strays` is how many rows stand under tags that no run has loaded."""
+    """All that the report shows."""
 
     tags: dict[str, TagFigures]
     countries: dict[str | None, dict[str, int]] = field(default_factory=dict)
     reasons: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Rows, and tags, by reason of the quarantine."""
     progress: Progress = field(default_factory=Progress)
-    strays: int = 0
     damages: list[Damage] = field(default_factory=list)
 
     def total(self, status: str) -> int:
@@ -107,7 +106,7 @@ def campaign_figures(destination: Destination) -> CampaignFigures:
                 f"no tag is loaded in {destination.uri}", remedy="run `smspartner run` first, or name another place"
             )
         figures = _counted(destination, states, damages)
-        if not (figures.unsure or figures.strays) or loaded_tags(destination)[0] == states:
+        if not figures.unsure or loaded_tags(destination)[0] == states:
             break
     return figures
 
@@ -138,8 +137,7 @@ def _take_outcomes(figures: CampaignFigures, rows: pa.Table) -> None:
     counted = rows.group_by(["tag", "country", "status", "stop_sms"]).aggregate([([], "count_all")])
     for row in counted.to_pylist():
         tag, count = figures.tags.get(row["tag"]), row["count_all"]
-        if tag is None:
-            figures.strays += count
+        if tag is None:  # the counts of the tag that it was loaded for do not add up then
             continue
         tag.statuses[row["status"]] = tag.statuses.get(row["status"], 0) + count
         tag.opt_outs += count if row["stop_sms"] else 0

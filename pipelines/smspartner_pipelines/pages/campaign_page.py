@@ -17,7 +17,7 @@ from markupsafe import Markup
 from smspartner.redaction import REDACT
 from smspartner_schemas.contract import DELIVERED, STATUS_WORDS, WAITING
 
-from smspartner_pipelines.pages.campaign_data import COLUMNS, page_data, shown_tags
+from smspartner_pipelines.pages.campaign_data import COLUMNS, page_data, shown_tags, without_number
 from smspartner_pipelines.pages.campaign_figures import SETTLED, STANDINGS, CampaignFigures
 from smspartner_pipelines.pages.campaign_texts import Language, Texts
 
@@ -117,22 +117,17 @@ def _glossary(texts: Texts) -> list[tuple[str, str]]:
 
 
 def _notices(figures: CampaignFigures, texts: Texts) -> list[str]:
-    found = []
-    if figures.unreadable:
-        named = ", ".join(figures.unreadable[:_MOST_NAMED])
-        if len(figures.unreadable) > _MOST_NAMED:
-            named = texts("and_others", tags=named, count=len(figures.unreadable) - _MOST_NAMED)
-        found.append(texts("unreadable", count=len(figures.unreadable), tags=named))
     shown = dict(zip(figures.tags, shown_tags(figures), strict=True))
-    unsure = [shown[tag] for tag in figures.unsure]
-    if unsure:
-        named = ", ".join(unsure[:_MOST_NAMED])
-        if len(unsure) > _MOST_NAMED:
-            named = texts("and_others", tags=named, count=len(unsure) - _MOST_NAMED)
-        found.append(texts("unsure", count=len(unsure), tags=named))
-    if figures.strays:
-        found.append(texts("strays", count=figures.strays))
-    return found
+    found = {
+        "unreadable": list(map(without_number, figures.unreadable)),
+        "unsure": [shown[tag] for tag in figures.unsure],
+    }
+    return [texts(key, count=len(named), tags=_named(named, texts)) for key, named in found.items() if named]
+
+
+def _named(tags: list[str], texts: Texts) -> str:
+    named = ", ".join(tags[:_MOST_NAMED])
+    return texts("and_others", tags=named, count=len(tags) - _MOST_NAMED) if len(tags) > _MOST_NAMED else named
 
 
 def _remarks(figures: CampaignFigures, texts: Texts, made_at: datetime) -> list[str]:

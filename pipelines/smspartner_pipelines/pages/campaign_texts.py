@@ -63,7 +63,7 @@ class Texts:
     def reason(self, reason: str) -> str:
         """Say what a reason of the quarantine means."""
         if reason in REASONS:
-            return REASONS[reason] if self.language == "en" else self(f"reason_{key_of(reason)}")
+            return self(f"reason_{key_of(reason)}")
         return self("reason_of_contract" if reason in {rule.name for rule in row_rules()} else "reason_of_suite")
 
 

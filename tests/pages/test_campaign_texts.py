@@ -9,7 +9,7 @@ from itertools import product
 
 import pytest
 from smspartner.values import REASONS
-from smspartner_pipelines.campaign_texts import LANGUAGES, Texts, key_of
+from smspartner_pipelines.pages.campaign_texts import LANGUAGES, Texts, key_of
 
 TABLE = tomllib.loads((files("smspartner_pipelines") / "pages" / "texts.toml").read_text(encoding="utf-8"))
 
@@ -29,7 +29,7 @@ def test_every_text_is_used() -> None:
     script = "".join(path.read_text(encoding="utf-8") for path in scripts)
     asked = set(re.findall(r"texts\.(\w+)", script)) | set(re.findall(r'say\("(\w+)"', script))
     assert {f"js_{name}" for name in asked} == {key for key in TABLE if key.startswith("js_")}
-    sources = [path for path in files("smspartner_pipelines").iterdir() if path.name.startswith("campaign_")]
+    sources = [path for path in pages.iterdir() if path.name.startswith("campaign_")]
     others = "".join(path.read_text(encoding="utf-8") for path in (*sources, pages / "campaigns.html.jinja"))
     made = ("js_", "reason_", "status_", "standing_")
     shown = set(re.findall(r"""["'](\w+)["']""", others))
@@ -67,4 +67,4 @@ def test_facts_are_written_in_texts() -> None:
     """Whole numbers in a text are written as its language writes them."""
     for language, zone in product(LANGUAGES, ("Europe/Paris",)):
         assert zone in Texts(language)("about", zone=zone)
-    assert "1\u202f000" in Texts("fr")("strays", count=1000)
+    assert "1\u202f000" in Texts("fr")("unsure", count=1000, tags="x")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import accumulate
 
 import pytest
-from smspartner_pipelines.campaign_times import MOST_SLOTS, MOST_SLOTS_OF_TAGS, times_of_all, times_of_each
+from smspartner_pipelines.pages.campaign_times import MOST_SLOTS, MOST_SLOTS_OF_TAGS, times_of_all, times_of_each
 
 
 def test_few_are_exact() -> None:
