@@ -131,7 +131,7 @@ def test_read_only(postgresql):
     """A server that may only be read is refused before anything is requested, also where the tables are there."""
     uri = postgresql.uri.replace("?options=", "?options=-cdefault_transaction_read_only%3Don%20")
     for _ in range(2):
-        assert all(part in refused(uri) for part in (': it may only be read', '; connect to the primary server'))
+        assert all(part in refused(uri) for part in (": it may only be read", "; connect to the primary server"))
         load(postgresql.uri)
 
 

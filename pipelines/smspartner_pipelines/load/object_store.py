@@ -49,7 +49,7 @@ def open_store(uri: str) -> Any:
     allow_http = options.pop("allow_http", False)
     with store_errors(f"opening {uri}", starting=True):
         return from_url(
-            uri if scheme in {"abfs", "abfss"} else f"{known}://{parts.netloc}{parts.path}",
+            uri if scheme in {"abfs", "abfss"} else f"{known}://{parts.netloc}{parts.path.replace('%', '%25')}",
             client_options={"timeout": "60s", "connect_timeout": "5s", "allow_http": allow_http},
             retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=30)},
             **options,

@@ -1,0 +1,444 @@
+"""The dataset in object stores: what a reader finds, who may load, and what goes wrong, in words."""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pyarrow.dataset
+import pyarrow.fs
+import pytest
+from smspartner.erasure import Erasure
+from smspartner.errors import DestinationBusy, DestinationError, SettingsError
+from smspartner_pipelines.load import open_destination
+from smspartner_pipelines.load.dataset import Dataset
+from smspartner_pipelines.load.destination import Damage, NothingLoaded, erasures, loaded_tags
+from smspartner_pipelines.load.layout import file_name
+from smspartner_pipelines.load.object_files import ObjectFiles
+from smspartner_schemas.contract import LOADED_TAGS, QUARANTINE, RUNS, STATUSES, TAG_RUNS
+
+RUN_ID = "20261123T180000Z-ab12cd34"
+LATER = "20261124T180000Z-ef56ab78"
+SECRET = "wJalrXUtnFEMI/of+the/tests"
+
+
+def load(uri, *snapshots):
+    """Load snapshots in one run."""
+    dataset = open_destination(uri)
+    with dataset.open(for_loading=True):
+        return list(dataset.replace(snapshots))
+
+
+def scan(uri, table):
+    """Give the rows of a table, sorted, and what is damaged."""
+    parts = list(open_destination(uri).scan(table, table.column_names))
+    rows = [row for part in parts if not isinstance(part, Damage) for row in part.to_pylist()]
+    return sorted(rows, key=str), [part for part in parts if isinstance(part, Damage)]
+
+
+def rows_of(*tables):
+    """The rows of tables, as `scan` gives them."""
+    return sorted((row for table in tables for row in table.to_pylist()), key=str)
+
+
+@pytest.fixture
+def uri(bucket):
+    """A prefix with nothing in it."""
+    return f"{bucket.uri}/team/data"
+
+
+def test_story(bucket, uri, make_snapshot, make_tag_runs):
+    """Checked, loaded, read, replaced, erased: objects lie as the files of a dataset do, and the lock hides."""
+    dataset = open_destination(uri)
+    dataset.check()
+    assert bucket.objects() == []
+    with pytest.raises(NothingLoaded), dataset.open(for_loading=False):
+        pass
+    old, new = make_snapshot("one", 5, quarantined=2), make_snapshot("one", 6, quarantined=1, run_id=LATER)
+    other, third = make_snapshot("Promo.Nov!", quarantined=1), make_snapshot("Promo.Nov!", run_id=LATER)
+    load(uri, old, other)
+    with dataset.open(for_loading=True):
+        first, second = dataset.replace([new, third])
+        history = dataset.finish(make_tag_runs("gone"), LATER, complete=True)
+        dataset.save_report(b"{}", LATER)
+        dataset.record_erasure(Erasure("0123abcd", "f" * 64, new.extracted_at, {}))
+    expected = [
+        *(".lock/holder.json", "erasures/0123abcd-ffffffffffffffff.parquet", f"quarantine/{file_name('one')}"),
+        *(f"runs/{LATER}.json", f"statuses/{file_name('one')}", f"statuses/{file_name('Promo.Nov!')}"),
+        f"tag_runs/{LATER}.parquet",
+    ]
+    assert bucket.objects() == sorted(f"team/data/{name}" for name in expected)
+    for file in (*first, *second, *history):
+        assert len(bucket.read(file.path.removeprefix(f"{bucket.uri}/"))) == file.size
+    with dataset.open(for_loading=False):
+        assert scan(uri, STATUSES) == (rows_of(new.table, third.table), [])
+        assert scan(uri, QUARANTINE) == (rows_of(new.quarantine), [])
+        assert scan(uri, TAG_RUNS) == (rows_of(make_tag_runs("gone")), [])
+        assert scan(uri, RUNS) == ([{"run_id": LATER, "report": "{}"}], [])
+        assert [one.key_id for one in erasures(dataset)] == ["0123abcd"]
+        assert {tag: state.run_id for tag, state in loaded_tags(dataset)[0].items()} == {
+            "one": LATER,
+            "Promo.Nov!": LATER,
+        }
+
+
+def test_readers(bucket, uri, make_snapshot):
+    """PyArrow's own S3 file system finds the contract's rows."""
+    one, two = make_snapshot("one", 5, quarantined=2), make_snapshot("two", 3)
+    load(uri, one, make_snapshot("none", 0), two)
+    address = bucket.endpoint.removeprefix("http://")
+    store = pyarrow.fs.S3FileSystem(endpoint_override=address, scheme="http", region="us-east-1")
+    found = pyarrow.dataset.dataset(f"{bucket.name}/team/data/statuses", filesystem=store).to_table()
+    assert rows_of(found) == rows_of(one.table, two.table)
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "/a b/été=1/+%41"], ids=["none", "slash", "odd"])
+def test_prefixes(bucket, make_snapshot, prefix):
+    """A bucket without a prefix holds a dataset as well, and a prefix may have any characters."""
+    load(bucket.uri + prefix, make_snapshot("one", quarantined=1))
+    assert loaded_tags(open_destination(bucket.uri + prefix))[0].keys() == {"one"}
+    assert f"{prefix}/statuses/{file_name('one')}".lstrip("/") in bucket.objects()
+
+
+def test_large_files(bucket, uri, make_snapshot):
+    """Of a large object its end alone is read, to know what is loaded; many are read side by side."""
+    load(uri, make_snapshot("large", 50_000), *[make_snapshot(f"tag-{number}", 1) for number in range(40)])
+    bucket.faults()
+    assert len(loaded_tags(open_destination(uri))[0]) == 41
+    assert len(bucket.requests()) < 50
+
+
+@pytest.mark.parametrize("content", [b"", b"no parquet"], ids=["empty", "garbage"])
+def test_damaged(bucket, uri, make_snapshot, content):
+    """A damaged object is named, and hides no other."""
+    load(uri, make_snapshot("one"), make_snapshot("two"))
+    bucket.put(f"team/data/statuses/{file_name('one')}", content)
+    rows, (damage,) = scan(uri, LOADED_TAGS)
+    assert ([row["tag"] for row in rows], damage.place) == (["two"], f"{uri}/statuses/{file_name('one')}")
+    assert damage.what == "is damaged, or is no file of this product"
+
+
+KILLED = """
+import sys
+from smspartner_pipelines.load import open_destination
+dataset = open_destination(sys.argv[1])
+sys.stdin.readline()
+with dataset.open(for_loading=True):
+    list(dataset.replace([
+        conftest.build_snapshot("gains", 6, quarantined=3, run_id="LATER"),
+        conftest.build_snapshot("loses", 6, run_id="LATER"),
+    ]))
+"""
+
+
+def test_killed_at_every_request(bucket, start, make_snapshot):
+    """Whenever a run dies, each tag's rows are old or new, nothing loaded is half, and the next run heals."""
+    old = {"gains": make_snapshot("gains", 5), "loses": make_snapshot("loses", 5, quarantined=2)}
+    new = {
+        "gains": make_snapshot("gains", 6, quarantined=3, run_id="LATER"),
+        "loses": make_snapshot("loses", 6, run_id="LATER"),
+    }
+    for after in range(40):
+        uri = f"{bucket.uri}/killed-{after}"
+        load(uri, *old.values())
+        child = start(KILLED, uri)
+        bucket.faults({"kill": child.pid, "after": after})
+        child.communicate("go\n")
+        bucket.faults()
+        if child.returncode == 0:
+            break
+        assert child.returncode == -signal.SIGKILL
+        states, damages = loaded_tags(open_destination(uri))
+        assert {*states, *(damage.tag for damage in damages)} == {"gains", "loses"}
+        for table, name in ((STATUSES, "table"), (QUARANTINE, "quarantine")):
+            rows = scan(uri, table)[0]
+            for tag in old:
+                versions = [rows_of(getattr(one[tag], name)) for one in (old, new)]
+                found = [row for row in rows if row["tag"] == tag]
+                assert found in versions
+                if tag in states:
+                    assert found == versions[states[tag].run_id == "LATER"]
+        bucket.put(f"killed-{after}/.lock/holder.json", b'{"seconds": -60}')  # as if its lease had run out by now
+        load(uri)
+        assert (len(loaded_tags(open_destination(uri))[0]), bucket.objects(f"killed-{after}/.staging")) == (2, [])
+    assert after > 7
+
+
+# Who may load.
+
+
+def leased(uri, seconds=60.0):
+    """A dataset with leases of so many seconds."""
+    return Dataset(ObjectFiles(uri, lease_seconds=seconds), uri)
+
+
+def until(what, *, patience=30.0):
+    """Ask until it is so; asking pauses, and no answer depends on how long it took."""
+    pause = threading.Event()
+    for _ in range(int(patience / 0.05)):
+        if what():
+            return
+        pause.wait(0.05)
+    raise AssertionError("that never came")
+
+
+def is_busy(uri):
+    """Whether another run can't enter; if it can, it leaves at once."""
+    try:
+        with leased(uri).open(for_loading=True):
+            return False
+    except DestinationBusy:
+        return True
+
+
+def is_lost(held):
+    """Whether the lease is known to be lost."""
+    try:
+        held.save_report(b"{}", RUN_ID)
+    except DestinationError as error:
+        return str(error).startswith("the lock on ")
+    return False
+
+
+def test_second_run(uri):
+    """While a run holds the place nobody else enters, and `check` says so; once it has left, anybody may."""
+    says = (
+        rf"^{uri} is in use by another run; wait until it has ended, or load somewhere else "
+        r"\(if it was killed, its lock runs out in (59|60|61) s\)$"
+    )
+    with leased(uri).open(for_loading=True):
+        for act in (leased(uri).open(for_loading=True).__enter__, leased(uri).check):
+            with pytest.raises(DestinationBusy, match=says):
+                act()
+    leased(uri).check()
+    assert not is_busy(uri)
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["new", "released"])
+def test_one_of_many_wins(uri, before):
+    """Of many runs that begin at the same moment one enters."""
+    if before:
+        load(uri)
+    with ThreadPoolExecutor(6) as runs, ExitStack() as entered:
+        together = threading.Barrier(6)
+
+        def enter(_):
+            one = leased(uri)
+            together.wait()
+            try:
+                entered.enter_context(one.open(for_loading=True))
+            except DestinationBusy:
+                return False
+            return True
+
+        assert sum(runs.map(enter, range(6))) == 1
+
+
+def test_run_out(bucket, uri):
+    """The lock of a run that was killed runs out by itself."""
+    bucket.put("team/data/.lock/holder.json", json.dumps({"owner": "dead", "seconds": 0.5, "released": False}).encode())
+    until(lambda: not is_busy(uri))
+
+
+def test_renewed(bucket, uri):
+    """A run that lasts longer than its lease keeps it."""
+    held = leased(uri, 4.0)
+    with held.open(for_loading=True):
+        bucket.faults()
+        until(lambda: bucket.requests().count(("PUT", "team/data/.lock/holder.json")) > 3)
+        assert is_busy(uri)
+        held.save_report(b"{}", RUN_ID)
+
+
+def test_taken_over(bucket, uri, make_snapshot):
+    """A run that finds another one in its place writes nothing more, says so, and leaves the lock of the other."""
+    held = leased(uri, 4.0)
+    with held.open(for_loading=True):
+        list(held.replace([make_snapshot("one")]))
+        bucket.put("team/data/.lock/holder.json", b'{"owner": "another", "seconds": 60}')
+        until(lambda: is_lost(held))
+        before = bucket.objects()
+        for snapshot in (make_snapshot("two"), make_snapshot("one", quarantined=1)):
+            with pytest.raises(DestinationError, match=f"^the lock on {uri} was lost: "):
+                list(held.replace([snapshot]))
+    assert bucket.objects() == before
+    assert is_busy(uri)
+
+
+def test_cut_off(bucket, uri, caplog):
+    """A run that can't renew its lock stops writing, though nobody has taken it yet."""
+    held = leased(uri, 2.0)
+    with held.open(for_loading=True):
+        bucket.faults({"method": "PUT", "key": "/.lock/", "status": 403, "code": "AccessDenied"})
+        until(lambda: is_lost(held))
+    assert "could not be renewed" in caplog.text
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["created", "updated"])
+def test_lost_answer(bucket, uri, before):
+    """A lock that was taken while the answer got lost is recognised as one's own."""
+    if before:
+        load(uri)
+    bucket.faults({"method": "PUT", "key": "/.lock/holder", "times": 1, "cut_after": True})
+    assert not is_busy(uri)
+
+
+def test_store_without_conditions(bucket, uri, caplog):
+    """A store that can't exclude is named in a warning; one that can is not."""
+    with caplog.at_level(logging.WARNING):
+        load(uri)
+        assert "smspartner" not in {record.name.split(".")[0] for record in caplog.records}
+        bucket.faults({"method": "PUT", "key": "/.lock/", "unconditional": True})
+        load(f"{uri}/other")
+    assert "two runs that begin at the same moment may both load there" in caplog.text
+
+
+# What goes wrong.
+
+
+def test_not_ours(bucket, uri, make_snapshot):
+    """A prefix that holds something else, or lies within a dataset, is refused."""
+    load(uri, make_snapshot("one"))
+    bucket.put("photos/holiday.jpg", b"")
+    for inside in ("statuses", "quarantine/x", "runs/x/y"):
+        with pytest.raises(SettingsError, match="lies inside the dataset"):
+            open_destination(f"{uri}/{inside}").check()
+    with pytest.raises(SettingsError, match=rf"^{bucket.uri}/photos holds other objects and is no dataset"):
+        open_destination(f"{bucket.uri}/photos").check()
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("s3://KEY:hidden@bucket/x", r"credentials do not belong into s3://KEY:\*\*\*@bucket/x"),
+        ("s3://KEY@bucket/x", "credentials do not belong into s3://KEY"),
+        ("s3:///x", "names no bucket and prefix; write s3://BUCKET/PREFIX"),
+        ("s3://bucket/x?versionId=1", "names no bucket and prefix"),
+        ("gs:///x", "names no bucket and prefix; write gs://BUCKET/PREFIX"),
+    ],
+)
+def test_refused(bucket, place, message):
+    """What can't be loaded into is refused before anything is requested, and shows no secret."""
+    with pytest.raises(SettingsError, match=message) as refused:
+        open_destination(place)
+    assert "hidden" not in str(refused.value)
+    assert bucket.requests() == []
+
+
+REFUSALS = [
+    (404, "NoSuchBucket", SettingsError, "there is no such bucket (NoSuchBucket); create it"),
+    (403, "AccessDenied", SettingsError, "access is denied (AccessDenied); allow these credentials to list, read"),
+    (403, "InvalidAccessKeyId", SettingsError, "the access key is not known there (InvalidAccessKeyId); correct AWS"),
+    (403, "SignatureDoesNotMatch", SettingsError, "the secret key does not fit the access key (Signature"),
+    (400, "ExpiredToken", SettingsError, "the session token is not valid any more (ExpiredToken); renew"),
+    (403, "RequestTimeTooSkewed", SettingsError, "the clock of this machine is wrong (RequestTimeTooSkewed); set it"),
+    (400, "AuthorizationHeaderMalformed", SettingsError, "the bucket is in another region (AuthorizationHeader"),
+    (503, "SlowDown", DestinationError, "the store can't be reached, or is out of order (SlowDown); check"),
+    (418, "Teapot", DestinationError, "the store can't be reached, or is out of order (Teapot); check"),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "kind", "message"), REFUSALS, ids=[code for _, code, _, _ in REFUSALS])
+def test_refusals(bucket, uri, status, code, kind, message):
+    """Each refusal is one sentence with a remedy; what the library says of it is not passed on."""
+    for method in ("GET", "PUT"):
+        bucket.faults({"method": method, "status": status, "code": code})
+        with pytest.raises(kind) as refused:
+            open_destination(uri).check()
+        assert f" failed: {message}" in str(refused.value)
+        assert (refused.value.__cause__, refused.value.__context__) == (None, None)
+        told = "".join(traceback.format_exception(refused.value))
+        assert not any(word in told for word in (SECRET, "Signature=", "AKIA", "<Error>"))
+
+
+def test_missing_bucket(uri):
+    """A bucket that is not there is a setting, whichever request finds out."""
+    with pytest.raises(SettingsError, match="there is no such bucket"):
+        open_destination("s3://no-such-bucket/data").check()
+    with pytest.raises(SettingsError), open_destination("s3://no-such-bucket/data").open(for_loading=True):
+        pass
+
+
+def test_unreachable(uri, monkeypatch):
+    """A store that refuses connections is one sentence, and no setting."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(DestinationError, match="failed: the store can't be reached"):
+        open_destination(uri).check()
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home without credentials, in an environment without any."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (None, None, "there are no credentials for the object store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        ("AWS_PROFILE", "nobody", "there are no credentials for the object store; .*AWS_PROFILE"),
+        ("AWS_ENDPOINT_URL", "http://minio.example:9000", "the object store's endpoint is http://"),
+    ],
+)
+def test_settings(bucket, uri, home, monkeypatch, name, value, message):
+    """Without credentials nobody is asked for any, and what is missing is named; a key goes out over https only."""
+    if name:
+        monkeypatch.setenv(name, value)
+    if name == "AWS_ENDPOINT_URL":
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    with pytest.raises(SettingsError, match=message) as caught:
+        open_destination(uri)
+    assert caught.value.__context__ is None
+    assert bucket.requests() == []
+
+
+def test_profile(bucket, uri, home, monkeypatch, make_snapshot):
+    """Credentials and endpoint of a profile are taken from ~/.aws."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    (home / ".aws").mkdir()
+    (home / ".aws" / "credentials").write_text(f"[mine]\naws_access_key_id = AKIA\naws_secret_access_key = {SECRET}\n")
+    (home / ".aws" / "config").write_text(f"[profile mine]\nregion = us-east-1\nendpoint_url = {bucket.endpoint}\n")
+    load(uri, make_snapshot("one"))
+    assert bucket.objects("team/data/statuses") != []
+
+
+@pytest.mark.parametrize("fault", [{"cut": True, "times": 1}, {"status": 503, "code": "SlowDown", "times": 1}], ids=str)
+def test_tried_again(bucket, uri, make_snapshot, fault):
+    """A store that breaks off, or is busy for a moment, is asked again."""
+    bucket.faults({"method": "PUT", "key": "statuses/", **fault})
+    load(uri, make_snapshot("one"))
+    assert loaded_tags(open_destination(uri))[0].keys() == {"one"}
+
+
+def test_refused_write(bucket, uri, make_snapshot):
+    """A request that is refused puts nothing in place: the old rows stay."""
+    load(uri, make_snapshot("one", 5))
+    bucket.faults({"method": "PUT", "key": f"statuses/{file_name('one')}", "status": 403, "code": "AccessDenied"})
+    with pytest.raises(DestinationError, match=r"^writing .* failed: access is denied"):
+        load(uri, make_snapshot("one", 6, run_id=LATER))
+    bucket.faults()
+    assert scan(uri, STATUSES)[0] == rows_of(make_snapshot("one", 5).table)
+
+
+def test_library_is_missing(tmp_path):
+    """Without obstore the extra is named; nothing else needs it."""
+    (tmp_path / "obstore.py").write_text("raise ModuleNotFoundError(name='obstore')")
+    program = "from smspartner_pipelines.load import open_destination as o; o('out'); o('s3://b/p')"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "needs obstore; pip install 'smspartner-connector[s3]'" in done.stderr
