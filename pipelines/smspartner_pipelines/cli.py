@@ -67,7 +67,8 @@ def run_command(arguments: list[str]) -> ExitCode:
 
 def _ended_by(exc: BaseException) -> ExitCode:
     """Say what went wrong, and give the exit code."""
-    if isinstance(exc, (BrokenPipeError, OutputFailed)) and exc.errno == errno.EPIPE:
+    gone = isinstance(exc, (BrokenPipeError, OutputFailed)) and exc.errno == errno.EPIPE
+    if gone or isinstance(exc, SystemExit):  # which is what click makes of it
         return ExitCode.NOT_DONE  # the reader has gone, as `| head` does
     if isinstance(exc, NoArgsIsHelpError):
         click.echo(exc.format_message(), err=True)

@@ -109,8 +109,8 @@ def _lines_for_a_person(outcome: RunOutcome) -> Iterator[str]:
     yield from _quarantine_lines(outcome)
     for destination in outcome.destinations:
         if destination.failure:
-            help_ = f"`smspartner check --to {shlex.quote(destination.uri)}` tells more"
-            yield f"error: {destination.uri}: {destination.failure} ({help_})"
+            help_ = f" (`smspartner check --to {shlex.quote(destination.uri)}` tells more)"
+            yield f"error: {destination.uri}: {destination.failure}{help_ if destination.uri != '-' else ''}"
         elif destination.dropped:
             yield f"{destination.uri} was not written, since the run ended early"
     if outcome.not_reached:

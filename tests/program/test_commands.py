@@ -3,9 +3,7 @@
 import http.client
 import importlib.metadata
 import json
-import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +12,9 @@ from urllib.parse import urlsplit
 
 import duckdb
 import pytest
+from faults import Campaign, Fault
 from smspartner_pipelines.cli import smspartner as group
-from smspartner_pipelines.sandbox import FAULT_KINDS, Campaign, Fault
+from smspartner_pipelines.sandbox import FAULT_KINDS
 from smspartner_schemas.contract import STATUSES, TABLES
 
 COMMANDS = sorted(group.commands)
@@ -31,151 +30,88 @@ def sandbox(start_sandbox, campaign):
 # check
 
 
-def test_check(sandbox, command, here):
-    """`check` says that the key is accepted and that destinations can be written, by one request for the account."""
+def test_check(sandbox, command, files):
+    """`check` says that the key is accepted and what destinations hold, by one request, and changes none of them."""
+    command(sandbox, "run", "promo", "relance", "--to", "data")
+    before, asked = files("data"), len(sandbox.requests)
     ended = command(sandbox, "check", "--to", "data", "--to", "all.csv")
-    expected = [
+    said = ended.stdout.splitlines()
+    assert (ended.returncode, ended.stderr, files("data")) == (0, "", before)
+    assert [said[0], *said[2:4]] == [
         "ok    API key: accepted by the API",
-        "ok    clock: agrees with the API's",
-        "ok    data: can be written; 0 tags are loaded",
+        "ok    data: can be written; 2 tags are loaded",
         "ok    all.csv: can be written",
     ]
-    assert (0, expected, "", ["/v1/me"]) == (
-        ended.returncode,
-        ended.stdout.splitlines()[:-1],
-        ended.stderr,
-        [record.path for record in sandbox.requests],
-    )
-    assert not (here / "all.csv").exists()
-
-
-def test_check_counts_what_is_loaded(sandbox, command, files):
-    """`check` says how many tags a dataset holds, and changes none of its files."""
-    command(sandbox, "run", "promo", "relance", "--to", "data")
-    before = files("data")
-    ended = command(sandbox, "check", "--to", "data")
-    assert (0, "ok    data: can be written; 2 tags are loaded", before) == (
-        ended.returncode,
-        ended.stdout.splitlines()[2],
-        files("data"),
-    )
+    assert [record.path for record in sandbox.requests[asked:]] == ["/v1/me"]
 
 
 def test_check_wrong_key(sandbox, smspartner):
     """With a wrong key `check` ends with 5 and says what to look at."""
     ended = smspartner(sandbox, "check", SMSPARTNER_API_KEY="wrong-key-of-mine")
-    told = (
-        'FAIL  API key: the API answered code 10 (wrong API key), "Clé API incorrecte"; '
-        "check the key in your SMS Partner account\n"
-    )
-    assert (5, told, "") == (ended.returncode, ended.stdout.partition("ok")[0], ended.stderr)
+    said = 'FAIL  API key: the API answered code 10 (wrong API key), "Clé API incorrecte"; check the key'
+    assert (ended.returncode, ended.stdout.startswith(said), ended.stderr) == (5, True, "")
 
 
 def test_check_for_programs(sandbox, command):
-    """`check --json` gives the same as an array; a variable that no option reads is warned of, without its value."""
+    """`check --json` gives the same as an array; a variable that no option reads is named, without its value."""
     ended = command(sandbox, "check", "--to", "all.csv", "--json", SMSPARTNER_CONCURENCY="+33612345678")
     found = json.loads(ended.stdout)
-    assert [(one["level"], one["what"]) for one in found] == [
-        ("warn", "SMSPARTNER_CONCURENCY"),
-        ("ok", "API key"),
-        ("ok", "clock"),
-        ("ok", "all.csv"),
-        ("ok", "versions"),
-    ]
-    assert (ended.returncode, "write SMSPARTNER_CONCURRENCY" in found[0]["told"]) == (0, True)
+    assert (ended.returncode, [one["level"] for one in found]) == (0, ["warn", "ok", "ok", "ok", "ok"])
+    assert "SMSPARTNER_CONCURRENCY" in json.dumps(found[0])
     assert "3361234" not in ended.stdout
-
-
-def test_check_under_a_wrong_clock(sandbox, here):
-    """A clock that is hours off is warned of, since it decides what is settled; the check succeeds."""
-    faketime = shutil.which("faketime") or pytest.skip("needs faketime")
-    ended = subprocess.run(
-        [faketime, "-f", "+3h", COMMAND, "check"],
-        env={**os.environ, "SMSPARTNER_API_KEY": "sandbox-key", "SMSPARTNER_BASE_URL": sandbox.url},
-        cwd=here,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    (told,) = [line for line in ended.stdout.splitlines() if "clock" in line]
-    pattern = r"warn  clock: (3:00:0|2:59:5)\d ahead of the API's; set it, since it decides which tags are settled.*"
-    assert re.fullmatch(pattern, told)
-
-
-TROUBLE = {
-    "unreachable": (
-        [Fault("reset")],
-        {},
-        1,
-        "no answer: the connection was reset; check network, proxy and --base-url",
-    ),
-    "HTML": (
-        [Fault("html")],
-        {},
-        1,
-        (
-            "the body is a web page (HTML or XML), not JSON; run again later; "
-            "if it lasts, check network, proxy and --base-url"
-        ),
-    ),
-    "no key": (
-        [],
-        {"SMSPARTNER_API_KEY": None},
-        2,
-        "no API key: set SMSPARTNER_API_KEY, or SMSPARTNER_API_KEY_FILE to a file that holds it",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", TROUBLE.values(), ids=TROUBLE.keys())
-def test_check_without_an_answer(start_sandbox, command, case):
-    """`check` says why there is no answer, and still checks the destinations."""
-    faults, environment, code, told = case
-    ended = command(start_sandbox([], faults=faults), "check", "--to", "all.csv", **environment)
-    lines = [line for line in ended.stdout.splitlines() if " clock: " not in line and " versions: " not in line]
-    assert (code, [f"FAIL  API key: {told}", "ok    all.csv: can be written"]) == (ended.returncode, lines)
-
-
-def test_check_bad_destination(sandbox, command, here):
-    """`check` says of each destination why it can't be written; the code is 2."""
-    (here / "file").write_text("")
-    ended = command(sandbox, "check", "--to", "file/data", "--to", "sqlite:x")
-    told = [line for line in ended.stdout.splitlines() if " clock: " not in line]
-    assert (ended.returncode, told[0]) == (2, "ok    API key: accepted by the API")
-    assert told[1] == (
-        "FAIL  file/data: creating file/data failed: a part of the path is a file, not a directory; correct the path"
-    )
-    assert told[2].startswith("FAIL  sqlite:x: this version does not load into sqlite:x yet; ")
 
 
 # tags
 
 
-def test_tags(start_sandbox, campaign, command, api_row):
-    """`tags` shows a line for each tag loaded: rows, how many wait, when read, whether it is settled."""
-    waiting = Campaign.of_rows("[b]young[/b]", [api_row(1, status="Waiting", date=""), api_row(2, status="?")])
-    command(start_sandbox([campaign("promo"), waiting]), "run", "promo", "[b]young[/b]", "--to", "data")
-    ended = command(None, "tags", "data", COLUMNS="160")
-    lines = [re.split(r"\s{2,}", line.strip()) for line in ended.stdout.splitlines()]
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert lines[0] == ["tag", "rows", "waiting", "quarantined", "settled", "newest status", "extracted", "numbers"]
-    assert [[*line[:-2], line[-1]] for line in lines[1:]] == [
-        ["[b]young[/b]", "1", "1", "1", "no", "plain"],
-        ["promo", "3", "0", "0", "yes", "2018-02-07 07:38Z", "plain"],
-    ]
+@pytest.fixture
+def loaded(start_sandbox, campaign, command, api_row, here):
+    """Load tags of every state, and damage one."""
+    young = Campaign.of_rows(
+        "[b]young[/b]", [api_row(1, status="Waiting", date=""), api_row(2, status="Not delivered")]
+    )
+    bad = Campaign.of_rows("bad", [api_row(1), api_row(2, status="?")])
+    served = [campaign("promo", 3), campaign("x" * 20, 5), campaign("struck"), young, bad]
+    sandbox = start_sandbox(served, faults=[Fault("html", tag="struck")])
+    command(sandbox, "run", *(one.tag for one in served), "gone", "--to", "data")
+    (here / "data" / "statuses" / next((here / "data" / "statuses").glob("x*")).name).write_bytes(b"PAR1")
 
 
-def test_tags_as_json(sandbox, command):
-    """`tags --json` is a JSON array of the same facts; a place without a dataset is a mistake in its name."""
-    command(sandbox, "run", "promo", "relance", "--to", "data")
-    found = json.loads(command(None, "tags", "data", "--json").stdout)
-    assert [(tag["tag"], tag["rows_loaded"], tag["settled"]) for tag in found] == [
-        ("promo", 5, True),
-        ("relance", 1, True),
+def test_tags(loaded, command):
+    """`tags` shows a line for each tag ever asked for, loaded or not, at 80 columns; damage is named; a total closes."""
+    ended = command(None, "tags", "data")
+    lines = ended.stdout.splitlines()
+    assert (ended.returncode, ended.stderr, max(map(len, lines[:7])) <= 80) == (0, "", True)
+    assert [" ".join(line.split()[: -2 if line.endswith(":", 0, -2) else None]) for line in lines[:1]] == [
+        "tag rows delivered waiting state last read (UTC)"
     ]
-    mistaken = command(None, "tags", "elsewhere", "--json")
-    told = "error: nothing was ever loaded into elsewhere: name the destination of a run\n"
-    assert (mistaken.returncode, mistaken.stdout, mistaken.stderr) == (2, "", told)
+    cells = [re.split(r"\s{2,}", line.strip()) for line in lines[1:7]]
+    assert [cell[:5] if len(cell) > 3 else cell for cell in cells] == [
+        ["[b]young[/b]", "2", "0.0 %", "1", "open"],
+        ["bad", "1", "100.0 %", "0", "quarantine"],
+        ["gone", "unknown"],
+        ["promo", "3", "100.0 %", "0", "settled"],
+        ["struck", "failed"],
+        ["x" * 20, "damaged"],
+    ]
+    assert [line.split(": ")[0] for line in lines[7:10]] == ["gone", "struck", "x" * 20]
+    assert lines[-1] == (
+        "6 tags, 3 loaded: 6 rows, 1 waiting, 1 in quarantine (`smspartner quarantine data` counts them by reason)"
+    )
+
+
+def test_tags_as_json(loaded, command):
+    """`tags --json` is a JSON array of the same facts, with nulls where nothing is loaded."""
+    found = {tag["tag"]: tag for tag in json.loads(command(None, "tags", "data", "--json").stdout)}
+    assert [(tag["rows_loaded"], tag["state"], tag["verdict"]) for tag in found.values()] == [
+        (2, "open", "complete"),
+        (1, "quarantine", "complete"),
+        (None, "unknown", "unknown"),
+        (3, "settled", "complete"),
+        (None, "failed", "failed"),
+        (None, "damaged", "complete"),
+    ]
+    assert "web page" in found["struck"]["reason"]
 
 
 # schema
@@ -242,7 +178,8 @@ def test_schema_as_suite(sandbox, command, form):
 
 def test_sandbox(start, smspartner):
     """`sandbox` says its URL and the settings for it, serves campaigns with faults, and ends on Ctrl-C."""
-    serving = start(None, "sandbox", "--port", "0", "--latency", "0", "--page-size", "2000", "--fault", "html:tag=otp")
+    options = ("--port", "0", "--latency", "0", "--page-size", "2000", "--fault", "html:tag=otp")
+    serving = start(None, "sandbox", *options, SMSPARTNER_API_KEY=None)
     told = [serving.stdout.readline() for _ in range(4)]
     url = re.search(r"http://\S+/v1", told[0])[0]
     assert f"  export SMSPARTNER_API_KEY=sandbox-key SMSPARTNER_BASE_URL={url}\n" == told[2]
@@ -278,12 +215,12 @@ def test_demo(smspartner, here, rows):
     ended = smspartner(
         None, "demo", **dict.fromkeys(("SMSPARTNER_API_KEY", "SMSPARTNER_BACKOFF", "SMSPARTNER_RETRIES"), None)
     )
-    assert (ended.returncode, ended.stderr, [path.name for path in here.iterdir()]) == (0, "", ["smspartner-demo"])
-    verdicts = re.findall(r"^(\S+) +(complete|unknown|skipped)(?: |$)", ended.stdout, re.MULTILINE)
-    first = [(tag, "complete") for tag in ("promo-nov", "soldes-été", "relance", "rdv-rappel", "otp", "empty")]
-    second = [(tag, "skipped" if tag in {"promo-nov", "soldes-été"} else verdict) for tag, verdict in first]
-    unknown = ("never-sent", "unknown")
-    assert [*first, unknown, *second, unknown] == verdicts
+    assert (ended.returncode, [path.name for path in here.iterdir()]) == (0, ["smspartner-demo"])
+    first, second = ended.stderr.split("\nSecond run")
+    complete = ("promo-nov", "soldes-été", "relance", "rdv-rappel", "otp", "empty")
+    assert [line.split()[0] for line in first.splitlines()[2:8]] == list(complete)
+    assert "\nskipped, since what is loaded is unchanged or fresh: 2 tags\n" in second
+    assert [line.split()[0] for line in ended.stdout.splitlines() if line.startswith(complete)] == sorted(complete)
     assert len(rows("smspartner-demo")) == 4812 + 2000 + 1237 + 350 + 64
 
 
@@ -324,7 +261,7 @@ def test_help_of_run_states_the_exit_codes(command):
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])
-def test_pages_of_the_manual_fit_a_terminal(command, name):
+def test_help_fits_a_terminal(command, name):
     """No line of a page is wider than 80 columns, and no description is cut."""
     page = command(None, *filter(None, [name]), "--help").stdout
     assert [line for line in page.splitlines() if len(line) > 80] == []
@@ -332,17 +269,40 @@ def test_pages_of_the_manual_fit_a_terminal(command, name):
 
 
 def test_options_of_run_stand_under_what_they_are_about(command):
-    """The long page of `run` has headings, with no option under none, and the main page tells environment and files."""
+    """The long page of `run` has plain headings, and each option of the design stands under one of them."""
     page = command(None, "run", "--help").stdout
-    headings = re.findall(r"^(\w.+):$", page, re.MULTILINE)
-    assert headings == [
-        *("Examples", "Where to load", "How it is written", "Which tags to read", "Which rows to believe"),
-        *("How to reach the API", "What is told", "Settings and logs", "Exit codes"),
+    assert re.findall(r"^(\w.+):$", page, re.MULTILINE) == [
+        *("Tags", "Destinations", "Incremental loading", "Validation", "API connection", "Output", "Exit codes")
     ]
-    assert "Environment variables and files: smspartner --help" in page
-    main = command(None, "--help").stdout
-    assert {"Environment", "Files", "Exit codes"} <= set(re.findall(r"^(\w.+):$", main, re.MULTILINE))
-    assert all(name in main for name in ("SMSPARTNER_API_KEY ", "NO_PROXY", "REQUESTS_CA_BUNDLE", "NO_COLOR"))
+    options = set(re.findall(r"^  (?:-v, )?(--[a-z-]+)", page, re.MULTILINE))
+    assert options == {
+        *("--to", "--tags-file", "--base-url", "--concurrency", "--rate", "--timeout", "--retries", "--backoff"),
+        *("--refresh", "--fresh-for", "--fresh-since", "--verify", "--keep-shrunk", "--validate", "--expectations"),
+        *("--allow-quarantined", "--allow-shrink", "--phone-numbers", "--api-key-file", "--config", "--plan", "--json"),
+        *("--quiet", "--verbose", "--log-level", "--log-format"),
+    }
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(smspartner, shell):
+    """Shells complete commands by click's own way: a variable asks for the script."""
+    ended = smspartner(None, _SMSPARTNER_COMPLETE=f"{shell}_source")
+    assert (ended.returncode, "_SMSPARTNER_COMPLETE" in ended.stdout) == (0, True)
+
+
+def test_help_imports_nothing_heavy(smspartner):
+    """`--help` comes at once: none of the heavy libraries is imported for it."""
+    code = "import sys; from smspartner_pipelines.cli import run_command; run_command(['run', '--help']); "
+    heavy = (
+        "great_expectations pandas pyarrow numpy duckdb deltalake obstore jinja2 rich requests phonenumbers tenacity"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", f"{code}print([name for name in {heavy.split()} if name in sys.modules])"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert shown.stdout.splitlines()[-1] == "[]"
 
 
 # what `run` can do beside loading
@@ -350,36 +310,34 @@ def test_options_of_run_stand_under_what_they_are_about(command):
 
 def test_plan(sandbox, command, here):
     """`--plan` asks for each tag's first page only, says what a run would take, and loads nothing."""
-    ended = command(sandbox, "run", "promo", "relance", "never-sent", "--plan", "--rate", "10/s", COLUMNS="120")
-    told = [line.split() for line in (ended.stdout + ended.stderr).splitlines()]
+    ended = command(sandbox, "run", "promo", "relance", "never-sent", "--plan", "--rate", "10/s")
+    lines = [line.split() for line in (ended.stdout + ended.stderr).splitlines()]
     assert (
         ended.returncode,
         list(here.iterdir()),
         sorted((record.tag, record.page) for record in sandbox.requests),
     ) == (0, [], [("never-sent", None), ("promo", None), ("relance", None)])
-    assert told[0] == ["tag", "rows", "pages", "requests", "note"]
-    assert told[1:3] == [["promo", "5", "3", "3"], ["relance", "1", "1", "1"]]
-    assert told[3][:9] == ["never-sent", "0", "1", "1", "the", "API", "answered", "code", "4"]
-    assert [" ".join(line) for line in told[4:]] == [
-        "3 tags (0 skipped), 6 rows, 5 requests",
-        "at least 0.5 s for the requests at the allowed 10 a second",
-    ]
+    assert lines[:3] == [["tag", "rows", "requests", "note"], ["promo", "5", "3"], ["relance", "1", "1"]]
+    assert lines[3][:8] == ["never-sent", "0", "1", "the", "API", "answered", "code", "4"]
+    assert " ".join(lines[4]) == "3 tags, 6 rows, 5 requests, at least 0.5 s"
 
 
 def test_plan_skips_what_a_run_skips(sandbox, command, files):
     """With `--to`, a plan skips the tags that the run would skip, looks only, and counts both passes of `--verify`."""
     command(sandbox, "run", "promo", "--to", "data")
-    before, asked = files("data"), len(sandbox.requests)
+    before = files("data")
     ended = command(sandbox, "run", "promo", "relance", "--to", "data", "--plan", "--json", "--verify")
     plan = json.loads(ended.stdout)
-    assert [(tag["tag"], tag["skipped"], tag["requests"], tag["note"]) for tag in plan["tags"]] == [
-        ("promo", True, 0, "settled: nothing waiting, and read more than 48 h after its last delivery"),
-        ("relance", False, 2, None),
+    assert [(tag["tag"], tag["requests"], tag["note"]) for tag in plan["tags"]] == [
+        ("promo", 1, "skipped: unchanged"),
+        ("relance", 2, ""),
     ]
-    assert (ended.returncode, plan["exit_code"], plan["requests"], plan["passes"], plan["rows"]) == (0, 0, 2, 2, 1)
-    assert ([record.tag for record in sandbox.requests[asked:]], files("data")) == (["relance"], before)
+    assert (ended.returncode, plan["exit_code"], plan["requests"], plan["rows"]) == (0, 0, 3, 1)
+    assert files("data") == before
     run = json.loads(command(sandbox, "run", "promo", "relance", "--to", "data", "--json", "--verify").stdout)
     assert run["totals"]["requests"] == plan["requests"]
+    fresh = json.loads(command(sandbox, "run", "promo", "--to", "data", "--plan", "--json", "--fresh-for", "1h").stdout)
+    assert (fresh["requests"], fresh["tags"][0]["note"].startswith("skipped: fresh: read at ")) == (0, True)
 
 
 def test_plan_with_a_wrong_key(sandbox, command):
@@ -430,7 +388,7 @@ def test_concurrency_bounds_requests(start_sandbox, campaign, command, concurren
     tags = [f"tag-{number}" for number in range(5)]
     sandbox = start_sandbox([campaign(tag, 6) for tag in tags], page_size=2, latency=0.005)
     ended = command(sandbox, "run", *tags, "--to", "data", "--concurrency", str(concurrency))
-    assert (ended.returncode, len(sandbox.requests), sandbox.peak_in_flight <= concurrency) == (0, 15, True)
+    assert (ended.returncode, len(sandbox.requests) >= 15, sandbox.peak_in_flight <= concurrency) == (0, True, True)
 
 
 def test_logs_for_schedulers(sandbox, command):
