@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sys
 from datetime import UTC, datetime
 
 from smspartner.redaction import REDACT
+
+from smspartner_pipelines.output import redacting
 
 
 class _JsonFormatter(logging.Formatter):
@@ -23,8 +26,8 @@ class _JsonFormatter(logging.Formatter):
 
 
 def configure_logging(level: str, style: str) -> None:
-    """Send all log records of the process, from `level` on, to stderr (which redacts, `output`)."""
-    handler = logging.StreamHandler()
+    """Send all log records of the process, from `level` on, to stderr."""
+    handler = logging.StreamHandler(redacting(sys.stderr))
     text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     handler.setFormatter(_JsonFormatter() if style == "json" else text)
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)

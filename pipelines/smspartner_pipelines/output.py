@@ -100,7 +100,7 @@ def prepare_standard_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
     for name, file in (("stdout", _Result(1, "wb", closefd=False)), ("stderr", _Talk(2, "wb", closefd=False))):
-        stream = _redacting(_through(file, getattr(sys, name)))
+        stream = redacting(_through(file, getattr(sys, name)))
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 
@@ -120,7 +120,7 @@ def _through(file: io.FileIO, stream: TextIO) -> TextIO:
     return io.TextIOWrapper(io.BufferedWriter(file), encoding, "backslashreplace", line_buffering=line_by_line)
 
 
-def _redacting(stream: TextIO) -> TextIO:
+def redacting(stream: TextIO) -> TextIO:
     """Give the stream that redacts for this one; none for none, and a stream that redacts is its own."""
     if stream is None or isinstance(stream, _RedactingStream):
         return stream
@@ -131,7 +131,7 @@ def _redacting(stream: TextIO) -> TextIO:
 def redacted_output() -> Iterator[None]:
     """Redact standard output and standard error while entered."""
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = map(_redacting, before)
+    sys.stdout, sys.stderr = map(redacting, before)
     try:
         yield
     finally:
@@ -150,5 +150,6 @@ def say(text: str, *, to_stdout: bool = False, style: str | None = None) -> None
         width = get_terminal_size().columns
         wrap = textwrap.TextWrapper(width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
         text = "\n".join(wrap.wrap(REDACT(text))) if len(text) > width else text
-        text = click.style(text, fg=style) if style and not os.environ.get("NO_COLOR") else text
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        text = click.style(text, fg=style) if style and not plain else text
     click.echo(text, err=not to_stdout)

@@ -26,7 +26,7 @@ def test_json_types(value: object, kind: str) -> None:
 
 
 def test_names_hold_no_phone_number() -> None:
-    """Whatever may be a phone number in a field's name or a status word is masked, and long names are cut."""
+    """Anything that may be a phone number in a field's name or a status word is masked, and long names are cut."""
     named = (
         drift.unknown_field("+33 6 39 98 00 01"),
         drift.envelope_field("33639980001"),
@@ -37,7 +37,7 @@ def test_names_hold_no_phone_number() -> None:
         "row field ***",
         "envelope field ***",
         "envelope field total as string",
-        f"status word 'lost at *** {'x' * 28}'",
+        f"status word 'lost at *** {'x' * 27}…'",
     )
 
 

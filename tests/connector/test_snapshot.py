@@ -1,116 +1,200 @@
-"""What was read of one tag, and the books that must balance."""
+"""What was read of one tag, and the counts that must add up."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from smspartner.erasure import ErasedNumbers, Person
 from smspartner.errors import CountMismatch
-from smspartner.page import read_page
+from smspartner.page import Page, read_page
 from smspartner.phone_numbers import PhonePrivacy
-from smspartner.snapshot import Snapshot, new_run_id, take_snapshot
-from smspartner.walker import Population
+from smspartner.reading import Population
+from smspartner.redaction import Secret
+from smspartner.snapshot import Snapshot, new_run_id
+from smspartner.transform import first_page_digest, transform
+from smspartner_schemas.arrow import empty_table
+from smspartner_schemas.contract import QUARANTINE, STATUSES
 
-READ_AT = datetime(2026, 11, 23, 18, tzinfo=UTC)
+ASKED_AT, READ_AT = datetime(2026, 11, 23, 17, tzinfo=UTC), datetime(2026, 11, 23, 18, tzinfo=UTC)
 RUN = "20261123T180000Z-ab12cd34"
-ROWS = [{"phoneNumber": "+33612345678", "status": "Delivered"}, {"phoneNumber": "n/a", "status": "Waiting"}]
+NUMBER, OTHER = "+33612345678", "+33698765432"
+KEY = PhonePrivacy("plain", Secret("0123456789abcdef"))
+ERASED = ErasedNumbers([Person(OTHER, KEY).erasure(READ_AT)], KEY)
 
 
-def population(verdict: str = "complete", rows: list[Any] = ROWS, **facts: Any) -> Population:
-    """A population of one page."""
-    body = {"success": True, "code": 200, "currentPage": 1, "total": len(rows), "StatutResponse_List": rows, "limit": 9}
-    whole = Population(
-        *(
-            "t",
-            verdict,
-            "in words",
-            (read_page(json.dumps(body).encode()),),
-            READ_AT,
-            len(rows),
-            len(rows),
-            1,
-            2,
-            1,
-            0.5,
-        )
+def rows(*numbers: str) -> list[dict[str, Any]]:
+    """A documented row of each number."""
+    return [
+        {"phoneNumber": number, "status": "Delivered", "stopSMS": False, "date": "1517989111"} for number in numbers
+    ]
+
+
+def pages(*contents: list[dict[str, Any]]) -> tuple[Page, ...]:
+    """Pages of one population."""
+    body = {"success": True, "code": 200, "total": sum(map(len, contents))}
+    return tuple(
+        read_page(json.dumps({**body, "currentPage": number, "StatutResponse_List": content}).encode())
+        for number, content in enumerate(contents, start=1)
     )
-    return replace(whole, **facts)
 
 
-def snapshot(**facts: Any) -> Snapshot:
-    """The snapshot of that population."""
-    return take_snapshot(population(**facts), RUN, PhonePrivacy())
-
-
-def counts(taken: Snapshot) -> tuple[object, ...]:
-    """Its verdict and counts."""
-    return (
-        *(taken.tag, taken.verdict, taken.reason, taken.table.num_rows, taken.quarantine.num_rows, taken.extracted_at),
-        *(
-            taken.rows_declared,
-            taken.rows_received,
-            taken.pages,
-            taken.requests,
-            taken.retries,
-            taken.seconds,
-            taken.drift,
-        ),
+def snapshot(*contents: list[dict[str, Any]], **facts: Any) -> Snapshot:
+    """The snapshot of the population of these pages, without the rows of an erased number."""
+    total = sum(map(len, contents))
+    population = Population(
+        *("t", "complete", "in words", pages(*contents), READ_AT, ASKED_AT, total, total),
+        *(len(contents), 9, 1, 0.5),
     )
+    (taken,) = transform([replace(population, **facts)], RUN, KEY, ERASED)
+    assert taken is not None
+    return taken
+
+
+def loaded(taken: Snapshot) -> list[tuple[str, int]]:
+    """Number and occurrence of each loaded row."""
+    return [(row["phone_number"], row["occurrence"]) for row in taken.table.to_pylist()]
+
+
+def quarantined(taken: Snapshot) -> list[tuple[int, int, list[str]]]:
+    """Page, position and reasons of each row in quarantine."""
+    return [(row["page"], row["position"], row["reasons"]) for row in taken.quarantine.to_pylist()]
+
+
+def facts_of(taken: Snapshot) -> dict[str, Any]:
+    """All facts but the rows."""
+    names = {field.name for field in fields(taken)} - {"table", "quarantine", "origin"}
+    return {name: getattr(taken, name) for name in names}
 
 
 def test_complete() -> None:
-    """A complete population becomes rows and quarantine, with all facts of its reading and its drift."""
-    drift = (("delivered row without date", 1), ("envelope field limit", 1), ("row without stopSMS", 2))
-    assert ("t", "complete", "in words", 1, 1, READ_AT, 2, 2, 1, 2, 1, 0.5, drift) == counts(snapshot())
-    assert snapshot().complete
+    """A complete population becomes rows and quarantine, with all facts of its reading, its counts and its drift."""
+    sent = [*rows(NUMBER, OTHER), {**rows("n/a")[0], "operator": "SFR"}, {"phoneNumber": NUMBER, "status": "Waiting"}]
+    taken = snapshot(sent)
+    assert facts_of(taken) == {
+        "tag": "t",
+        "verdict": "complete",
+        "reason": "in words",
+        "run_id": RUN,
+        "extracted_at": READ_AT,
+        "asked_at": ASKED_AT,
+        "rows_declared": 4,
+        "rows_received": 4,
+        "rows_erased": 1,
+        "pages": 1,
+        "requests": 9,
+        "retries": 1,
+        "seconds": 0.5,
+        "drift": (("row field operator", 1), ("row without stopSMS", 1)),
+        "phone_numbers": "plain",
+        "first_page": "",
+    }
+    assert (taken.complete, loaded(taken), taken.statuses) == (
+        *(True, [(NUMBER, 1), (NUMBER, 2)], {"delivered": 1, "waiting": 1}),
+    )
+    assert quarantined(taken) == [(1, 3, ["phone_number_unreadable"])]
 
 
 def test_repr() -> None:
-    """What a notebook shows of a snapshot is a line of facts, without a row of it; so it is of one without rows."""
-    assert repr(snapshot()) == (
+    """What a notebook shows of a snapshot is a line of facts without a row of it, also where nothing was read."""
+    assert repr(snapshot(rows(NUMBER, "n/a"))) == (
         "Snapshot(tag='t', verdict='complete', rows=1, quarantined=1, extracted_at='2026-11-23T18:00:00Z', "
         "reason='in words')"
     )
-    assert repr(snapshot(verdict="failed", pages=(), rows_declared=None)).startswith(
-        "Snapshot(tag='t', verdict='failed', rows=0, quarantined=0, "
+    assert repr(Snapshot("t", "failed", "", RUN)) == (
+        "Snapshot(tag='t', verdict='failed', rows=0, quarantined=0, extracted_at=None, reason='')"
     )
 
 
-@pytest.mark.parametrize("verdict", ["unknown", "incomplete", "unstable", "failed"])
+@pytest.mark.parametrize("verdict", ["unknown", "incomplete", "unstable", "failed", "skipped"])
 def test_not_complete(verdict: str) -> None:
-    """A population that is not complete has facts but no rows."""
-    taken = snapshot(verdict=verdict, pages=(), rows_declared=None)
-    assert ("t", verdict, "in words", 0, 0, READ_AT, None, 2, 1, 2, 1, 0.5, ()) == counts(taken)
-    assert not taken.complete
+    """A population that is not complete has its facts, verdict kept, but no rows."""
+    taken = snapshot(verdict=verdict, pages=(), rows_declared=None, rows_received=7)
+    assert facts_of(taken) == facts_of(
+        Snapshot(
+            *("t", verdict, "in words", RUN),
+            extracted_at=READ_AT,
+            asked_at=ASKED_AT,
+            rows_received=7,
+            requests=9,
+            retries=1,
+            seconds=0.5,
+        )
+    )
+    assert (taken.complete, taken.table, taken.quarantine) == (False, empty_table(STATUSES), empty_table(QUARANTINE))
 
 
-@pytest.mark.parametrize("facts", [{"rows_received": 3}, {"rows_declared": 3}, {"rows_declared": None}])
-def test_books_that_do_not_balance(facts: dict[str, Any]) -> None:
-    """Rows believed and doubted that differ from those received or declared are a bug that is never accepted."""
-    with pytest.raises(CountMismatch, match=r"^tag t: 1 rows believed and 1 in quarantine do not add up to "):
-        snapshot(**facts)
+@pytest.mark.parametrize("facts", [{"rows_received": 4}, {"rows_declared": 4}, {"rows_declared": None}])
+def test_counts_that_do_not_add_up(facts: dict[str, Any]) -> None:
+    """Rows loaded, quarantined and erased that differ from those received or declared are a bug, never accepted."""
+    problem = (
+        r"^tag t: 1 rows loaded, 1 in quarantine and 1 erased do not add up to . received and .*; report this bug$"
+    )
+    with pytest.raises(CountMismatch, match=problem):
+        snapshot(rows(NUMBER, OTHER, "n/a"), **facts)
 
 
-def test_doubting() -> None:
-    """Rows doubted later move to quarantine; the books still balance, and the first snapshot stays as it was."""
-    taken = snapshot()
-    judged = taken.doubting({0: ("my_rule",)})
-    judged.check_books()
-    assert judged.quarantine["reasons"].to_pylist() == [["my_rule"], ["phone_number_unreadable"]]
-    assert tuple((one.table.num_rows, one.quarantine.num_rows) for one in (judged, taken)) == ((0, 2), (1, 1))
-    assert taken.doubting({}) is taken
+def test_quarantining_later() -> None:
+    """Rows quarantined later are named by page and position, and others are counted anew, so that the key is unique."""
+    taken = snapshot(rows(OTHER, NUMBER, NUMBER), rows(NUMBER, "n/a"), [{**rows(NUMBER)[0], "stopSMS": True}])
+    judged = taken.quarantined_rows({3: ("my_rule", "another"), 1: ("my_rule",)})
+    assert loaded(taken) == [(NUMBER, 1), (NUMBER, 2), (NUMBER, 3), (NUMBER, 4)]
+    assert loaded(judged) == [(NUMBER, 1), (NUMBER, 2)]
+    assert quarantined(judged) == [
+        (1, 3, ["my_rule"]),
+        (2, 2, ["phone_number_unreadable"]),
+        (3, 1, ["my_rule", "another"]),
+    ]
+    assert json.loads(judged.quarantine["raw"].to_pylist()[2])["stopSMS"] is True
+    assert judged.quarantine.schema == taken.quarantine.schema
+    again = judged.quarantined_rows({0: ("third",)})
+    assert (loaded(again), quarantined(again)[0]) == ([(NUMBER, 1)], (1, 2, ["third"]))
+    assert taken.quarantined_rows({}) is taken
+
+
+def test_first_page() -> None:
+    """The digest of page 1 changes with what is loaded of it, and is empty once one of its rows is not valid."""
+    first, second = rows(NUMBER, OTHER), rows(NUMBER)
+    whole = snapshot(first, second)
+    assert whole.first_page == first_page_digest(pages(first)[0], KEY, ERASED) == snapshot(first).first_page
+    assert re.fullmatch("[0-9a-f]{64}", whole.first_page)
+    assert (
+        snapshot(rows("06 12 34 56 78"), second).first_page == whole.first_page
+    )  # as loaded: read, without the erased
+    changed = [
+        [*first, *rows("+33600000001")],
+        rows("+33612345679"),
+        [{**first[0], "status": "Waiting"}],
+        [{**first[0], "stopSMS": True}],
+        [{**first[0], "date": "1517989112"}],
+        [{**first[0], "date": None}],
+    ]
+    digests = {snapshot(content, second).first_page for content in changed}
+    assert len(digests - {whole.first_page, ""}) == len(changed)
+    assert first_page_digest(pages(first)[0], PhonePrivacy("masked"), ERASED) not in {whole.first_page, *digests}
+    assert snapshot([*first, {}], second).first_page == first_page_digest(pages([*first, {}])[0], KEY) == ""
+    assert snapshot(first, [{}]).first_page == whole.first_page
+    assert whole.quarantined_rows({1: ("my_rule",)}).first_page == whole.first_page
+    assert whole.quarantined_rows({0: ("my_rule",)}).first_page == ""
+
+
+def test_order_of_rows_is_of_the_first_page() -> None:
+    """The same rows in another order are another first page: which rows stand there shows what came before them."""
+    assert snapshot(rows(NUMBER, "+33600000001")).first_page != snapshot(rows("+33600000001", NUMBER)).first_page
 
 
 def test_refused() -> None:
-    """A snapshot that is refused keeps its facts and loses its rows."""
-    refused = snapshot().refused("shrunk", "fewer")
-    assert counts(refused)[:8] == ("t", "shrunk", "fewer", 0, 0, READ_AT, 2, 2)
-    assert refused.doubting({0: ("x",)}) is refused
+    """A snapshot that is refused keeps its facts, and has no rows, loaded, quarantined or erased."""
+    taken = snapshot(rows(NUMBER, OTHER, "n/a"))
+    refused = taken.refused("shrunk", "fewer")
+    expected = {**facts_of(taken), "verdict": "shrunk", "reason": "fewer", "rows_erased": 0, "first_page": ""}
+    assert (facts_of(refused), refused.table.num_rows, refused.quarantine.num_rows) == (expected, 0, 0)
+    assert refused.quarantined_rows({0: ("x",)}) is refused
 
 
 def test_run_ids() -> None:

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from smspartner.errors import TagError
-from smspartner.tags import check_tags, read_tags_file
+from smspartner.redaction import REDACT, Secret
+from smspartner.tags import check_no_secret, check_tags, read_tags_file
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ from smspartner.tags import check_tags, read_tags_file
     ],
 )
 def test_tags(tag: str) -> None:
-    """Any 1 to 20 characters but white space and control characters are a tag."""
+    """Any 1 to 20 characters that can be seen are a tag."""
     assert [tag] == check_tags([tag])
 
 
@@ -51,35 +52,43 @@ def test_each_once() -> None:
 @pytest.mark.parametrize(
     ("tag", "message"),
     [
-        ("", "tag 2 is empty: give 1 to 20 characters"),
-        ("a b", "tag 2, 'a b', holds white space, which no tag can: write it as it was given when sending"),
-        ("a\u00a0b", "tag 2, 'a\\xa0b', holds white space, which no tag can: write it as it was given when sending"),
-        (" a", "tag 2, ' a', holds white space, which no tag can: write it as it was given when sending"),
-        ("a\n", "tag 2, 'a\\n', holds white space, which no tag can: write it as it was given when sending"),
-        ("a\x00b", "tag 2, 'a\\x00b', holds a control character, which no tag can: write it without"),
-        ("a\x7fb", "tag 2, 'a\\x7fb', holds a control character, which no tag can: write it without"),
-        ("a\ud800b", "tag 2, 'a\\ud800b', holds a control character, which no tag can: write it without"),
-        ("a" * 21, f"tag 2, '{'a' * 21}', has 21 characters; give at most 20, as any tag has"),
-        ("a" * 999, f"tag 2, '{'a' * 40}…', has 999 characters; give at most 20, as any tag has"),
-        (7, "tag 2 is int, not text: give tags as text"),
-        (None, "tag 2 is missing (None): leave it out, as dropna() does in pandas"),
-        (math.nan, "tag 2 is missing (nan): leave it out, as dropna() does in pandas"),
-        (pd.NA, "tag 2 is missing (<NA>): leave it out, as dropna() does in pandas"),
-        (pd.NaT, "tag 2 is missing (NaT): leave it out, as dropna() does in pandas"),
-        (np.str_("a b"), "tag 2, 'a b', holds white space, which no tag can: write it as it was given when sending"),
-        (b"a", "tag 2 is bytes, not text: give tags as text"),
+        ("", "tag 2 is empty; give 1 to 20 characters"),
+        *(
+            (tag, f"tag 2, {str(tag)!r}, holds white space, which no tag can; write it as it was given when sending")
+            for tag in ("a b", "a\u00a0b", " a", "a\n", np.str_("a b"))
+        ),
+        *(
+            (f"a{character}b", f"tag 2, {f'a{character}b'!r}, holds the invisible character {named}, which no tag can")
+            for character, named in (
+                *(("\x00", "U+0000"), ("\x7f", "U+007F"), ("\ud800", "U+D800")),
+                *(("\ufeff", "U+FEFF (zero width no-break space)"), ("\u200b", "U+200B (zero width space)")),
+                *(("\u200d", "U+200D (zero width joiner)"), ("\u2060", "U+2060 (word joiner)")),
+                *(("\u00ad", "U+00AD (soft hyphen)"), ("\u202e", "U+202E (right-to-left override)")),
+                *(("\u200f", "U+200F (right-to-left mark)"), ("\u2066", "U+2066 (left-to-right isolate)")),
+                *(("\u3164", "U+3164 (hangul filler)"), ("\U000e0041", "U+E0041 (tag latin capital letter a)")),
+            )
+        ),
+        ("a" * 21, f"tag 2, '{'a' * 21}', has 21 characters; give at most 20"),
+        ("a" * 999, f"tag 2, '{'a' * 40}…', has 999 characters; give at most 20"),
+        (7, "tag 2 is int, not text; give tags as text"),
+        (None, "tag 2 is missing (None); leave it out, as dropna() does in pandas"),
+        (math.nan, "tag 2 is missing (nan); leave it out, as dropna() does in pandas"),
+        (pd.NA, "tag 2 is missing (<NA>); leave it out, as dropna() does in pandas"),
+        (pd.NaT, "tag 2 is missing (NaT); leave it out, as dropna() does in pandas"),
+        (b"a", "tag 2 is bytes, not text; give tags as text"),
     ],
 )
 def test_no_tags(tag: object, message: str) -> None:
-    """What no message can have been given is refused with its place and what is wrong."""
+    """What no message can have been given is refused, with its position and what is wrong."""
     with pytest.raises(TagError) as caught:
         check_tags(["ok", tag])  # type: ignore[list-item]
-    assert message == str(caught.value)
+    assert message in {str(caught.value), caught.value.what}
+    assert caught.value.remedy
 
 
 def test_a_single_text_is_no_list() -> None:
     """A text in the place of a list is refused: each letter would be a tag."""
-    with pytest.raises(TagError, match=r"^tags is the text 'promo': give a list of tags, such as \['promo'\]$"):
+    with pytest.raises(TagError, match=r"^tags is the text 'promo'; give a list of tags, such as \['promo'\]$"):
         check_tags("promo")
 
 
@@ -95,7 +104,7 @@ def test_a_single_text_is_no_list() -> None:
     ],
     ids=["tuple", "generator", "series", "categorical", "array", "index"],
 )
-def test_whatever_lists_tags(tags: Iterable[str]) -> None:
+def test_lists_of_any_kind(tags: Iterable[str]) -> None:
     """Tags may come as anything that lists them, columns of a frame included; each is plain text then."""
     checked = check_tags(tags)
     assert checked == ["b", "a"]
@@ -110,12 +119,12 @@ def test_a_set_is_sorted() -> None:
 @pytest.mark.parametrize(
     ("tags", "message"),
     [
-        (None, "tags is NoneType: give a list of tags, such as ['promo-nov', 'relance']"),
-        (7, "tags is int: give a list of tags, such as ['promo-nov', 'relance']"),
-        (b"promo", "tags is bytes: give a list of tags, such as ['promo-nov', 'relance']"),
+        (None, "tags is NoneType; give a list of tags, such as ['promo-nov', 'relance']"),
+        (7, "tags is int; give a list of tags, such as ['promo-nov', 'relance']"),
+        (b"promo", "tags is bytes; give a list of tags, such as ['promo-nov', 'relance']"),
         (
             pd.DataFrame({"tag": ["promo"]}),
-            "tags is a DataFrame: give the column that holds them, such as frame['tag']",
+            "tags is a DataFrame; give the column that holds them, such as frame['tag']",
         ),
     ],
     ids=["none", "number", "bytes", "frame"],
@@ -129,7 +138,7 @@ def test_what_lists_no_tags(tags: object, message: str) -> None:
 
 def test_no_tag_at_all() -> None:
     """A run without tags is refused."""
-    with pytest.raises(TagError, match=r"^no tag was given: name at least one, or a file of tags \(--tags-file\)$"):
+    with pytest.raises(TagError, match=r"^no tag was given; name at least one, or a file of tags \(--tags-file\)$"):
         check_tags([])
 
 
@@ -147,6 +156,14 @@ def test_duplicates_in_files_are_kept_for_the_check(tmp_path: Path) -> None:
     file = tmp_path / "tags.txt"
     file.write_text("a\nb\na\n", encoding="utf-8")
     assert check_tags(read_tags_file(str(file))) == ["a", "b"]
+
+
+def test_joined_files(tmp_path: Path) -> None:
+    """A byte order mark in the middle, where files were joined, is named and not taken for a part of the tag."""
+    file = tmp_path / "tags.txt"
+    file.write_bytes("a\n\ufeffb\n".encode())
+    with pytest.raises(TagError, match=rf"^{file}, line 2, '\\ufeffb', holds the invisible character U\+FEFF "):
+        read_tags_file(str(file))
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"# nothing\n", b"\xef\xbb\xbf"])
@@ -173,6 +190,8 @@ def test_unreadable_files(tmp_path: Path) -> None:
         (tmp_path / "missing", "No such file or directory"),
         (tmp_path, "Is a directory"),
         (latin, "it is not UTF-8 text"),
+        (Path("/dev/zero"), "it is larger than 16 MB"),
+        (Path("a\0b"), "it can't be read"),
     ):
         with pytest.raises(TagError) as caught:
             read_tags_file(str(path))
@@ -187,6 +206,17 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a b\n"), encoding="latin-1"))
     with pytest.raises(TagError, match=r"^standard input, line 1, 'a b', holds white space"):
         read_tags_file("-")
+    monkeypatch.setattr(sys, "stdin", None)  # as Python starts behind `<&-`
+    with pytest.raises(TagError, match=r"^tags file standard input: it can't be read; give a text file with one tag a"):
+        read_tags_file("-")
+
+
+def test_the_key_is_no_tag() -> None:
+    """The API key among the tags is refused without being shown; other tags pass."""
+    check_no_secret(["promo"])
+    REDACT.add(Secret("a-key-of-the-api"))
+    with pytest.raises(TagError, match=r"^tag 2 holds the API key or another secret; give tags only$"):
+        check_no_secret(["promo", "A-key-of-the-API"])
 
 
 @given(st.lists(st.text(max_size=25), max_size=5))

@@ -1,48 +1,75 @@
-"""Pages become typed rows and quarantine: the native way and the tolerant way give the same."""
+"""Populations become snapshots: none of their rows is lost, and none waits for a slow one."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
+import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from queue import SimpleQueue
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from smspartner import values
-from smspartner.columns import Columns, read_columns, read_documented, read_mixed, read_tolerantly
+from smspartner.erasure import NOBODY, ErasedNumbers, Person
+from smspartner.errors import AccessRefused, CountMismatch
 from smspartner.page import Page
 from smspartner.phone_numbers import PhonePrivacy
+from smspartner.raw_json import read_list
+from smspartner.reading import Population
 from smspartner.redaction import Secret
-from smspartner.rows import documented_rows, split_rows
-from smspartner.transform import Sent, occurrences, type_rows, type_tags
-from smspartner.typed_rows import Stamp, TypedRows
-from smspartner_schemas.arrow import arrow_schema, empty_table
+from smspartner.snapshot import Snapshot, occurrences
+from smspartner.transform import READY_ROWS, transform
+from smspartner.typed_rows import type_populations
+from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import QUARANTINE, STATUSES
+from smspartner_schemas.rules import broken_rules, row_rules
 
 READ_AT = datetime(2026, 11, 23, 18, 0, 0, 123456, tzinfo=UTC)
-STAMP = Stamp("promo-nov", "20261123T180000Z-ab12cd34", READ_AT)
+RUN = "20261123T180000Z-ab12cd34"
 PLAIN = PhonePrivacy()
+KEYED = PhonePrivacy("plain", Secret("0123456789abcdef"))
 PRIVACIES = (PLAIN, PhonePrivacy("masked"), PhonePrivacy("hashed", Secret("0123456789abcdef")))
-NUMBER = "+33612345678"
+NUMBER, OTHER = "+33612345678", "+33698765432"
 ROW = {"phoneNumber": NUMBER, "status": "Delivered", "stopSMS": False, "date": "1517989111"}
 DELIVERED_AT = datetime(2018, 2, 7, 7, 38, 31, tzinfo=UTC)
 
 Row = dict[str, Any]
 
 
-def page(rows: list[Any], number: int = 1) -> Page:
+def page(rows: list[Any], number: int = 1, **facts: Any) -> Page:
     """A page of these rows, as the connector reads it."""
-    rows_json = json.dumps(rows, ensure_ascii=False).encode()
-    return Page(number, len(rows), len(split_rows(rows_json)), rows_json)
+    rows_json, count = read_list(json.dumps(rows).encode())
+    return Page(number, len(rows), count, rows_json, **facts)
 
 
-def typed(*pages: list[Any], privacy: PhonePrivacy = PLAIN) -> TypedRows:
-    """Type the rows of these pages."""
-    return type_rows(tuple(page(rows, number) for number, rows in enumerate(pages, 1)), STAMP, privacy)
+def population(*contents: list[Any], tag: str = "promo-nov", **facts: Any) -> Population:
+    """A complete population of these pages."""
+    pages = tuple(page(rows, number) for number, rows in enumerate(contents, 1))
+    total = sum(map(len, contents))
+    whole = Population(tag, "complete", "", pages, READ_AT, READ_AT, total, total, len(pages), len(pages), 0, 0.1)
+    return replace(whole, **facts)
+
+
+def snapshot(*contents: list[Any], privacy: PhonePrivacy = PLAIN, erased: ErasedNumbers = NOBODY) -> Snapshot:
+    """The snapshot of these pages; its tables are as the contract says."""
+    (taken,) = transform([population(*contents)], RUN, privacy, erased)
+    assert taken is not None
+    return sound(taken, privacy)
+
+
+def sound(taken: Snapshot, privacy: PhonePrivacy = PLAIN) -> Snapshot:
+    """The same snapshot, its tables checked against schema and rules, the primary key among them."""
+    taken.table.validate(full=True)
+    taken.quarantine.validate(full=True)
+    assert (arrow_schema(STATUSES), arrow_schema(QUARANTINE)) == (taken.table.schema, taken.quarantine.schema)
+    assert broken_rules(taken.table, row_rules(phone_form=privacy.form)) == {}
+    taken.check_counts()
+    return taken
 
 
 def loaded(number: str = NUMBER, occurrence: int = 1, **facts: Any) -> Row:
@@ -56,307 +83,309 @@ def loaded(number: str = NUMBER, occurrence: int = 1, **facts: Any) -> Row:
         "stop_sms": False,
         "status_at": DELIVERED_AT,
         "extracted_at": READ_AT,
-        "run_id": STAMP.run_id,
+        "run_id": RUN,
     }
     return row | facts
 
 
-def doubted(position: int, reasons: list[str], raw: object, on_page: int = 1) -> Row:
+def quarantined(position: int, reasons: list[str], raw: object, on_page: int = 1) -> Row:
     """A row of `quarantine`."""
     return {
         "tag": "promo-nov",
         "page": on_page,
         "position": position,
         "reasons": reasons,
-        "raw": json.dumps(raw, ensure_ascii=False),
+        "raw": json.dumps(raw),
         "extracted_at": READ_AT,
-        "run_id": STAMP.run_id,
+        "run_id": RUN,
     }
 
 
-def everything(result: TypedRows) -> tuple[object, ...]:
-    """All that typing gives, as plain values."""
-    quarantine = result.quarantine()
-    result.table.validate(full=True)
-    quarantine.validate(full=True)
-    assert (arrow_schema(STATUSES), arrow_schema(QUARANTINE)) == (result.table.schema, quarantine.schema)
-    return result.table.to_pylist(), quarantine.to_pylist(), result.places.tolist(), result.reasons, result.drift
+def counted(taken: Snapshot) -> list[tuple[str, int]]:
+    """Number and occurrence of each loaded row."""
+    return [(row["phone_number"], row["occurrence"]) for row in taken.table.to_pylist()]
 
 
 def test_one_row() -> None:
     """A documented row becomes a row of `statuses`, with the tag, run and time it was read at."""
-    result = typed([ROW])
-    assert ([loaded()], [], [0], {}, Counter()) == everything(result)
+    taken = snapshot([ROW])
+    assert ([loaded()], [], ()) == (taken.table.to_pylist(), taken.quarantine.to_pylist(), taken.drift)
 
 
 def test_no_rows() -> None:
-    """A population of no rows gives the empty tables, in their schemas."""
-    result = typed([])
-    assert (empty_table(STATUSES), empty_table(QUARANTINE)) == (result.table, result.quarantine())
+    """A population of no rows is complete, with the empty tables in their schemas."""
+    assert [snapshot([]).table.num_rows, snapshot().table.num_rows, snapshot([]).complete] == [0, 0, True]
 
 
 def test_documented_and_other_pages_together() -> None:
-    """Pages of both shapes become one table; what is doubted is found by page and position, with every reason."""
+    """Pages of both shapes become one table; what is not valid is named by page and position, with every reason."""
     bad = {"phoneNumber": "n/a", "status": "?", "stopSMS": True, "date": "soon"}
-    other = {"phoneNumber": "06 12 34 56 78", "statut": "ko", "stopSms": "1", "date": "", "operator": "SFR"}
-    result = typed([ROW, bad], [None, other], [ROW, {**ROW, "status": "waiting", "date": "0"}])
-    lists = [page(rows).rows_json for rows in ([ROW, bad], [None, other])]
-    assert [documented_rows([rows_json]) is None for rows_json in lists] == [False, True]
-    assert (
-        [
-            loaded(),
-            loaded(occurrence=2, status="ko", stop_sms=True, status_at=None),
-            loaded(occurrence=3),
-            loaded(occurrence=4, status="waiting", status_at=None),
-        ],
-        [
-            doubted(2, ["phone_number_unreadable", "status_unknown", "date_unreadable"], bad),
-            doubted(1, ["entry_not_object"], None, on_page=2),
-        ],
-        [0, 3, 4, 5],
-        {1: ("phone_number_unreadable", "status_unknown", "date_unreadable"), 2: ("entry_not_object",)},
-        Counter(["row field operator", "status word '?'"]),
-    ) == everything(result)
+    other = {"phoneNumber": "06 92 12 34 56", "statut": "ko", "stopSms": "1", "date": "", "operator": "SFR"}
+    taken = snapshot([ROW, bad], [None, other], [ROW, {**ROW, "status": "waiting", "date": "0"}])
+    assert taken.table.to_pylist() == [
+        loaded(),
+        loaded("+262692123456", country="RE", status="ko", stop_sms=True, status_at=None),
+        loaded(occurrence=2),
+        loaded(occurrence=3, status="waiting", status_at=None),
+    ]
+    assert taken.quarantine.to_pylist() == [
+        quarantined(2, ["phone_number_unreadable", "status_unknown", "date_unreadable"], bad),
+        quarantined(1, ["entry_not_object"], None, on_page=2),
+    ]
+    assert taken.drift == (("row field operator", 1), ("status word '?'", 1))
 
 
-def test_drift_of_envelopes() -> None:
-    """Unknown fields of envelopes are counted by page."""
-    pages = tuple(replace(page([ROW], number), drift=("envelope field perPage",)) for number in (1, 2))
-    assert Counter({"envelope field perPage": 2}) == type_rows(pages, STAMP, PLAIN).drift
+@pytest.mark.parametrize("field", ["phoneNumber", "status", "date", "operator", "\ud83d"])
+def test_one_broken_text(field: str) -> None:
+    """Half a surrogate pair costs the row that holds it, whose JSON is kept in valid UTF-8, and no other."""
+    broken = {**ROW, field: "\ud83d"}
+    taken = snapshot([ROW, broken, ROW])
+    assert counted(taken) == [(NUMBER, 1), (NUMBER, 2)]
+    assert taken.quarantine.to_pylist() == [quarantined(2, ["text_broken"], broken)]
+    assert taken.quarantine["raw"][0].as_py().encode()
 
 
-def test_occurrence_counts_doubted_rows_too() -> None:
-    """The n-th row of a number is the n-th the API sent, also where a row before it is doubted."""
-    other = "+33698765432"
-    rows = [ROW, {**ROW, "phoneNumber": other}, {**ROW, "status": "?"}, ROW, {"status": "Waiting"}]
-    rows += [{**ROW, "phoneNumber": other}, ROW, {"status": "Waiting"}]
-    assert [(NUMBER, 1), (other, 1), (NUMBER, 3), (other, 2), (NUMBER, 4)] == [
-        (row["phone_number"], row["occurrence"]) for row in typed(rows[:3], rows[3:]).table.to_pylist()
+def test_dates_ahead() -> None:
+    """A date more than a day after the reading is not valid, in any form; up to a day it is."""
+    ahead = int((READ_AT + timedelta(days=1)).timestamp())
+    dates: list[Any] = [str(ahead), str(ahead + 1), "2026-11-24T18:00:01Z", "2026-11-24 19:00:00"]
+    for content in (dates, [ahead, ahead + 1, *dates[2:]]):
+        taken = snapshot([{**ROW, "date": date} for date in content])
+        found = [(row["position"], row["reasons"]) for row in taken.quarantine.to_pylist()]
+        assert found == [(2, ["date_in_future"]), (3, ["date_in_future"])]
+
+
+def test_missing_dates_are_counted_under_their_own_tag() -> None:
+    """Drift is counted tag by tag, that of envelopes by page, whatever was typed together."""
+    undated, unstopped = {**ROW, "date": None}, {key: ROW[key] for key in ("phoneNumber", "status", "date")}
+    tags = [
+        population([ROW], [ROW], tag="a"),
+        population([undated, ROW, undated], tag="b"),
+        population([ROW, unstopped], tag="c"),
+    ]
+    pages = tuple(replace(one, drift=("envelope field perPage",)) for one in tags[0].pages)
+    tags[0] = replace(tags[0], pages=pages)
+    assert [one.drift for one in type_populations(tags, RUN, PLAIN, NOBODY)] == [
+        (("envelope field perPage", 2),),
+        (("delivered row without date", 2),),
+        (("row without stopSMS", 1),),
     ]
 
 
-@given(st.lists(st.sampled_from(["a", "b", "c", None]), max_size=40))
-def test_occurrences(numbers: list[str | None]) -> None:
-    """Occurrences count the rows of each number from 1, in order; null where the number is null."""
-    seen: Counter[str | None] = Counter()
-    expected = []
-    for number in numbers:
-        seen[number] += 1
-        expected.append(None if number is None else seen[number])
-    found = occurrences(pa.array(numbers, pa.string()))
+def test_occurrences_count_loaded_rows() -> None:
+    """The n-th row of a number is the n-th that is loaded: those in quarantine, and of others, do not count."""
+    rows = [ROW, {**ROW, "phoneNumber": OTHER}, {**ROW, "status": "?"}, ROW, {"status": "Waiting"}]
+    rows += [{**ROW, "phoneNumber": OTHER}, ROW, {"status": "Waiting"}]
+    expected = [(NUMBER, 1), (OTHER, 1), (NUMBER, 2), (OTHER, 2), (NUMBER, 3)]
+    assert expected == counted(snapshot(rows[:3], rows[3:]))
+
+
+@settings(max_examples=25)
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from("abc")), max_size=40))
+def test_occurrences(rows: list[tuple[int, str]]) -> None:
+    """Occurrences count the rows of each number under each tag from 1, in order."""
+    rows.sort(key=lambda row: row[0])
+    expected = [rows[: index + 1].count(row) for index, row in enumerate(rows)]
+    found = occurrences(
+        pa.array([number for _, number in rows], pa.string()), pa.array([tag for tag, _ in rows], pa.int64()).to_numpy()
+    )
     assert (pa.int32(), expected) == (found.type, found.to_pylist())
 
 
 @pytest.mark.parametrize("privacy", PRIVACIES, ids=lambda privacy: privacy.form)
 def test_privacy(privacy: PhonePrivacy) -> None:
     """Masked and hashed numbers keep country and occurrence, and the quarantine's raw JSON shows no number either."""
-    result = typed([ROW, ROW, {**ROW, "status": f"call {NUMBER}"}], privacy=privacy)
+    taken = snapshot([ROW, ROW, {**ROW, "status": f"call {NUMBER}"}], privacy=privacy)
     number = privacy.protect(NUMBER)
-    assert [loaded(number), loaded(number, 2)] == result.table.to_pylist()
-    assert (privacy.form == "plain") == (NUMBER[1:] in str(result.quarantine().to_pylist()))
+    assert [loaded(number), loaded(number, 2)] == taken.table.to_pylist()
+    assert (privacy.form == "plain") == (NUMBER[1:] in str(taken.quarantine.to_pylist()))
+    assert taken.phone_numbers == privacy.label
 
 
 def test_masked_numbers_that_look_alike() -> None:
     """Numbers that are the same once masked are counted as occurrences of one, so that the key stays unique."""
-    result = typed([ROW, {**ROW, "phoneNumber": "+33699999978"}], privacy=PhonePrivacy("masked"))
-    assert [(row["phone_number"], row["occurrence"]) for row in result.table.to_pylist()] == [
-        ("+33*******78", 1),
-        ("+33*******78", 2),
+    taken = snapshot([ROW, {**ROW, "phoneNumber": "+33699999978"}], privacy=PhonePrivacy("masked"))
+    assert counted(taken) == [("+33*******78", 1), ("+33*******78", 2)]
+
+
+@pytest.mark.parametrize("form", ["plain", "masked", "hashed"])
+def test_erased_numbers(form: Any) -> None:
+    """Rows of an erased number are left out and counted, also where any field of a row that is not valid names it."""
+    privacy = PhonePrivacy(form, KEYED.key)
+    erased = ErasedNumbers([Person(OTHER, KEYED).erasure(READ_AT)], privacy)
+    named = {"phoneNumber": NUMBER, "status": "lost at \uff10\uff16 98 76 54 32"}
+    first = [ROW, {**ROW, "phoneNumber": OTHER}, named, {**ROW, "phoneNumber": "06    98    76    54    32"}]
+    taken = snapshot(
+        first,
+        [{**ROW, "status": "?"}, {**ROW, "phoneNumber": OTHER, "status": "?"}, ROW],
+        privacy=privacy,
+        erased=erased,
+    )
+    number = privacy.protect(NUMBER)
+    assert (counted(taken), taken.rows_erased) == ([(number, 1), (number, 2)], 4)
+    assert [(row["page"], row["position"]) for row in taken.quarantine.to_pylist()] == [(2, 1)]
+
+
+def test_positions_in_a_tag_of_many_megabytes() -> None:
+    """Page and position of rows that are not valid are right anywhere in a tag of over 8 MB of JSON."""
+    contents = [[{**ROW, "date": str(1517989111 + row)} for row in range(400)] for _ in range(300)]
+    bad = {**ROW, "status": "?"}
+    places = [(1, 1), (120, 400), (121, 1), (200, 17), (299, 400), (300, 400)]
+    for on_page, position in places:
+        contents[on_page - 1][position - 1] = bad
+    contents[250][10] = {**ROW, "operator": "SFR"}  # this page is read row by row
+    whole = population(*contents)
+    assert sum(len(one.rows_json) for one in whole.pages) > 8_000_000
+    (taken,) = transform([whole], RUN, PLAIN)
+    assert taken is not None
+    found = [(row["page"], row["position"], json.loads(row["raw"])) for row in taken.quarantine.to_pylist()]
+    assert found == [(*place, bad) for place in places]
+    later = taken.quarantined_rows({119_993: ("my_rule",)})
+    assert later.quarantine.select(["page", "position"]).to_pylist()[-2:] == [
+        {"page": 300, "position": 399},
+        {"page": 300, "position": 400},
     ]
 
 
-def test_doubting_later() -> None:
-    """Rows doubted after typing move to quarantine with their reasons, found by page and position."""
-    result = typed([ROW, {**ROW, "status": "?"}], [{**ROW, "stopSMS": True}, ROW])
-    later = result.doubting({1: ("my_rule", "another"), 2: ("my_rule",)})
-    assert (
-        [loaded()],
-        [
-            doubted(2, ["status_unknown"], {**ROW, "status": "?"}),
-            doubted(1, ["my_rule", "another"], {**ROW, "stopSMS": True}, on_page=2),
-            doubted(2, ["my_rule"], ROW, on_page=2),
-        ],
-        [0],
-        {1: ("status_unknown",), 2: ("my_rule", "another"), 3: ("my_rule",)},
-        Counter(["status word '?'"]),
-    ) == everything(later)
-    assert result.doubting({}) is result
-    assert [result.table.num_rows, result.quarantine().num_rows] == [3, 1]
-
-
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-ODD = st.sampled_from(
-    [
-        *("", " ", "\x00", "\n", "\u2028", "\ufeff", "n/a", "0", "null", "x" * 5000, "9" * 400, "\U0001f600"),
-        *("\u0661\u0662\u0663", "\uff10\uff16", "a\x00b", "\\", '"', "</script>", "\u202e", "e\u0301"),
-    ]
-)
-NUMBERS = st.one_of(
-    st.sampled_from(
-        [
-            *(
-                NUMBER,
-                "0612345678",
-                "0033612345678",
-                "33612345678",
-                "+33 6 12 34 56 78",
-                "+330612345678",
-                f"{NUMBER}\n",
-            ),
-            *(
-                "+12123610000",
-                "+447400123456",
-                "+2101234567",
-                "+80012345678",
-                "+33612345678\x00",
-                "+1234567",
-                "+123456",
-            ),
-            *(f" {NUMBER}", "+33\u0666" + "12345678", "06\u00a012\u202f34 56 78", "+1" + "0" * 14, "+1" + "0" * 15),
-        ]
-    ),
-    st.from_regex(r"\+[1-9][0-9]{5,15}", fullmatch=True),
-    ODD,
-    TEXT,
-)
-WORDS = st.one_of(
-    st.sampled_from(["Delivered", "Not delivered", "Waiting", "ko", " DELIVERED ", "not  delivered", "delivered\x00"]),
-    ODD,
-    TEXT,
-)
-DATES = st.one_of(
-    st.sampled_from(
-        [
-            *(
-                "1517989111",
-                "946684799",
-                "946684800",
-                "4102444800",
-                "4102444801",
-                "999999999",
-                "0",
-                "00",
-                "-1",
-                " 1517989111",
-            ),
-            *("1517989111\n", "1517989111000", "2024-03-31 02:30:00", "2024-10-27 02:30:00", "0000-00-00 00:00:00"),
-            *("2015-02-07 22:39:46", "2015-02-30 22:39:46", "9999-12-31 23:59:59", "01517989111", "\u0661517989111"),
-        ]
-    ),
-    st.integers(10**8, 10**11).map(str),
-    ODD,
-    TEXT,
-)
-
-
-def absent_or_null(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """The values, and sometimes null."""
-    return st.one_of(values, values, values, st.none())
-
-
-DOCUMENTED_ROWS = st.lists(
-    st.fixed_dictionaries(
-        {},
-        optional={
-            "phoneNumber": absent_or_null(NUMBERS),
-            "status": absent_or_null(WORDS),
-            "stopSMS": absent_or_null(st.booleans()),
-            "date": absent_or_null(DATES),
-        },
-    ),
-    max_size=12,
-)
-
-
-def plainly(columns: Columns) -> tuple[object, ...]:
-    """All that reading gives, as plain values."""
-    facts = (columns.phone_number, columns.status, columns.stop_sms, columns.status_at)
-    return [column.to_pylist() for column in facts], columns.reasons, columns.drift
-
-
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(DOCUMENTED_ROWS, DOCUMENTED_ROWS)
-@example([ROW, {**ROW, "date": "1517989111\n"}], [{}])
-@example(
-    [{**ROW, "date": date} for date in ("+1517989111", " 1517989111", "0x5a7a9b47", "0001517989111", "\uff11")], []
-)
-@example(
-    [{**ROW, "date": date} for date in ("1517989111.0", "-1517989111", "9" * 10, "9" * 11, "1" * 19, "\u0661")], []
-)
-def test_both_ways_give_the_same(first: list[Row], second: list[Row]) -> None:
-    """Whatever is in rows of the documented shape, reading them natively and one by one gives exactly the same."""
-    pages = (page(first, 1), page(second, 2))
-    rows = documented_rows([one.rows_json for one in pages])
-    assert rows is not None
-    one_by_one = plainly(read_tolerantly([raw for one in pages for raw in one.raw_rows]))
-    assert plainly(read_documented(rows)) == one_by_one
-    assert plainly(read_columns(pages)) == one_by_one
-
-
-ODD_ROWS = st.sampled_from(
-    [
-        *(None, 7, [], {}, {"success": False, "code": 10}),
-        *({**ROW, **more} for more in ({"operator": "SFR"}, {"stopSms": "1"}, {"date": 1517989111}, {"statut": "ko"})),
-    ]
-)
-
-
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(st.lists(st.tuples(DOCUMENTED_ROWS, st.lists(ODD_ROWS, max_size=3))))
-def test_mixed_rows_give_the_same(parts: list[tuple[list[Row], list[Any]]]) -> None:
-    """Rows of other shapes, anywhere among those of the documented one, change nothing of how these are read."""
-    raw = [json.dumps(row).encode() for documented, odd in parts for row in (*documented, *odd)]
-    assert plainly(read_mixed(raw)) == plainly(read_tolerantly(raw))
-
-
-def test_a_field_given_twice_among_documented_rows() -> None:
-    """A row that contradicts itself is found wherever it stands."""
-    twice = json.dumps(ROW)[:-1].encode() + b', "status": "Ko"}'
-    raw = [json.dumps(ROW).encode(), twice, b"{}"]
-    found = read_mixed(raw)
-    assert plainly(found) == plainly(read_tolerantly(raw))
-    assert found.reasons[1] == (values.CONTRADICTION,)
-
-
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(st.lists(st.lists(DOCUMENTED_ROWS, min_size=1, max_size=2), max_size=4), st.sampled_from(PRIVACIES), st.data())
-def test_tags_typed_together(tags: list[list[list[Row]]], privacy: PhonePrivacy, data: st.DataObject) -> None:
-    """Tags typed in one pass have exactly the rows, reasons, places and drift that each has when typed by itself."""
-    sent = []
-    for number, contents in enumerate(tags):
-        pages = tuple(page(rows, place) for place, rows in enumerate(contents, 1))
-        if data.draw(st.booleans()):  # another shape: this one is read row by row
-            pages = (
-                *pages,
-                replace(page([{"operator": "SFR"}, None, ROW], len(pages) + 1), drift=("envelope field x",)),
-            )
-        sent.append(Sent(pages, replace(STAMP, tag=f"tag-{number}", extracted_at=READ_AT + timedelta(number))))
-    together = type_tags(sent, privacy)
-    assert [everything(one) for one in together] == [everything(type_tags([one], privacy)[0]) for one in sent]
-    held = [one for one in together if len(one.places)]
-    assert [one.table["tag"].chunk(0).dictionary.to_pylist() for one in held] == [[one.stamp.tag] for one in held]
+def test_rows_of_one_run_carry_the_time_of_the_pass_that_counts() -> None:
+    """Every row, loaded or in quarantine, carries its population's `extracted_at`, not when the tag was first asked for."""
+    later = READ_AT + timedelta(minutes=5)
+    tags = [population([ROW, {}], tag="a"), population([ROW, {}], tag="b", extracted_at=later)]
+    for taken, moment in zip(transform(tags, RUN, PLAIN), (READ_AT, later), strict=True):
+        assert taken is not None
+        found = taken.table["extracted_at"].to_pylist() + taken.quarantine["extracted_at"].to_pylist()
+        assert (found, taken.extracted_at, taken.asked_at) == ([moment, moment], moment, READ_AT)
 
 
 ANY_VALUE = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=4,
 )
 NAMES = st.sampled_from(
     ["phoneNumber", "status", "statut", "stopSMS", "stopSms", "date", "success", "code", "operator"]
 )
-ANY_ROWS = st.lists(st.one_of(st.dictionaries(NAMES, NUMBERS | WORDS | DATES | ANY_VALUE), ANY_VALUE), max_size=8)
+LIKELY = st.sampled_from([NUMBER, OTHER, "0612345678", "Delivered", "Waiting", "?", "1517989111", "", True, None])
+ANY_ROWS = st.lists(st.one_of(st.just(ROW), st.dictionaries(NAMES, LIKELY | ANY_VALUE), ANY_VALUE), max_size=8)
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(ANY_ROWS, st.sampled_from(PRIVACIES))
-def test_no_row_is_lost(rows: list[object], privacy: PhonePrivacy) -> None:
-    """Of rows of any shape, each is either loaded or in quarantine with a reason, in the order received."""
-    result = typed(rows, privacy=privacy)
-    table, quarantine, places, reasons, _ = everything(result)
-    assert list(range(len(rows))) == sorted([*places, *reasons])  # type: ignore[misc]
-    assert (len(places), len(reasons)) == (len(table), len(quarantine))  # type: ignore[arg-type]
-    assert all(row["reasons"] for row in quarantine)  # type: ignore[attr-defined]
-    if privacy is PLAIN:
-        doubted_rows = [rows[place] for place in sorted(reasons)]  # type: ignore[call-overload]
-        assert doubted_rows == [json.loads(row["raw"]) for row in quarantine]  # type: ignore[attr-defined]
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.lists(st.lists(ANY_ROWS, min_size=1, max_size=2), max_size=4), st.sampled_from(PRIVACIES), st.booleans())
+def test_no_row_is_lost(tags: list[list[list[Any]]], privacy: PhonePrivacy, erasing: bool) -> None:  # noqa: FBT001
+    """Of rows of any shape, each is loaded, erased, or in quarantine with a reason; typed together as each alone."""
+    erased = NOBODY
+    if erasing:
+        privacy = replace(privacy, key=KEYED.key)
+        erased = ErasedNumbers([Person(OTHER, KEYED).erasure(READ_AT)], privacy)
+    populations = [
+        population(*contents, tag=f"tag-{number}", extracted_at=READ_AT + timedelta(number))
+        for number, contents in enumerate(tags)
+    ]
+    together = type_populations(populations, RUN, privacy, erased)
+    for one, contents, taken in zip(populations, tags, together, strict=True):
+        sound(taken, privacy)
+        assert type_populations([one], RUN, privacy, erased) == [taken]
+        assert taken.table["tag"].combine_chunks().dictionary.to_pylist() in ([one.tag], [])
+        for row in taken.quarantine.to_pylist():
+            sent = contents[row["page"] - 1][row["position"] - 1]
+            assert row["reasons"]
+            assert privacy.form != "plain" or json.loads(row["raw"]) == sent
+        if erasing:
+            assert privacy.protect(OTHER) not in taken.table["phone_number"].to_pylist()
+
+
+def test_rows_that_get_lost() -> None:
+    """A page that holds other rows than were received is a bug, which ends the run."""
+    with pytest.raises(CountMismatch):
+        list(transform([population([ROW], rows_received=2)], RUN, PLAIN))
+
+
+class Source:
+    """A source of populations that a test feeds, also with seconds to wait; it notes that it was closed."""
+
+    def __init__(self) -> None:
+        self.given: SimpleQueue[Population | BaseException | float | None] = SimpleQueue()
+        self.closed = threading.Event()
+
+    def populations(self) -> Iterator[Population | None]:
+        """Give what the test gives, until it gives an exception."""
+        try:
+            while not isinstance(one := self.given.get(timeout=30), BaseException):
+                if isinstance(one, float):
+                    time.sleep(one)
+                else:
+                    yield one
+            raise one
+        finally:
+            self.closed.set()
+
+
+@pytest.fixture
+def source() -> Source:
+    """A source under the test's control."""
+    return Source()
+
+
+def test_a_snapshot_comes_while_its_source_is_silent(source: Source) -> None:
+    """A population that was waited for is typed at once; others come with the next tick, which passes through."""
+    snapshots = transform(source.populations(), RUN, PLAIN)
+    source.given.put(0.02)
+    source.given.put(population([ROW], tag="first"))
+    assert getattr(next(snapshots), "tag", None) == "first"  # and nothing was given since
+    for one in (population([ROW], tag="a"), population(verdict="unknown", tag="b"), None):
+        source.given.put(one)
+    assert [getattr(next(snapshots), "tag", None) for _ in range(3)] == ["a", "b", None]
+    source.given.put(None)
+    snapshots.close()
+    assert source.closed.is_set()
+
+
+def test_what_ends_the_source_comes_last(source: Source) -> None:
+    """An exception of the source is raised after the snapshots of what came before it."""
+    for one in (population([ROW], tag="a"), None, population([ROW], tag="b"), AccessRefused("no", code=10)):
+        source.given.put(one)
+    taken: list[str | None] = []
+    with pytest.raises(AccessRefused, match="^no; "):
+        taken.extend(one and one.tag for one in transform(source.populations(), RUN, PLAIN))
+    assert taken == ["a", None, "b"]
+
+
+def leave_early(snapshots: Any) -> None:
+    """Take one snapshot and close."""
+    next(snapshots)
+    snapshots.close()
+
+
+def fail(snapshots: Any) -> None:
+    """Read until it fails."""
+    with pytest.raises(CountMismatch):
+        list(snapshots)
+
+
+@pytest.mark.parametrize("leave", [leave_early, fail])
+def test_the_source_is_closed(source: Source, leave: Callable[[Any], None]) -> None:
+    """Closing the generator, or an error of its own, closes the source and ends the thread."""
+    for _ in range(20):
+        source.given.put(population([ROW], rows_received=2 if leave is fail else 1))
+        source.given.put(None)
+    leave(transform(source.populations(), RUN, PLAIN))
+    assert source.closed.is_set()
+    assert not any(thread.name == "smspartner-transform" for thread in threading.enumerate())
+
+
+def test_it_works_ahead_of_the_consumer_within_bounds() -> None:
+    """The source is not read much further than rows are taken: memory is bounded by a few passes."""
+    many = population([ROW] * READY_ROWS)
+    pulled = []
+
+    def populations() -> Iterator[Population]:
+        for number in range(50):
+            pulled.append(number)
+            yield many
+
+    snapshots = transform(populations(), RUN, PLAIN)
+    for taken in range(1, 6):
+        next(snapshots)
+        assert len(pulled) <= taken + 3
+    snapshots.close()
+    assert len(pulled) <= 9

@@ -67,7 +67,7 @@ def test_the_key_is_not_accepted(start_sandbox: Any, connect: Any, fault: str, c
         (["file", "data"], True, ExitCode.REFUSED),
     ],
 )
-def test_code_of_a_run(  # noqa: PLR0917
+def test_code_of_a_run(
     start_sandbox: Any,
     connect: Any,
     tmp_path: Path,

@@ -63,8 +63,12 @@ def test_report(finished: RunOutcome) -> None:
         "totals": {
             "tags": 3,
             "verdicts": {"complete": 1, "unknown": 1, "skipped": 1},
-            **{"rows_received": 4, "rows_loaded": 3, "rows_erased": 0, "rows_quarantined": 1},
-            **{"requests": 4, "retries": 2},
+            "rows_received": 4,
+            "rows_loaded": 3,
+            "rows_erased": 0,
+            "rows_quarantined": 1,
+            "requests": 4,
+            "retries": 2,
         },
         "tags": [finished.tag_runs[tag] for tag in TAGS[:3]],
         "not_reached": ["never"],
@@ -100,8 +104,10 @@ FOR_A_PERSON = [
     "error: bad: the disk is full; free some space (`smspartner check --to bad` tells more)",
     "rows.csv was not written, since the run ended early",
     "not read, 1 of 4 tags: never",
-    "exit code 130: interrupted; tags that were loaded stay loaded; "
-    "the same command with --fresh-since 2026-11-23T18:00:00Z reads only what is missing",
+    (
+        "exit code 130: interrupted; tags that were loaded stay loaded; "
+        "the same command with --fresh-since 2026-11-23T18:00:00Z reads only what is missing"
+    ),
 ]
 
 

@@ -50,8 +50,8 @@ def test_bar_and_colours(on_terminal: Callable[..., str]) -> None:
     lines = re.split(r"[\r\n]+", plain)
     assert [line for line in lines if cell_len(line) > 80 and not line.startswith("run ")] == []
     assert [line.split()[:2] for line in lines if line.startswith(("促", "gone"))] == [
-        ["促销活动", "complete"],
-        ["gone", "unknown"],
+        ["促销活动", "2"],
+        ["gone:", "unknown:"],
     ]
 
 

@@ -6,10 +6,9 @@ import pyarrow.compute as pc
 from smspartner_schemas.contract import STATUS_WORDS, STATUSES
 from smspartner_schemas.frames import empty_frame, pandas_dtypes, to_frame
 
-TEXT = "str" if pd.__version__ >= "3" else "object"
 DTYPES = {
     "tag": "category",
-    "phone_number": TEXT,
+    "phone_number": "str",
     "occurrence": "int32",
     "country": "category",
     "status": "category",
@@ -44,7 +43,7 @@ def test_empty_frame(statuses):
     """An empty frame has all columns with the same dtypes, and text as categories."""
     for frame in (empty_frame(), to_frame(statuses({})[:0]), to_frame(statuses())):
         assert (dtypes(frame), len(frame)) == (DTYPES, 0)
-    assert str(empty_frame()["tag"].cat.categories.dtype) == TEXT
+    assert str(empty_frame()["tag"].cat.categories.dtype) == "str"
 
 
 def test_status_categories(statuses):

@@ -12,19 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from smspartner.errors import SettingsError
 from smspartner.phone_numbers import PhonePrivacy
-from smspartner.redaction import Secret
+from smspartner.redaction import REDACT, Secret
 from smspartner_schemas.contract import PHONE_PATTERNS
 
 KEY = Secret("0123456789abcdef")
 NUMBER = "+33612345678"
 KEY_ID = hmac.new(b"0123456789abcdef", b"key id", hashlib.sha256).hexdigest()[:8]
 HASH = f"{KEY_ID}:{hmac.new(b'0123456789abcdef', NUMBER.encode(), hashlib.sha256).hexdigest()}"
+FULL_WIDTH = "\uff10\uff16\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18"
+ARABIC = "\u0660\u0666\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668"
 PLAIN, MASKED, HASHED = PhonePrivacy(), PhonePrivacy("masked"), PhonePrivacy("hashed", KEY)
 
 
-def test_a_form_that_is_none() -> None:
+def test_unknown_form() -> None:
     """A form that is misspelled is refused: numbers would be plain where nobody looks."""
-    with pytest.raises(SettingsError, match=r"^no such form of phone numbers: give one of plain, masked, hashed$"):
+    with pytest.raises(SettingsError, match=r"^unknown form of phone numbers; give one of plain, masked, hashed$"):
         PhonePrivacy("Masked")  # type: ignore[arg-type]
 
 
@@ -59,7 +61,7 @@ def test_hashed() -> None:
 
 
 def test_labels() -> None:
-    """Tables whose numbers can be compared have one label; it tells the key's id and not the key."""
+    """Tables whose numbers can be compared have one label; it names the key by its id."""
     assert ("plain", "masked", f"hashed:{KEY_ID}") == (PLAIN.label, MASKED.label, HASHED.label)
     assert PhonePrivacy("hashed", KEY, (Secret("a retired key of the past"),)).label == HASHED.label
     assert PhonePrivacy("plain", KEY).label == "plain"
@@ -134,6 +136,16 @@ def test_columns(privacy: PhonePrivacy, numbers: list[str | None]) -> None:
         ({"number": 33612345678}, {"number": "***"}),
         ({"number": 33612345678.0}, {"number": "***"}),
         ({NUMBER: 1}, {"***": 1}),
+        ({"to " + FULL_WIDTH: 1}, {"to ***": 1}),
+        ({"phoneNumber": FULL_WIDTH}, {"phoneNumber": "***"}),
+        ({"phoneNumber": ARABIC}, {"phoneNumber": "***"}),
+        ({"status": f"lost at {FULL_WIDTH}"}, {"status": "***"}),
+        ({"status": f"lost at {ARABIC}"}, {"status": "***"}),
+        ({"status": "06    12    34    56    78"}, {"status": "***"}),
+        ({"status": "06\u200b12\u20113456\u20e378"}, {"status": "***"}),
+        ({"phoneNumber": NUMBER, "status": "\ud83d"}, {"phoneNumber": "+33*******78", "status": "\ud83d"}),
+        ({"\ud83d": "\ud83d"}, {"\ud83d": "\ud83d"}),
+        ({"phoneNumber": "687750020"}, {"phoneNumber": "***"}),  # not one number
         (
             {"code": 12345, "success": False, "x": None, "y": 1.5},
             {"code": 12345, "success": False, "x": None, "y": 1.5},
@@ -148,8 +160,8 @@ def test_columns(privacy: PhonePrivacy, numbers: list[str | None]) -> None:
 )
 def test_raw_json(row: object, masked: object) -> None:
     """In the quarantine's raw JSON, whatever may be a number is replaced, wherever it stands."""
-    protected = MASKED.protect_raw(json.dumps(row, ensure_ascii=False).encode())
-    assert masked == json.loads(protected)
+    protected = MASKED.protect_raw(json.dumps(row).encode())
+    assert masked == json.loads(protected.encode())
     assert json.loads(HASHED.protect_raw(json.dumps(row).encode())) == json.loads(
         json.dumps(masked).replace("+33*******78", HASH)
     )
@@ -157,5 +169,22 @@ def test_raw_json(row: object, masked: object) -> None:
 
 @pytest.mark.parametrize("raw", [b'{"x": 1' + b"0" * 5000 + b"}", b"[" * 100_000 + b"]" * 100_000])
 def test_raw_json_beyond_reading(raw: bytes) -> None:
-    """Raw JSON that can't be searched is left out as a whole."""
-    assert MASKED.protect_raw(raw) == '"***"'
+    """Raw JSON that can't be searched is left out as a whole, but where numbers are plain."""
+    assert (MASKED.protect_raw(raw), PLAIN.protect_raw(raw)) == ('"***"', raw.decode())
+
+
+@pytest.mark.parametrize(
+    ("raw", "kept"),
+    [
+        (rb'{"a" : "\ud83d"}', r'{"a" : "\ud83d"}'),
+        (b'{"a": "caf\xe9"}', r'{"a": "caf\xe9"}'),
+        (b'{"a": "echo-of-a-key", "b": "x"}', '{"a": "***", "b": "x"}'),
+        (rb'{"a": "ECHO\u002dof-a-key"}', '{"a": "***"}'),
+        (b'{"echo-of-a-key": 1}', '{"***": 1}'),
+        (b'["echo-of-a-key', '"***"'),
+    ],
+)
+def test_raw_json_where_numbers_are_plain(raw: bytes, kept: str) -> None:
+    """Raw JSON is kept as it was sent, in valid UTF-8 and without a secret that the API echoes."""
+    REDACT.add(Secret("echo-of-a-key"))
+    assert kept == PLAIN.protect_raw(raw)
