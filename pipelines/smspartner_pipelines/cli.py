@@ -67,9 +67,10 @@ def run_command(arguments: list[str]) -> ExitCode:
 
 def _ended_by(exc: BaseException) -> ExitCode:
     """Say what went wrong, and give the exit code."""
-    gone = isinstance(exc, (BrokenPipeError, OutputFailed)) and exc.errno == errno.EPIPE
-    if gone or isinstance(exc, SystemExit):  # which is what click makes of it
-        return ExitCode.NOT_DONE  # the reader has gone, as `| head` does
+    if isinstance(exc, SystemExit):  # click's end: of a completion, or where the reader has gone, as `| head` does
+        return ExitCode.NOT_DONE if exc.code else ExitCode.OK
+    if isinstance(exc, (BrokenPipeError, OutputFailed)) and exc.errno == errno.EPIPE:
+        return ExitCode.NOT_DONE
     if isinstance(exc, NoArgsIsHelpError):
         click.echo(exc.format_message(), err=True)
         return ExitCode.WRONG_SETTINGS

@@ -34,6 +34,8 @@ def print_summary(outcome: RunOutcome, *, quiet: bool = False) -> None:
         for line in (*_drift_lines(outcome), *outcome.notes):
             say(f"note: {line}", style="yellow")
         say(_total_line(outcome))
+    elif outcome.exit_code is ExitCode.OK:
+        return
     for line in _lines_for_a_person(outcome):
         say(line, style="red")
 

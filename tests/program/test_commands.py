@@ -78,7 +78,7 @@ def loaded(start_sandbox, campaign, command, api_row, here):
 
 
 def test_tags(loaded, command):
-    """`tags` shows a line for each tag ever asked for, loaded or not, at 80 columns; damage is named; a total closes."""
+    """`tags` shows a line for each tag ever asked for, loaded or not, at 80 columns; damage is named, and a total."""
     ended = command(None, "tags", "data")
     lines = ended.stdout.splitlines()
     assert (ended.returncode, ended.stderr, max(map(len, lines[:7])) <= 80) == (0, "", True)
@@ -255,7 +255,7 @@ def test_help_of_each_command(command, name):
 def test_help_of_run_states_the_exit_codes(command):
     """`run --help` states every exit code."""
     listed = re.findall(
-        r"^ +(\d+)  \S", command(None, "run", "--help").stdout.partition("Exit codes:")[2], re.MULTILINE
+        r"^  (\d+) +\S", command(None, "run", "--help").stdout.partition("Exit codes:")[2], re.MULTILINE
     )
     assert listed == ["0", "1", "2", "3", "4", "5", "130"]
 

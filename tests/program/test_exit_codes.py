@@ -14,7 +14,7 @@ MOST_BYTES = "failed: the file is larger than this system allows; raise the limi
 
 def lines(ended):
     """Give the lines of stderr, and check that nothing looks like a crash."""
-    assert "Traceback" not in ended.stdout + ended.stderr
+    assert "Traceback" not in f"{ended.stdout}{ended.stderr}"
     assert "Exception ignored" not in ended.stderr
     return ended.stderr.splitlines()
 
@@ -84,7 +84,7 @@ def test_1_nobody_reads(serve, smspartner):
     report = smspartner(serve(), "run", "promo", "--to", "data", "--json", "--quiet", options=given)
     os.close(write)
     assert (ended.returncode, report.returncode, report.stderr) == (1, 1, "")
-    assert "writing to standard output failed: " in ended.stderr
+    assert "standard output" in ended.stderr
     assert lines(ended)[-1].startswith("exit code 1: ")
 
 

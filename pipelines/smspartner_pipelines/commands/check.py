@@ -24,10 +24,10 @@ from smspartner_pipelines.from_options import connection_from, start_logging
 @options.connection_options
 @options.output_options
 def check(to: tuple[str, ...], *, probe: str | None, as_json: bool, **given: Any) -> ExitCode:
-    """Find what would keep a run from working, and say what to do; changes nothing that is loaded.
+    """Find what would keep a run from working.
 
-    One line each for the API key, the proxy, each destination, and the versions of libraries: `ok`, `warn` for what
-    may go wrong, `FAIL` for what would. Ends with the exit code a run would end with.
+    Nothing that is loaded is changed. One line each for the API key, the proxy, each destination, and the versions of
+    libraries: `ok`, `warn` for what may go wrong, `FAIL` for what would. Ends with the exit code a run would end with.
 
     With --probe, ask for about nine pages of a tag, best one of several hundred messages, and print a report: page
     size, what the total counts, pages beyond the end, types, order, headers. It holds no key, number or tag: please

@@ -34,10 +34,11 @@ _MOST_FINDINGS = 30
 def validate(
     destination: str, *, output: str, expectations: str | None, as_json: bool, quiet: bool, **given: Any
 ) -> ExitCode:
-    """Check all that is loaded in a destination, and write the result as a page that opens offline.
+    """Check all that is loaded, and write a page.
 
-    Great Expectations judges the rows by the contract's suite and yours; beside it, each tag must be readable, and hold
-    what was loaded. What can't be read is named, and the rest is checked. The page shows no phone number.
+    The page opens offline, and shows no phone number. Great Expectations judges the rows by the contract's suite and
+    yours; beside it, each tag must be readable, and hold what was loaded. What can't be read is named, and the rest is
+    checked.
 
     \b
     smspartner validate data/
