@@ -320,6 +320,7 @@ def test_not_ours(bucket, uri, make_snapshot):
         ("s3://KEY@bucket/x", "credentials do not belong into s3://KEY"),
         ("s3:///x", "names no bucket and prefix; write s3://BUCKET/PREFIX"),
         ("s3://bucket/x?versionId=1", "names no bucket and prefix"),
+        ("az://box/x", "the configuration of az:// is incomplete or not valid; set AZURE_STORAGE_ACCOUNT_NAME"),
         ("gs:///x", "names no bucket and prefix; write gs://BUCKET/PREFIX"),
     ],
 )

@@ -12,7 +12,6 @@ from obstore.exceptions import (
     PermissionDeniedError,
     PreconditionError,
     UnauthenticatedError,
-    UnknownConfigurationKeyError,
 )
 from smspartner.errors import DestinationError, SettingsError, raise_alone
 
@@ -25,7 +24,6 @@ _DENIED = ("access is denied", "allow these credentials to list, read, write and
 _NO_BUCKET = ("there is no such bucket", "create it, or correct its name")
 _REGION = ("the bucket is in another region", "name its region in AWS_REGION")
 _EXPIRED = ("the session token is not valid any more", "renew the credentials")
-_CONFIGURATION = ("its configuration is not valid", "correct the store's environment variables")
 
 _SETTINGS_BY_CODE: dict[str, tuple[str, str]] = {
     "AccessDenied": _DENIED,
@@ -47,11 +45,9 @@ _SETTINGS_BY_CLASS: tuple[tuple[type[Exception], tuple[str, str]], ...] = (
     (FileNotFoundError, _NO_BUCKET),  # what only reads one object maps it before
     (PermissionDeniedError, _DENIED),
     (UnauthenticatedError, _DENIED),
-    (UnknownConfigurationKeyError, _CONFIGURATION),
-    (ValueError, _CONFIGURATION),
 )
 _BUSY = ("another run writes there", "wait until it has ended")
-_FAILING = ("the store can't be reached, or is out of order", "check network, endpoint and region, then run again")
+_FAILING = ("the store can't be reached, or is out of order", "check network, credentials, endpoint and region")
 
 
 @contextmanager
@@ -66,9 +62,7 @@ def store_errors(doing: str, *, starting: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except (BaseError, OSError, ValueError) as error:
-        if isinstance(error, ValueError) and not starting:
-            raise  # a bug of ours
+    except (BaseError, OSError) as error:
         code = _CODE.search(str(error))
         setting = _SETTINGS_BY_CODE.get(code[1] if code else "") or next(
             (words for kind, words in _SETTINGS_BY_CLASS if isinstance(error, kind)), None

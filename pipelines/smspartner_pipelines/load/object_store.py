@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from obstore.exceptions import BaseError
 from obstore.store import from_url
 from smspartner.errors import SettingsError, raise_alone
 from smspartner.redaction import REDACT, Secret
 
-from smspartner_pipelines.load.object_errors import store_errors
 from smspartner_pipelines.load.uris import OBJECT_STORES, mask_secrets
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -23,6 +23,12 @@ _CREDENTIALS = (
     *("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_METADATA_ENDPOINT", "AWS_SKIP_SIGNATURE"),
 )
 """Variables by which obstore finds credentials; without any it would ask the metadata service of a cloud machine."""
+
+_CONFIGURATION = {
+    "s3": "correct AWS_ENDPOINT_URL and AWS_REGION",
+    "gs": "correct GOOGLE_APPLICATION_CREDENTIALS",
+    "az": "set AZURE_STORAGE_ACCOUNT_NAME, and a key or token",
+}
 
 _FILES = {"AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials", "AWS_CONFIG_FILE": "~/.aws/config"}
 
@@ -45,18 +51,20 @@ def open_store(uri: str) -> Any:
     for name in _SECRETS:
         REDACT.add(Secret(os.environ.get(name, "")))
     known = OBJECT_STORES[scheme]
-    options: dict[str, Any] = _s3_options() if known == "s3" else {}
-    allow_http = options.pop("allow_http", False)
-    with store_errors(f"opening {uri}", starting=True):
-        return from_url(
-            uri if scheme in {"abfs", "abfss"} else f"{known}://{parts.netloc}{parts.path.replace('%', '%25')}",
-            client_options={"timeout": "60s", "connect_timeout": "5s", "allow_http": allow_http},
-            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=30)},
-            **options,
+    options = _s3_options() if known == "s3" else {}
+    client = {"timeout": "60s", "connect_timeout": "5s", "allow_http": options.pop("allow_http", False)}
+    retries = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
+    plain = f"{known}://{parts.netloc}{parts.path.replace('%', '%25')}"
+    try:
+        return from_url(plain if "@" not in uri else uri, client_options=client, retry_config=retries, **options)
+    except (BaseError, OSError, ValueError):
+        raise_alone(
+            SettingsError(f"the configuration of {known}:// is incomplete or not valid", remedy=_CONFIGURATION[known])
         )
 
 
 def _s3_options() -> dict[str, Any]:
+    """Give what `from_url` takes besides, and whether http is allowed: on loopback only."""
     endpoint = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), None)
     options: dict[str, Any] = {}
     if not any(os.environ.get(name) for name in _CREDENTIALS):
