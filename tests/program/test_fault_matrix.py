@@ -1,57 +1,75 @@
-"""Every fault the sandbox can inject, at every place it can strike: verdict, exit code, requests, rows."""
+"""Every kind of fault at every place it can strike, many tags in one run: verdict, requests, and rows, to the row."""
+
+from __future__ import annotations
 
 import shutil
 import tomllib
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faults import KINDS, Campaign, Fault
 
 MATRIX = tomllib.loads(Path(__file__).with_name("fault_matrix.toml").read_text(encoding="utf-8"))
-OPTIONS, PLACES = MATRIX.pop("options"), MATRIX.pop("places")
-BEHAVIOUR = {kind: behaviour for behaviour in MATRIX.values() for kind in behaviour["kinds"]}
-STRIKES = {
-    "first": lambda kind, **seconds: [Fault(kind, "struck", page=1, **seconds)],
-    "later": lambda kind, **seconds: [Fault(kind, "struck", page=2, **seconds)],
-    "retry": lambda kind, **seconds: [
-        Fault("server_error", "struck", page=2, times=1),
-        Fault(kind, "struck", page=2, after=1, **seconds),
-    ],
-    "once": lambda kind, **seconds: [Fault(kind, "struck", page=2, times=1, **seconds)],
-    "every": lambda kind, **seconds: [Fault(kind, "struck", **seconds)],
-}
-TAGS = ("sound", "struck")
+PLACES = MATRIX.pop("places")
+EACH_ALONE, SHORT_TIMEOUT, SHARED = "each kind in a run of its own", "a run with a timeout of one second", "one run"
+HOURS = {"slow": 3600.0, "drip": 3600.0}
+PAGE_SIZE = 7
 FIRST, SECOND = datetime(2018, 2, 7, 7, 38, 31, tzinfo=UTC), datetime(2018, 2, 7, 7, 38, 21, tzinfo=UTC)
 ROWS = [
-    ("+33699000001", "waiting", False, None),  # the newcomer of `one_in_one_out`
+    ("+33699000001", "waiting", False, None),  # the newcomer of some kinds
     ("+33639980001", "delivered", False, FIRST),
     ("+33639980002", "delivered", True, FIRST),
     ("+33639980003", "not_delivered", False, None),
     ("+33639980004", "ko", False, None),
     ("+33639980005", "delivered", False, SECOND),
     ("+33639980006", "waiting", False, None),
-    ("+33639980007", "delivered", False, FIRST),
-    ("+33639980008", "delivered", False, FIRST),
-    ("+33639980009", "delivered", False, FIRST),
+    *((f"+336399800{number:02}", "delivered", False, FIRST) for number in range(7, 15)),
 ]
 """The rows as they are loaded; the matrix names them by their places here."""
+
+Place = Callable[[str, str], list[Fault]]
+
+
+def strike(page: int | None = None, **when: Any) -> Place:
+    """Let a kind strike this page of a tag."""
+    seconds = 0.0
+    return lambda kind, tag: [Fault(kind, tag, page=page, seconds=HOURS.get(kind, seconds), **when)]
+
+
+STRIKES: dict[str, tuple[int, Place]] = {
+    "first": (9, strike(1)),
+    "later": (9, strike(2)),
+    "once": (9, strike(2, times=1)),
+    "retry": (9, lambda kind, tag: [Fault("server_error", tag, page=2, times=1), *strike(2, after=1)(kind, tag)]),
+    "every": (9, strike()),
+    "behind": (14, strike(3)),
+    "full": (14, strike()),
+}
+"""How many rows the tag has, and what strikes it."""
 
 
 @pytest.fixture
 def serve(start_sandbox, api_row):
-    """Serve the tags `struck` and `sound`: nine rows on a page of seven and one of two."""
-    rows = [
+    """Serve tags of so many rows, seven on a page."""
+    known = [
         api_row(1),
         api_row(2, stopSMS=True),
         api_row(3, status="Not delivered", date=""),
         api_row(4, status="Ko", date=""),
         api_row(5, date="1517989101"),
         api_row(6, status="Waiting", date=""),
-        *map(api_row, (7, 8, 9)),
+        *map(api_row, range(7, 15)),
     ]
-    return lambda faults: start_sandbox([Campaign.of_rows(tag, rows) for tag in TAGS], faults=faults, page_size=7)
+
+    def start(tags, count, faults):
+        campaigns = [Campaign.of_rows(tag, known[:count]) for tag in tags]
+        return start_sandbox([Campaign.of_rows("sound", known[:9]), *campaigns], faults=faults, page_size=PAGE_SIZE)
+
+    return start
 
 
 @pytest.fixture(scope="module")
@@ -62,54 +80,92 @@ def earlier(tmp_path_factory):
 
 @pytest.fixture
 def loaded(earlier, start_sandbox, report, rows, api_row, here):  # noqa: PLR0917
-    """Start with a dataset of the same numbers, all still waiting; give its rows."""
+    """Start with a dataset of nine rows under each tag, all still waiting; give its rows by tag."""
     if not earlier.exists():
         waiting = [api_row(number, status="Waiting", date="") for number in range(1, 10)]
-        sandbox = start_sandbox([Campaign.of_rows(tag, waiting) for tag in TAGS])
-        assert report(sandbox, *TAGS, "--to", "data")[0] == 0
+        tags = ["sound", *map(tag_of, KINDS)]
+        assert report(start_sandbox([Campaign.of_rows(tag, waiting) for tag in tags]), *tags, "--to", "data")[0] == 0
         shutil.copytree(here / "data", earlier)
     shutil.copytree(earlier, here / "data", dirs_exist_ok=True)
-    return rows("data")
+    return by_tag(rows("data"))
 
 
-def test_every_kind_has_its_expectation():
-    """A kind of fault without a line in the matrix, or with two, is found out, and so is a place left out."""
-    listed = Counter(kind for behaviour in MATRIX.values() for kind in behaviour["kinds"])
-    assert (listed.keys(), {1}) == (KINDS.keys(), set(listed.values()))
-    assert all({*PLACES} - {"every"} <= behaviour.keys() for behaviour in MATRIX.values())
-    assert PLACES.keys() == STRIKES.keys()
-
-
-@pytest.mark.parametrize(
-    ("kind", "place"),
-    [(kind, place) for kind, behaviour in BEHAVIOUR.items() for place in PLACES if place in behaviour],
-)
-def test_fault(serve, loaded, report, rows, kind, place):  # noqa: PLR0917
-    """Whatever fails, wherever: the tag comes to the verdict that is written down, the tag beside it to its rows."""
-    expected = {"rows": [], "quarantined": 0, **BEHAVIOUR[kind][place]}
-    options = dict(OPTIONS.get(kind, {}))
-    environment = {"SMSPARTNER_TIMEOUT": options.pop("timeout", "30"), "SMSPARTNER_RETRIES": "1"}
-    sandbox = serve(STRIKES[place](kind, **options))
-    ended, found = report(sandbox, *TAGS, "--to", "data", "--refresh", "all", "--concurrency", "1", **environment)
-
-    told = {tag["tag"]: tag for tag in found["tags"]}
-    struck = told.get("struck", {"verdict": "-", "rows_loaded": 0, "rows_quarantined": 0})
-    asked = Counter(request.tag for request in sandbox.requests)
-    assert (expected["verdict"], expected["exit"], expected["requests"]) == (struck["verdict"], ended, asked["struck"])
-    assert (len(expected["rows"]), expected["quarantined"]) == (struck["rows_loaded"], struck["rows_quarantined"])
-    assert struck.get("requests", asked["struck"]) == asked["struck"]
-    assert len(rows("data", "quarantine")) == expected["quarantined"]
-
-    now = by_tag(rows("data"))
-    assert now["struck"] == (sorted(ROWS[number] for number in expected["rows"]) or by_tag(loaded)["struck"])
-    if "sound" in told:
-        assert (told["sound"]["verdict"], told["sound"]["requests"], asked["sound"]) == ("complete", 2, 2)
-    else:
-        assert expected["verdict"] == "-"
-    assert now["sound"] == (ROWS[1:] if "sound" in told else by_tag(loaded)["sound"])
+def tag_of(kind: str) -> str:
+    """Give the tag that a kind strikes."""
+    return f"t{list(KINDS).index(kind)}"
 
 
 def by_tag(loaded):
     """What is loaded under each tag, without what differs from run to run."""
-    names = ("phone_number", "status", "stop_sms", "status_at")
-    return {tag: sorted(tuple(row[name] for name in names) for row in loaded if row["tag"] == tag) for tag in TAGS}
+    found = {}
+    for row in loaded:
+        facts = tuple(row[name] for name in ("phone_number", "status", "stop_sms", "status_at"))
+        found.setdefault(row["tag"], []).append(facts)
+    return {tag: sorted(facts, key=str) for tag, facts in found.items()}
+
+
+def runs_of(place: str) -> list[tuple[str, dict[str, Any]]]:
+    """Give the runs that a place takes: how each is run, and what is expected of each kind in it."""
+    runs: dict[tuple[str, str], dict[str, Any]] = {}
+    for behaviour in MATRIX.values():
+        for kind in behaviour["kinds"] if place in behaviour else ():
+            how = behaviour.get("run", SHARED)
+            runs.setdefault((how, kind if how == EACH_ALONE else ""), {})[kind] = behaviour[place]
+    return [(how, expected) for (how, _), expected in runs.items()]
+
+
+def exit_code(cell: dict[str, Any]) -> int:
+    """Give the exit code of a run with this tag alone."""
+    if cell["verdict"] in {"-", "complete"}:
+        return {"-": 5, "complete": 4 if cell.get("quarantined") else 0}[cell["verdict"]]
+    return 3
+
+
+def test_every_kind_has_its_expectation():
+    """A kind of fault without a line in the matrix, or with two, is found out, and so is an unknown place."""
+    listed = Counter(kind for behaviour in MATRIX.values() for kind in behaviour["kinds"])
+    assert (listed.keys(), {1}) == (KINDS.keys(), set(listed.values()))
+    assert PLACES.keys() == STRIKES.keys()
+    assert all(behaviour.keys() <= {"title", "says", "kinds", "run", *PLACES} for behaviour in MATRIX.values())
+
+
+@pytest.mark.parametrize(
+    ("place", "number"), [(place, number) for place in PLACES for number in range(len(runs_of(place)))]
+)
+def test_faults(serve, loaded, report, rows, place, number):  # noqa: PLR0917
+    """Whatever fails, wherever: the tag comes to the verdict that is written down, the tag beside it to its rows."""
+    how, expected = runs_of(place)[number]
+    observed, ended = observe(serve, loaded, report, rows, place, how, list(expected))
+    cells = {kind: {"rows": [], "quarantined": 0, **cell} for kind, cell in expected.items()}
+    assert cells == observed
+    assert ended == max(map(exit_code, expected.values()), key=[0, 4, 3, 5].index)
+
+
+def observe(serve, loaded, report, rows, place, how, kinds):  # noqa: PLR0917
+    """Run with these kinds of fault, and give what becomes of each tag, and the exit code."""
+    count, faults_of = STRIKES[place]
+    tags = {kind: tag_of(kind) for kind in kinds}
+    sandbox = serve(tags.values(), count, [fault for kind, tag in tags.items() for fault in faults_of(kind, tag)])
+    settings = {"SMSPARTNER_TIMEOUT": "1" if how == SHORT_TIMEOUT else "30", "SMSPARTNER_RETRIES": "1"}
+    ended, found = report(sandbox, "sound", *tags.values(), "--to", "data", "--refresh", "all", **settings)
+    verdicts = {tag["tag"]: tag for tag in found["tags"]}
+    asked = Counter(request.tag for request in sandbox.requests)
+    now, quarantined = by_tag(rows("data")), Counter(row["tag"] for row in rows("data", "quarantine"))
+    if "sound" in verdicts:
+        assert (verdicts["sound"]["verdict"], verdicts["sound"]["requests"], asked["sound"]) == ("complete", 2, 2)
+        assert now["sound"] == sorted(ROWS[1:10], key=str)
+    else:
+        assert (ended, now["sound"]) == (5, loaded["sound"])
+    observed = {}
+    for kind, tag in tags.items():
+        row = verdicts.get(tag, {"verdict": "-", "rows_loaded": 0, "rows_quarantined": 0, "requests": asked[tag]})
+        new = now.get(tag, []) if now.get(tag) != loaded[tag] else []
+        observed[kind] = {
+            "verdict": row["verdict"],
+            "requests": asked[tag],
+            "rows": sorted(ROWS.index(facts) for facts in new),
+            "quarantined": quarantined[tag],
+        }
+        assert (row["requests"], row["rows_quarantined"]) == (asked[tag], quarantined[tag])
+        assert row["verdict"] != "complete" or row["rows_loaded"] == len(new)
+    return observed, ended
