@@ -21,13 +21,13 @@ PAGE_SIZE = 7
 FIRST, SECOND = datetime(2018, 2, 7, 7, 38, 31, tzinfo=UTC), datetime(2018, 2, 7, 7, 38, 21, tzinfo=UTC)
 ROWS = [
     ("+33699000001", "waiting", False, None),  # the newcomer of some kinds
-    ("+33639980001", "delivered", False, FIRST),
-    ("+33639980002", "delivered", True, FIRST),
-    ("+33639980003", "not_delivered", False, None),
-    ("+33639980004", "ko", False, None),
-    ("+33639980005", "delivered", False, SECOND),
-    ("+33639980006", "waiting", False, None),
-    *((f"+336399800{number:02}", "delivered", False, FIRST) for number in range(7, 15)),
+    ("+33612340001", "delivered", False, FIRST),
+    ("+33612340002", "delivered", True, FIRST),
+    ("+33612340003", "not_delivered", False, None),
+    ("+33612340004", "ko", False, None),
+    ("+33612340005", "delivered", False, SECOND),
+    ("+33612340006", "waiting", False, None),
+    *((f"+336123400{number:02}", "delivered", False, FIRST) for number in range(7, 15)),
 ]
 """The rows as they are loaded; the matrix names them by their places here."""
 
@@ -55,15 +55,14 @@ STRIKES: dict[str, tuple[int, Place]] = {
 @pytest.fixture
 def serve(start_sandbox, api_row):
     """Serve tags of so many rows, seven on a page."""
-    known = [
-        api_row(1),
-        api_row(2, stopSMS=True),
-        api_row(3, status="Not delivered", date=""),
-        api_row(4, status="Ko", date=""),
-        api_row(5, date="1517989101"),
-        api_row(6, status="Waiting", date=""),
-        *map(api_row, range(7, 15)),
-    ]
+    changed = {
+        2: {"stopSMS": True},
+        3: {"status": "Not delivered", "date": ""},
+        4: {"status": "Ko", "date": ""},
+        5: {"date": "1517989101"},
+        6: {"status": "Waiting", "date": ""},
+    }
+    known = [api_row(n, phoneNumber=ROWS[n][0], **changed.get(n, {})) for n in range(1, 15)]
 
     def start(tags, count, faults):
         campaigns = [Campaign.of_rows(tag, known[:count]) for tag in tags]
@@ -82,7 +81,7 @@ def earlier(tmp_path_factory):
 def loaded(earlier, start_sandbox, report, rows, api_row, here):  # noqa: PLR0917
     """Start with a dataset of nine rows under each tag, all still waiting; give its rows by tag."""
     if not earlier.exists():
-        waiting = [api_row(number, status="Waiting", date="") for number in range(1, 10)]
+        waiting = [api_row(n, phoneNumber=ROWS[n][0], status="Waiting", date="") for n in range(1, 10)]
         tags = ["sound", *map(tag_of, KINDS)]
         assert report(start_sandbox([Campaign.of_rows(tag, waiting) for tag in tags]), *tags, "--to", "data")[0] == 0
         shutil.copytree(here / "data", earlier)
