@@ -83,7 +83,6 @@ def fault_matrix() -> str:
     """Give what becomes of a tag that a fault strikes, as the test of all faults expects it."""
     matrix = tomllib.loads(FAULT_MATRIX.read_text(encoding="utf-8"))
     places = matrix.pop("places")
-    del matrix["options"]
     return "\n\n".join(_behaviour(behaviour, places) for behaviour in matrix.values())
 
 
@@ -93,13 +92,22 @@ def _behaviour(behaviour: dict[str, Any], places: dict[str, str]) -> str:
     lines = [f"## {behaviour['title']}", "", behaviour["says"], ""]
     lines += ["| struck | verdict | exit code | requests | rows loaded | in quarantine |", "|---|---|---|---|---|---|"]
     for place in filter(behaviour.__contains__, places):
-        cell = behaviour[place]
+        cell = {"rows": [], "quarantined": 0, **behaviour[place]}
+        code = {"-": 5, "complete": 4 if cell["quarantined"] else 0}.get(cell["verdict"], 3)
         verdict = "" if cell["verdict"] == "-" else f"`{cell['verdict']}`"
-        facts = (verdict, cell["exit"], cell["requests"], len(cell.get("rows", [])), cell.get("quarantined", 0))
+        facts = (verdict, code, cell["requests"], len(cell["rows"]), cell["quarantined"])
         lines.append(f"| {places[place]} | {' | '.join(map(str, facts))} |")
     lines += ["", "| fault | what it does |", "|---|---|"]
     lines += [f"| `{kind}` | {KINDS[kind].meaning.replace('|', '&#124;')} |" for kind in behaviour["kinds"]]
     return "\n".join(lines)
+
+
+def lawful() -> str:
+    """Give the populations that look odd and must load, as their test serves them."""
+    from faults.populations import lawful as populations
+
+    rows = [f"| {meaning} | {campaign.rows} |" for meaning, campaign in populations().values()]
+    return "\n".join(["| population | rows |", "|---|---|", *rows])
 
 
 def scale() -> str:
@@ -141,7 +149,7 @@ PAGES = {
         "help": run_help,
         "verdicts": verdicts,
     },
-    "docs/faults.md": {"matrix": fault_matrix},
+    "docs/faults.md": {"lawful": lawful, "matrix": fault_matrix},
     "docs/reference/commands.md": {"commands": commands},
     "docs/reference/outcomes.md": {
         "exit-codes": exit_codes,
