@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import reference_parts
-from smspartner_pipelines.exit_codes import MEANINGS
 from smspartner_pipelines.commands.sandbox import KEY as SANDBOX_KEY
+from smspartner_pipelines.exit_codes import MEANINGS
 from smspartner_pipelines.sandbox import Sandbox
 from smspartner_schemas.contract import STATUSES, VERDICT_MEANINGS
 from smspartner_schemas.describe import as_table

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import click
 from smspartner import vendor
-from smspartner.variables import KEY_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
+from smspartner.api_key import KEY_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
 from smspartner_pipelines.cli import smspartner
 from smspartner_schemas.campaigns import CAMPAIGNS, CAMPAIGNS_MEANING, CAMPAIGNS_NAME
-from smspartner_schemas.contract import BOOKKEEPING, ROW_ORDER, TABLES, Table
+from smspartner_schemas.contract import ERASURES, LOADED_TAGS, RUNS, TABLES, Table
 from smspartner_schemas.describe import as_table
 
 _SECRETS = {
@@ -81,7 +81,7 @@ def tables() -> str:
 
 def bookkeeping() -> str:
     """Give the columns of the tables that the product keeps for itself."""
-    return "\n\n".join(map(_described, (*BOOKKEEPING, ROW_ORDER)))
+    return "\n\n".join(map(_described, (LOADED_TAGS, ERASURES, RUNS)))
 
 
 def _described(table: Table) -> str:
