@@ -6,7 +6,7 @@ import difflib
 import os
 from typing import TYPE_CHECKING
 
-from smspartner.api_key import KEY_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
+from smspartner.api_key import KEY_COMMAND_VARIABLE, KEY_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
 from smspartner.redaction import REDACT, Secret
 
 from smspartner_pipelines.load import learn_secrets
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from smspartner_schemas.contract import PhoneForm
 
 PREFIX = "SMSPARTNER_"
-
-KEY_COMMAND_VARIABLE = "SMSPARTNER_API_KEY_COMMAND"
 
 _VARIABLES = (KEY_VARIABLE, KEY_COMMAND_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE)
 _PASSWORDS = ("PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")

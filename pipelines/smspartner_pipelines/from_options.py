@@ -6,8 +6,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import click
+from smspartner.api_key import KEY_COMMAND_VARIABLE
 
-from smspartner_pipelines.environment import KEY_COMMAND_VARIABLE, phone_privacy
+from smspartner_pipelines.environment import phone_privacy
 
 if TYPE_CHECKING:
     from smspartner.connection import Connection

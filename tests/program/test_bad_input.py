@@ -8,7 +8,7 @@ import pytest
 from faults import Campaign, HostileServer
 
 RUN = ("run", "promo", "--to", "data")
-KEY_FILE = "the API key file named by SMSPARTNER_API_KEY_FILE or --api-key-file: "
+KEY_FILE = "the API key file named by SMSPARTNER_API_KEY_FILE or --api-key-file "
 NO_KEY = "there is no API key; set SMSPARTNER_API_KEY, or SMSPARTNER_API_KEY_FILE to a file that holds it"
 NO_RATE = "the rate is not a number of requests per s, min or h; give a number above 0 and a unit, such as 10/s"
 SPACE = "holds white space, which no tag can; write it as it was given when sending"
@@ -93,7 +93,7 @@ ARGUMENTS = {
         "tags file no.txt: No such file or directory; give a text file with one tag a line",
     ),
     "tags file without end": (("run", "--tags-file", "/dev/zero", "--to", "data"), "tags file /dev/zero: "),
-    "no key file": ((*RUN, "--api-key-file", "no.key"), f"{KEY_FILE}No such file or directory; name a file that holds"),
+    "no key file": ((*RUN, "--api-key-file", "no.key"), f"{KEY_FILE}can't be read: No such file or directory; name"),
     "key file without end": ((*RUN, "--api-key-file", "/dev/zero"), f"{KEY_FILE}is too large; name a file that holds"),
     "no configuration file": (
         (*RUN, "--config", "no.toml"),

@@ -1,240 +1,153 @@
-"""Every class of error reads alike: what happened, where, and what to do about it."""
+"""Every error that the product raises reads alike: what is wrong and where, then what to do about it."""
 
 from __future__ import annotations
 
+import ast
 import inspect
-import json
 import re
-import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
-from smspartner import errors, vendor
-from smspartner.client import Client
-from smspartner.errors import NotComplete, PopulationError, SmsPartnerError, VendorError
-from smspartner_pipelines.load import open_destination
-from smspartner_pipelines.load.lock import exclusive
-from smspartner_pipelines.load.state import state_of
-from smspartner.pace import Pace
-from smspartner.page import Page, read_page
-from smspartner.pagination import walk_pages
-from smspartner.api import iter_snapshots, read_statuses
-from smspartner.replay import replay
-from smspartner.stored_rows import StoredTag
-from smspartner.tags import check_tags
-from smspartner.transport import map_failure
-from smspartner_pipelines.gx import start_import
-from smspartner_pipelines.outcomes import RunOutcome
-from smspartner_pipelines.sandbox import Campaign, Fault
-from smspartner_pipelines.settings import parse_duration
-from smspartner_pipelines.user_suite import load_user_suite
-from smspartner_pipelines.validation import Validator
+import smspartner
+import smspartner_pipelines
+import smspartner_schemas
+from smspartner import errors
+from smspartner.errors import SmsPartnerError
+from smspartner_pipelines.load.destination import NothingLoaded
 
-BASES = {SmsPartnerError, PopulationError}
-"""Never raised themselves."""
-
-PLACES = {
-    "ConnectionFailed": "no answer",
-    "ResponseTimeout": "answer",
-    "RateLimited": "the API",
-    "UnexpectedStatus": "HTTP 500",
-    "UnreadableBody": "the body",
-    "BodyTooLarge": "the body",
-    "RequestError": "the request",
-    "AccessRefused": "the API",
-    "UnknownTag": "the API",
-    "VendorError": "the API",
-    "PopulationMoved": "page 1",
-    "PopulationIncomplete": "page 2",
-    "NotComplete": "gone",
-    "QuarantinedRows": "doubtful",
-    "SettingsError": "'soon'",
-    "TagError": "'a b'",
-    "RawRowMissing": "loaded already",
-    "CountMismatch": "tag doubtful",
-    "ValidationBroken": "expectation expectation_1",
-    "DestinationError": "file/data",
-    "DestinationBusy": "data",
-    "Interrupted": "asked to stop",
+PACKAGES = (smspartner, smspartner_pipelines, smspartner_schemas)
+ENGINES = ("airflow", "dagster", "dlt", "spark")
+CLASSES = {
+    name: kind for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, SmsPartnerError)
 }
-"""What names the place in the message of each class; for a page, its tag and number stand before it in a report."""
+CLASSES["NothingLoaded"] = NothingLoaded
+
+NO_REMEDY = {"Interrupted"}
+"""Who asked to stop knows what to do."""
 
 VERBS = {
-    *("allow", "ask", "check", "correct", "drop", "give", "iter_snapshots", "load", "make", "mend", "move"),
-    *("name", "please", "read", "remove", "report", "run", "set", "take", "tell", "upgrade", "use", "wait", "write"),
+    *("accept", "add", "allow", "ask", "check", "choose", "close", "correct", "create", "delete", "drop", "free"),
+    *(
+        "give",
+        "grant",
+        "install",
+        "iter_snapshots",
+        "leave",
+        "let",
+        "load",
+        "look",
+        "make",
+        "move",
+        "name",
+        "pip",
+        "put",
+    ),
+    *("raise", "read", "remove", "rename", "repair", "report", "restore", "run", "set", "smspartner", "start", "take"),
+    *("try", "upgrade", "update", "use", "wait", "wrap", "write"),
 }
-ENGLISH_QUOTED = re.compile(r'"[^"]*"')
-FRENCH = re.compile(r"[éèêàçùû]|\b(le|la|les|une|est|pas|clé|numéro|introuvable)\b", re.IGNORECASE)
-
-Provoke = Callable[[], object]
+OLD_WORDS = re.compile(r"\b(told|doubt\w*|believ\w*|books|whatever|trouble|cure|mend\w*|itself|your doing)\b")
+FRENCH = re.compile(r"[éèêàçùû]|\b(le|la|les|une|est|pas|clé|numéro|introuvable)\b")
 
 
-def page(api_row: Any, number: int, total: int, rows: int) -> Page:
-    """Read a page of so many rows."""
-    body = {"success": True, "code": 200, "currentPage": number, "total": total}
-    return read_page(json.dumps({**body, "StatutResponse_List": [api_row(n) for n in range(rows)]}).encode())
+def raised() -> Iterator[tuple[str, ast.Call, str]]:
+    """Give every call of a class of error in the product: where it stands, the call, the name of the class."""
+    for package in PACKAGES:
+        root = Path(package.__file__).parent
+        for path in sorted(root.rglob("*.py")):
+            if any(part.startswith(ENGINES) for part in path.relative_to(root).parts):
+                continue
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+                if name in CLASSES:
+                    yield f"{path.relative_to(root.parent)}:{node.lineno}", node, name
 
 
-def second_page(api_row: Any, total: int, rows: int) -> None:
-    """Walk to a second page that declares such a total and has so many rows, after a first one of 4 of 10."""
-    walk = walk_pages(3)
-    next(walk)
-    walk.send([page(api_row, 1, 10, 4)]).accept(2, page(api_row, 2, total, rows))
+def text_of(node: ast.expr | None) -> str | None:
+    """Give what a text says, with X for each value in it; None where it is made elsewhere."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
+    return None
 
 
-def stop() -> None:
-    """Ask for a turn when all is stopped."""
-    stopped = threading.Event()
-    stopped.set()
-    Pace(None, stopped).wait_turn()
-
-
-def too_late() -> None:
-    """Wait for too long."""
-    raise map_failure(requests.ReadTimeout("x"), 2.5)
-
-
-def no_directory() -> None:
-    """Load below a file."""
-    Path("file").touch()
-    open_destination("file/data").check()
-
-
-def hold_twice() -> None:
-    """Hold a place that is held."""
-    with exclusive(Path(".lock"), "data"), exclusive(Path(".lock"), "data"):
-        pass
-
-
-@pytest.fixture
-def provoke(start_sandbox: Any, connect: Any, api_row: Any, campaign: Any, here: Path) -> dict[str, Provoke]:
-    """Give, for each class, what makes the product raise it."""
-    doubtful = Campaign.of_rows("doubtful", [api_row(1), api_row(2, status="?")])
-
-    def strike(kind: str, **options: Any) -> Provoke:
-        sandbox = start_sandbox([campaign("promo")], faults=[Fault(kind)])
-        return lambda: Client(connect(sandbox, **options)).fetch_page("promo", 1)
-
-    def connection() -> Any:
-        return connect(start_sandbox([doubtful, campaign("promo")]))
-
-    def twice() -> None:
-        (snapshot,) = iter_snapshots(["doubtful"], connection=connection())
-        outcome = RunOutcome("run", ("doubtful",))
-        outcome.note(snapshot)
-        outcome.note(snapshot)
-
-    def doubt_what_is_loaded() -> None:
-        (snapshot,) = iter_snapshots(["promo"], connection=connection())
-        snapshot = snapshot.doubting({0: ("my_rule",)})
-        replay(StoredTag(state_of(snapshot, "run"), snapshot.table, snapshot.quarantine), "later").doubting({1: ("r",)})
-
-    def judge_badly() -> None:
-        start_import()
-        (snapshot,) = iter_snapshots(["promo"], connection=connection())
-        bad = {"type": "expect_column_max_to_be_between", "kwargs": {"column": "phone_number", "min_value": 1}}
-        (here / "mine.json").write_text(json.dumps({"name": "mine", "expectations": [bad]}), encoding="utf-8")
-        Validator(user_suite=load_user_suite("mine.json")).judge([snapshot.table])
-
-    def unforeseen() -> None:
-        client = Client(connection())
-        raise client._get(f"{client._connection.base_url}/me", lambda *_: 1 / 0)  # type: ignore[arg-type, misc]
-
-    return {
-        "RequestError": unforeseen,
-        "ConnectionFailed": strike("reset"),
-        "ResponseTimeout": too_late,
-        "RateLimited": strike("rate_limit_bare"),
-        "UnexpectedStatus": strike("server_error"),
-        "UnreadableBody": strike("html"),
-        "BodyTooLarge": lambda: Client(connect(start_sandbox([campaign("promo", 90)]), max_body_bytes=999)).fetch_page(
-            "promo", 1
+def faults_of_what(what: str) -> list[str]:
+    """List what is wrong with how a message says what is wrong."""
+    faults = {
+        "begins with a capital": not re.match(
+            r"[a-z0-9'\"/(-]|[A-Z]{2,}|X|(Great Expectations|PostgreSQL|Delta|DuckDB)\b", what
         ),
-        "VendorError": strike("vendor_error_90"),
-        "UnknownTag": lambda: Client(connection()).fetch_page("gone", 1),
-        "AccessRefused": strike("vendor_error_10"),
-        "PopulationMoved": lambda: second_page(api_row, 11, 4),
-        "PopulationIncomplete": lambda: second_page(api_row, 10, 3),
-        "NotComplete": lambda: read_statuses(["gone"], connection=connection()),
-        "QuarantinedRows": lambda: read_statuses(["doubtful"], connection=connection()),
-        "SettingsError": lambda: parse_duration("soon"),
-        "TagError": lambda: check_tags(["a b"]),
-        "RawRowMissing": doubt_what_is_loaded,
-        "CountMismatch": twice,
-        "ValidationBroken": judge_badly,
-        "DestinationError": no_directory,
-        "DestinationBusy": hold_twice,
-        "Interrupted": stop,
+        "ends with a full stop": what.endswith("."),
+        "has more than one line": "\n" in what,
+        "is longer than 200 characters": len(what) > 200,
+        "has words that are no plain English": bool(OLD_WORDS.search(what)),
+        "speaks French": bool(FRENCH.search(what)),
+        "has its remedy in the same text": "; " in what or bool(re.search(rf": ({'|'.join(VERBS)}) ", what)),
+    }
+    return [name for name, is_wrong in faults.items() if is_wrong]
+
+
+def faults_of_remedy(remedy: str) -> list[str]:
+    """List what is wrong with how a message says what to do."""
+    faults = {
+        "says nothing to do": not VERBS & set(re.findall(r"[a-z_]+", remedy)),
+        "ends with a full stop": remedy.endswith("."),
+        "has words that are no plain English": bool(OLD_WORDS.search(remedy)),
+    }
+    return [name for name, is_wrong in faults.items() if is_wrong]
+
+
+def test_what_every_error_says() -> None:
+    """What is wrong is said in plain English, in one line, without what to do about it, which is a field of its own."""
+    found = {where: faults_of_what(what) for where, call, _ in raised() if (what := text_of((*call.args, None)[0]))}
+    assert len(found) > 50
+    assert {where: faults for where, faults in found.items() if faults} == {}
+
+
+def test_every_error_says_what_to_do() -> None:
+    """Each error has a remedy: its own, or the one of its class."""
+    without, faulty = [], {}
+    for where, call, name in raised():
+        given = next((keyword.value for keyword in call.keywords if keyword.arg == "remedy"), None)
+        text = text_of(given)
+        if given is None and not CLASSES[name].remedy and name not in NO_REMEDY | {"VendorError"}:
+            without.append(where)
+        elif text and (faults := faults_of_remedy(text)):
+            faulty[where] = faults
+    assert (without, faulty) == ([], {})
+
+
+def test_remedies_of_classes() -> None:
+    """What a class of error says to do reads like all others."""
+    assert {name: faults_of_remedy(kind.remedy) for name, kind in CLASSES.items() if kind.remedy} == {
+        name: [] for name, kind in CLASSES.items() if kind.remedy
     }
 
 
-def faults_of_style(message: str, place: str) -> list[str]:
-    """List what is wrong with the style of a message."""
-    outside = ENGLISH_QUOTED.sub('""', message)
-    remedy = re.split(r"; |: (?=[a-z])", outside, maxsplit=1)[-1]
-    begins = re.match(r"[a-z0-9'\"/(]|[A-Z]{2,}|(Great Expectations|PostgreSQL|Delta|DuckDB|SMS Partner)\b", message)
-    wrong = {
-        "begins with a capital": not begins,
-        "ends with a full stop": message.endswith("."),
-        "has more than one line": "\n" in message,
-        "is longer than 300 characters": len(message) > 300,
-        "names no place": place not in message,
-        "has no remedy": not VERBS & set(re.findall(r"[a-z_]+", remedy)) or remedy == outside,
-        "speaks French outside of quotes": bool(FRENCH.search(outside)),
-        "tells a traceback": "Traceback" in message,
-        "tells a key or number": bool(re.search(r"sandbox-key|\+?336\d|06 ?3", message)),
-    }
-    return [name for name, is_wrong in wrong.items() if is_wrong]
-
-
-def raised() -> list[str]:
-    """Name every class of error that is raised, wherever it derives from."""
-    kinds = {kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, SmsPartnerError)}
-    return sorted(kind.__name__ for kind in kinds - BASES)
-
-
-@pytest.mark.parametrize("name", raised())
-def test_every_class_reads_alike(provoke: dict[str, Provoke], name: str) -> None:
-    """Whatever goes wrong is told in one line: what, where, and what to do; no key, number or traceback."""
-    with pytest.raises(SmsPartnerError) as caught:
-        provoke[name]()
-    assert type(caught.value).__name__ == name
-    assert faults_of_style(str(caught.value), PLACES[name]) == [], str(caught.value)
-
-
-@pytest.mark.parametrize("code", [*sorted(vendor.ERROR_CODES), 77])
-def test_codes_of_the_vendor(code: int) -> None:
-    """Each code is told by its meaning in English, with the vendor's sentence in quotes, and what to do."""
-    body = {"success": False, "code": code, "message": "Désolé, le numéro est introuvable"}
-    with pytest.raises(VendorError) as caught:
-        read_page(json.dumps(body).encode())
-    message = str(caught.value)
-    assert message.startswith(f"the API answered code {code} ({vendor.ERROR_CODES.get(code, 'not documented')}), ")
-    assert '"Désolé, le numéro est introuvable"; ' in message
-    assert faults_of_style(message, f"code {code}") == []
-    assert vendor.ERROR_CODES.keys() == vendor.REMEDIES.keys()
-
-
-def test_many_tags_do_not_make_a_long_message() -> None:
-    """However many tags are not complete, the message stays short; the facts hold all."""
-    lacking = NotComplete({f"tag-{number}": ("failed", "page 1: no answer") for number in range(500)})
-    assert faults_of_style(str(lacking), "tag-0") == []
-    assert len(lacking.verdicts) == 500
+def test_an_error_as_text() -> None:
+    """As text an error is what is wrong, `; `, and what to do; both are fields, so that nobody takes a text apart."""
+    error = errors.SettingsError("the rate is not above 0", remedy="give a number")
+    assert (error.what, error.remedy, str(error)) == (
+        "the rate is not above 0",
+        "give a number",
+        "the rate is not above 0; give a number",
+    )
 
 
 @pytest.mark.parametrize(
     "bad",
     [
-        "Something broke; run again",
-        "it broke",
-        "it broke; run again.",
-        "la clé est fausse; check it",
-        "a\nb; run again",
+        "Something broke",
+        "it broke.",
+        "la clé est fausse",
+        "a\nb",
+        "no rate: give one",
+        "it broke; run again",
+        "X is doubted",
     ],
 )
 def test_the_check_of_style_sees_faults(bad: str) -> None:
     """A message of another style is found."""
-    assert faults_of_style(bad, "") != []
+    assert faults_of_what(bad) != []
+    assert faults_of_remedy("that is bad luck") != []
