@@ -48,8 +48,9 @@ def _connection_here() -> Connection:
     """Connect as the environment says; whoever calls from a notebook may not have set one."""
     if not any(map(os.environ.get, (KEY_VARIABLE, KEY_FILE_VARIABLE, KEY_COMMAND_VARIABLE))):
         raise SettingsError(
-            f"there is no API key: {NO_KEY_REMEDY}, before Python (or the notebook's kernel) starts; or ask for it: "
-            "connection=smspartner.Connection(smspartner.Secret(getpass.getpass()))"
+            "there is no API key",
+            remedy=f"{NO_KEY_REMEDY}, before Python (or the notebook's kernel) starts; or ask for it: "
+            "connection=smspartner.Connection(smspartner.Secret(getpass.getpass()))",
         )
     return connection_from_environment()
 
@@ -63,12 +64,13 @@ def _check_kinds(connection: object, privacy: object) -> None:
     if not isinstance(connection, Connection):
         kind = type(connection).__name__
         raise SettingsError(
-            f"connection is {kind}: give smspartner.Connection(smspartner.Secret(getpass.getpass())), or leave it out "
-            f"and set {KEY_VARIABLE}"
+            f"connection is {kind}",
+            remedy="give smspartner.Connection(smspartner.Secret(getpass.getpass())), or leave it out and set "
+            f"{KEY_VARIABLE}",
         )
     if not isinstance(privacy, PhonePrivacy):
         kind = type(privacy).__name__
-        raise SettingsError(f"privacy is {kind}: give smspartner.PhonePrivacy('masked'), 'plain' or 'hashed'")
+        raise SettingsError(f"privacy is {kind}", remedy="give smspartner.PhonePrivacy('masked'), 'plain' or 'hashed'")
 
 
 def _snapshots(tags: list[str], connection: Connection, privacy: PhonePrivacy) -> Iterator[Snapshot]:

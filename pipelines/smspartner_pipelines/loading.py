@@ -49,7 +49,10 @@ def open_destinations(uris: Sequence[str], stack: ExitStack, outcome: RunOutcome
     if len(failures) == len(targets) == 1:
         raise failures[0]
     if len(failures) == len(targets):
-        raise DestinationError("no destination can be used: " + "; ".join(str(failure) for failure in failures))
+        raise DestinationError(
+            "no destination can be used: " + "; ".join(str(failure) for failure in failures),
+            remedy="`smspartner check --to DEST` looks at each",
+        )
     return targets
 
 
@@ -73,7 +76,7 @@ def load(batch: Sequence[Snapshot], targets: Sequence[Target], selection: Select
         if snapshot.tag not in loaded:
             outcome.note(snapshot.refused("failed", _IN_VAIN), None)
     if not any(target.usable for target in targets):
-        raise DestinationError("every destination has failed")
+        raise DestinationError("every destination has failed", remedy="correct what each says, and run again")
 
 
 def _replaced(target: Target, snapshots: Sequence[Snapshot]) -> Iterator[Snapshot]:

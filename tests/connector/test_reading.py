@@ -95,8 +95,8 @@ def test_no_key_says_what_to_do_in_a_notebook() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"connection": "key-in-clear"}, "connection is str: give smspartner.Connection(smspartner.Secret("),
-        ({"privacy": "masked"}, "privacy is str: give smspartner.PhonePrivacy('masked'), 'plain' or 'hashed'"),
+        ({"connection": "key-in-clear"}, "connection is str; give smspartner.Connection(smspartner.Secret("),
+        ({"privacy": "masked"}, "privacy is str; give smspartner.PhonePrivacy('masked'), 'plain' or 'hashed'"),
     ],
     ids=["connection", "privacy"],
 )
