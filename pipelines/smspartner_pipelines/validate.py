@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
@@ -22,7 +22,6 @@ from smspartner_pipelines.load.destination import Damage, Destination, LoadedTag
 from smspartner_pipelines.reading import rows_in
 from smspartner_pipelines.validation import Judge
 
-KIND = "smspartner validation"
 READABLE = "readable"
 PRESENT = "loaded_tag_is_there"
 KNOWN = "rows_of_loaded_tags"
@@ -50,117 +49,68 @@ class Finding:
     what: str = ""
 
 
-@dataclass
-class Validation:
-    """The result: `document` gives it as plain values, which hold no value of a row."""
-
-    destination: str
-    user_suite: str | None
-    run_id: str = field(default_factory=new_run_id)
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    states: Mapping[str, LoadedTag] = field(default_factory=dict)
-    rows: int = 0
-    quarantined: int = 0
-    rows_failed: int = 0
-    findings: list[Finding] = field(default_factory=list)
-    judged: dict[str, dict[str, Any]] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    def note_rows(self, rows: pa.Table, judge: Judge) -> None:
-        """Judge a batch of rows, and note what its tags fail.
-
-        Raises:
-            ValidationBroken: an expectation could not be evaluated.
-        """
-        rows, tags, sizes = _tag_by_tag(rows)
-        for tag, judgement in zip(tags, judge.judge(rows, sizes), strict=True):
-            self.rows_failed += len(judgement.rows)
-            counted = Counter(chain.from_iterable(judgement.rows.values()))
-            self.findings += [Finding(rule, tag, count, "rows break the rule") for rule, count in counted.items()]
-            self.findings += [Finding(rule, tag, what="the tag as a whole") for rule in judgement.failed]
-
-    def note_tags(self, broken: Iterable[Finding], damages: Iterable[Damage], now: Mapping[str, LoadedTag]) -> None:
-        """Note what is wrong with whole tags, first of all; `now` is what is loaded afterwards.
-
-        What a run has loaded anew meanwhile is not compared, and damage explains what else is wrong with its tag.
-        """
-        places = {damage.place: damage for damage in damages}
-        damaged = {damage.tag for damage in places.values() if damage.tag}
-        changed = {tag for tag in {*now, *self.states} if now.get(tag) != self.states.get(tag)}
-        found = [Finding(READABLE, one.tag, what=f"{one.place}: {one.what}") for one in places.values()]
-        found += [finding for finding in broken if finding.tag not in damaged | changed]
-        self.findings[:0] = found
-
-    def document(self) -> dict[str, Any]:
-        """Give all of it for JSON and for the page; `judged` is by form of phone numbers."""
-        rules = Counter(finding.rule for finding in self.findings)
-        forms = Counter(state.phone_numbers.partition(":")[0] for state in self.states.values())
-        expectations = [
-            dict(one, phone_numbers=form) for form, all_ in self.judged.items() for one in all_["expectations"]
-        ]
-        return {
-            "kind": KIND,
-            "run_id": self.run_id,
-            "destination": self.destination,
-            "started_at": f"{self.started_at:%Y-%m-%dT%H:%M:%SZ}",
-            "seconds": round(self.seconds, 3),
-            "success": not self.findings,
-            "tags": len(self.states),
-            "rows": self.rows,
-            "quarantined": self.quarantined,
-            "erased": sum(state.rows_erased for state in self.states.values()),
-            "rows_failed": self.rows_failed,
-            "tags_failed": len({finding.tag for finding in self.findings if finding.tag}),
-            "phone_numbers": dict(forms),
-            "tag_rules": [{"rule": rule, "meaning": TAG_RULES[rule], "failed": rules[rule]} for rule in TAG_RULES],
-            "user_suite": self.user_suite,
-            "expectations": expectations,
-            "findings": [asdict(finding) for finding in self.findings],
-            "great_expectations_version": next((v["great_expectations_version"] for v in self.judged.values()), None),
-        }
-
-
-def _tag_by_tag(rows: pa.Table) -> tuple[pa.Table, list[str], list[int]]:
-    """Give the rows tag by tag, the tags, and how many rows each has."""
-    column = rows["tag"].combine_chunks()
-    codes = np.asarray(pc.fill_null(column.indices, -1))
-    if np.count_nonzero(np.diff(codes)) + 1 > len(np.unique(codes)):
-        order = np.argsort(codes, kind="stable")
-        rows, codes = rows.take(order), codes[order]
-    starts = np.flatnonzero(np.diff(codes, prepend=-2))
-    words = [*column.dictionary.to_pylist(), None]  # -1 is a null, the last
-    return rows, [words[code] for code in codes[starts]], np.diff([*starts, len(codes)]).tolist()
-
-
-def validate_loaded(destination: Destination, expectations: str | None = None) -> Validation:
+def validate_loaded(destination: Destination, expectations: str | None = None) -> dict[str, Any]:
     """Validate all that `destination`, opened to be read, holds. What can't be read is a finding, the others go on.
+
+    The result is what the page and the JSON say: counts and names, no value of a row; `success` if nothing was found.
 
     Raises:
         SettingsError: the user's suite can't be read or evaluated.
         DestinationError: the destination can't be read at all.
         ValidationBroken: an expectation could not be evaluated.
     """
-    began = time.monotonic()
+    began, started_at = time.monotonic(), datetime.now(UTC)
     start_import()
-    result = Validation(destination.uri, Path(expectations).name if expectations else None)
-    result.states, damages = loaded_tags(destination)
-    forms = {tag: cast("PhoneForm", state.phone_numbers.partition(":")[0]) for tag, state in result.states.items()}
-    judges = {form: Judge(form, expectations) for form in sorted({*forms.values()} or {"plain"})}
+    states, damages = loaded_tags(destination)
+    forms = {tag: cast("PhoneForm", state.phone_numbers.partition(":")[0]) for tag, state in states.items()}
+    found_forms: list[PhoneForm] = sorted(set(forms.values())) or ["plain"]
+    judges = {form: Judge(form, expectations) for form in found_forms}
     held: defaultdict[str, _Held] = defaultdict(_Held)
+    of_rows: list[Finding] = []
     for rows in rows_in(destination, STATUSES, STATUSES.column_names, damages):
         _count(rows, held)
-        for form, of_form in _by_form(rows, forms):
-            result.note_rows(of_form, judges[form])
+        for form, of_form in _by_form(rows, forms, found_forms):
+            of_rows += _row_findings(of_form, judges[form])
     for rows in rows_in(destination, QUARANTINE, ("tag", "run_id"), damages):
         _count_quarantine(rows, held)
-    broken = list(_tag_findings(result.states, held, _newest_runs(destination, damages)))
-    result.note_tags(broken, damages, loaded_tags(destination)[0] if broken else {})
-    result.rows, result.quarantined = (
-        sum(getattr(one, name) for one in held.values()) for name in ("rows", "quarantined")
-    )
-    result.judged = {form: judge.results() for form, judge in judges.items()}
-    result.seconds = time.monotonic() - began
-    return result
+    broken = list(_tag_findings(states, held, _newest_runs(destination, damages)))
+    if broken:  # what a run has loaded anew meanwhile can't be compared
+        now, _ = loaded_tags(destination)
+        broken = [one for one in broken if states.get(one.tag or "") == now.get(one.tag or "")]
+    findings = [*_damage_findings(damages, broken), *of_rows]
+    return {
+        "kind": "smspartner validation",
+        "run_id": new_run_id(),
+        "destination": destination.uri,
+        "started_at": f"{started_at:%Y-%m-%dT%H:%M:%SZ}",
+        "seconds": round(time.monotonic() - began, 3),
+        "success": not findings,
+        "phone_numbers": dict(Counter(forms.values())),
+        "user_suite": Path(expectations).name if expectations else None,
+        **_counted(states, held, findings),
+        **_judged({form: judge.results() for form, judge in judges.items()}),
+        "findings": [asdict(finding) for finding in findings],
+    }
+
+
+def _counted(states: Mapping[str, LoadedTag], held: Mapping[str, _Held], findings: Sequence[Finding]) -> dict[str, Any]:
+    rules = Counter(finding.rule for finding in findings)
+    return {
+        "tags": len(states),
+        "rows": sum(one.rows for one in held.values()),
+        "quarantined": sum(one.quarantined for one in held.values()),
+        "erased": sum(state.rows_erased for state in states.values()),
+        "tags_failed": len({finding.tag for finding in findings if finding.tag}),
+        "tag_rules": [{"rule": rule, "meaning": TAG_RULES[rule], "failed": rules[rule]} for rule in TAG_RULES],
+    }
+
+
+def _judged(results: Mapping[PhoneForm, dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "rows_failed": sum(result["rows_failed"] for result in results.values()),
+        "great_expectations_version": next(iter(results.values()))["great_expectations_version"],
+        "expectations": [{**one, "phone_numbers": form} for form in results for one in results[form]["expectations"]],
+    }
 
 
 @dataclass
@@ -175,9 +125,10 @@ class _Held:
     runs: set[str] = field(default_factory=set)
 
 
-def _by_form(rows: pa.Table, forms: Mapping[str, PhoneForm]) -> Iterator[tuple[PhoneForm, pa.Table]]:
+def _by_form(
+    rows: pa.Table, forms: Mapping[str, PhoneForm], found: Sequence[PhoneForm]
+) -> Iterator[tuple[PhoneForm, pa.Table]]:
     """Give the rows by the form of their phone numbers; rows of no known tag go with the first form."""
-    found: list[PhoneForm] = sorted(set(forms.values())) or ["plain"]
     if len(found) == 1:
         yield found[0], rows
         return
@@ -185,6 +136,30 @@ def _by_form(rows: pa.Table, forms: Mapping[str, PhoneForm]) -> Iterator[tuple[P
     for form in found:
         tags = [tag for tag in pc.unique(of_rows).to_pylist() if forms.get(tag, found[0]) == form]
         yield form, rows.filter(pc.is_in(of_rows, pa.array(tags, pa.string())))
+
+
+def _row_findings(rows: pa.Table, judge: Judge) -> Iterator[Finding]:
+    """Judge rows, tag by tag."""
+    column = rows["tag"].combine_chunks()
+    codes = np.asarray(pc.fill_null(column.indices, -1))
+    order = np.argsort(codes, kind="stable")
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-2))
+    words = [*column.dictionary.to_pylist(), None]  # -1 is a null, the last
+    sizes = np.diff([*starts, len(codes)]).tolist()
+    in_order = rows if np.array_equal(order, np.arange(len(order))) else rows.take(order)
+    for code, judgement in zip(codes[order][starts], judge.judge(in_order, sizes), strict=True):
+        for rule, count in Counter(chain.from_iterable(judgement.rows.values())).items():
+            yield Finding(rule, words[code], count, "rows break the rule")
+        for rule in judgement.failed:
+            yield Finding(rule, words[code], what="the tag as a whole")
+
+
+def _damage_findings(damages: Iterable[Damage], broken: Iterable[Finding]) -> Iterator[Finding]:
+    """Give what can't be read, then what else is wrong with tags; damage explains all else of its tag."""
+    places = {damage.place: damage for damage in damages}.values()
+    yield from (Finding(READABLE, one.tag, what=f"{one.place}: {one.what}") for one in places)
+    damaged = {one.tag for one in places if one.tag}
+    yield from (one for one in broken if one.tag not in damaged)
 
 
 def _count(rows: pa.Table, held: Mapping[str, _Held]) -> None:

@@ -125,7 +125,9 @@ class Judge:
                     self._ask(_tag_frame(rows.slice(found.starts[number], size)), self._of_tags, found, number)
             self._totals.update(batches=1, tags=len(sizes), rows=rows.num_rows)
             self._seconds += perf_counter() - started
-        return found.judgements()
+        judgements = found.judgements()
+        self._totals["rows_failed"] += sum(len(one.rows) for one in judgements)
+        return judgements
 
     def results(self) -> dict[str, Any]:
         """Say what was judged so far: counts per expectation; of its arguments only columns, as others hold values."""
@@ -133,7 +135,7 @@ class Judge:
         return {
             "great_expectations_version": self._engine.version if self._engine else None,
             "success": all(one["success"] for one in expectations),
-            **{name: self._totals[name] for name in ("batches", "tags", "rows")},
+            **{name: self._totals[name] for name in ("batches", "tags", "rows", "rows_failed")},
             "seconds": round(self._seconds, 3),
             "expectations": expectations,
         }

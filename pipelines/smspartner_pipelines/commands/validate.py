@@ -53,7 +53,7 @@ def validate(
     folder = Path(output)
     with reading(destination) as opened:
         prepare_folder(folder)
-        document = validate_loaded(opened, expectations).document()
+        document = validate_loaded(opened, expectations)
     page = write_validation(folder, document)
     for line in _lines(document, page, quiet=quiet):
         say(line)
