@@ -75,7 +75,7 @@ def test_access_refused(start_sandbox: Any, connect: Any) -> None:
 
 def test_key_of_the_environment(start_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a connection the key is the environment's; without that either, nothing is requested."""
-    with pytest.raises(SettingsError, match=r"^no API key"):
+    with pytest.raises(SettingsError, match=r"^there is no API key"):
         read_statuses(["documented"])
     with pytest.raises(TagError):
         iter_snapshots(["two words"])
@@ -86,7 +86,7 @@ def test_no_key_says_what_to_do_in_a_notebook() -> None:
     with pytest.raises(SettingsError) as caught:
         iter_snapshots(["documented"])
     assert str(caught.value) == (
-        "no API key: set SMSPARTNER_API_KEY, or SMSPARTNER_API_KEY_FILE to a file that holds it, before Python (or the "
+        "there is no API key; set SMSPARTNER_API_KEY, or SMSPARTNER_API_KEY_FILE to a file that holds it, before Python (or the "
         "notebook's kernel) starts; or ask for it: "
         "connection=smspartner.Connection(smspartner.Secret(getpass.getpass()))"
     )

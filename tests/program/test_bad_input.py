@@ -79,6 +79,9 @@ ARGUMENTS = {
         (*RUN, "--expectations", "mine.json"),
         "--expectations needs Great Expectations; remove --validate contract",
     ),
+    "undecodable bytes in a path": (("run", "promo", "--to", "d\udcff"), ""),
+    "undecodable bytes in a URL": ((*RUN, "--base-url", "https://h/\udcff"), "the base URL holds a space, a control"),
+    "undecodable bytes in a tag": (("run", "d\udcff", "--to", "data"), "tag 1, "),
     "unknown destination": (
         ("run", "promo", "--to", "sqlite:x.db"),
         "this version does not load into sqlite:***; name",

@@ -382,6 +382,13 @@ def test_requests_are_as_documented(sandbox, command):
     assert (expected, {agent}) == (asked, {record.headers["User-Agent"] for record in sandbox.requests})
 
 
+def test_no_time_zone_files(start_sandbox, api_row, smspartner, rows):
+    """Where the system has no time zones (slim images), dates in French local time are read all the same."""
+    sandbox = start_sandbox([Campaign.of_rows("promo", [api_row(1, date="2026-07-01 12:00:00")])])
+    ended = smspartner(sandbox, "run", "promo", "--to", "data", PYTHONTZPATH="")
+    assert (ended.returncode, [f"{row['status_at']:%H:%M}" for row in rows("data")]) == (0, ["10:00"])
+
+
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_concurrency_bounds_requests(start_sandbox, campaign, command, concurrency):
     """Never more requests than `--concurrency` are under way, for tags and pages together."""
