@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 import hypothesis
+import pyarrow as pa
 import pytest
 import requests
 import trustme
@@ -62,7 +63,7 @@ def only_loopback() -> Iterator[None]:
 
 
 class WarehousePlace:
-    """A database to load into, of one test alone, and a reader of it who knows nothing of this product."""
+    """A database or lake to load into, of one test alone, and a reader of it who knows nothing of this product."""
 
     def __init__(self, kind: str, uri: str) -> None:
         self.kind = kind
@@ -76,6 +77,13 @@ class WarehousePlace:
             with duckdb.connect(self.uri.removeprefix("duckdb:")) as connection:
                 found = connection.sql(statement)
                 return found.to_arrow_table().to_pylist() if found else []
+        if self.kind == "delta":
+            from deltalake import DeltaTable, QueryBuilder
+
+            lake = QueryBuilder()
+            for folder in Path(self.uri.removeprefix("delta:")).glob("*/_delta_log"):
+                lake.register(folder.parent.name, DeltaTable(folder.parent))
+            return pa.table(lake.execute(statement).read_all()).to_pylist()
         from adbc_driver_postgresql import dbapi
 
         with dbapi.connect(self.uri, autocommit=True) as connection, connection.cursor() as cursor:
@@ -115,11 +123,13 @@ def postgresql(postgresql_server: str) -> WarehousePlace:
     return WarehousePlace("postgresql", f"{postgresql_server}?options=-csearch_path%3D{path}")
 
 
-@pytest.fixture(params=["duckdb", "postgresql"])
+@pytest.fixture(params=["duckdb", "postgresql", "delta"])
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> WarehousePlace:
-    """Give an empty database of each kind."""
+    """Give an empty database of each kind, and an empty lake."""
     if request.param == "duckdb":
         return WarehousePlace("duckdb", f"duckdb:{tmp_path / 'statuses.duckdb'}")
+    if request.param == "delta":
+        return WarehousePlace("delta", f"delta:{tmp_path / 'lake'}")
     return request.getfixturevalue("postgresql")
 
 

@@ -9,7 +9,6 @@ import pytest
 from smspartner.errors import DestinationBusy, DestinationError, SettingsError
 from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.load.destination import loaded_tags
-from smspartner_schemas.contract import QUARANTINE, STATUSES
 
 RUN_ID = "20261123T180000Z-ab12cd34"
 

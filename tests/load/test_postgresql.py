@@ -61,7 +61,7 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG.values(), ids=WRONG.keys())
 def test_what_is_wrong(address, case):
-    """What is wrong with a URI is a matter of settings, a server that does not answer is not; the password is hidden."""
+    """What is wrong with a URI is a matter of settings, a server that is silent is not; the password is hidden."""
     uri, kind, problem = case
     user, password, place = address
     found = refused("postgresql://" + uri.format(user=user, password=password, place=place), kind)
@@ -147,7 +147,7 @@ def clerk(postgresql, address):
 
 
 def test_rights(postgresql, clerk, make_snapshot):
-    """Rights to make tables, or to load into those that are there, are enough; a missing one is a matter of settings."""
+    """Rights to make tables, or to load into those that are there, are enough; a missing one is settings."""
     name, schema, uri = clerk
     assert ": a right is missing" in refused(uri)
     load(postgresql.uri)
@@ -199,8 +199,8 @@ MEDDLERS = {
     "keeps rows out": ("IF NEW.stop_sms THEN RETURN NULL; END IF; RETURN NEW;", "holds 6 rows where 9 were loaded"),
     "moves rows": ("IF NEW.stop_sms THEN NEW.tag = 'b'; END IF; RETURN NEW;", "holds 6 rows where 9 were loaded"),
     "adds rows": (
-        "IF NEW.stop_sms AND NEW.occurrence < 9 THEN NEW.occurrence = 9; INSERT INTO statuses SELECT NEW.*; "
-        "NEW.occurrence = 1; END IF; RETURN NEW;",
+        """IF NEW.stop_sms THEN NEW.stop_sms = false; INSERT INTO statuses SELECT NEW.*; NEW.occurrence = 9; END IF;
+        RETURN NEW;""",
         "holds 12 rows where 9 were loaded",
     ),
 }
@@ -375,7 +375,8 @@ def test_a_text_that_the_database_cant_hold(database, make_snapshot):
     uri, encoding = database
     load(uri, make_snapshot("a"))
     if encoding != "LATIN1":
-        return load(uri, make_snapshot("10€"))
+        load(uri, make_snapshot("10€"))
+        return
     destination = open_destination(uri)
     with destination.open(for_loading=True):
         for snapshot in (make_snapshot("10€"), replace(make_snapshot("b"), first_page="€")):

@@ -89,6 +89,7 @@ def test_refused(uri, what):
         ("postgresql://me:pa:s/s@w@host/db", "postgresql://me:***@host/db"),
         ("postgresql://:pw@host/db", "postgresql://:***@host/db"),
         ("postgresql://host/db?user=me&password=pw&sslmode=on", "postgresql://host/db?user=me&password=***&sslmode=on"),
+        ("postgresql://me:pass-key@host/db?options=-ca%3D1", "postgresql://me:***@host/db?options=-ca%3D1"),
         ("postgresql://host/db?sslpassword=pw", "postgresql://host/db?sslpassword=***"),
         ("s3://KEY:SECRET@bucket/x", "s3://KEY:***@bucket/x"),
         ("s3://b/x?AWS_SECRET_ACCESS_KEY=abc", "s3://b/x?AWS_SECRET_ACCESS_KEY=***"),

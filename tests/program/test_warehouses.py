@@ -74,7 +74,7 @@ def suite(here):
 def test_same_rows_everywhere(sandbox, command, warehouse, rows, found):
     """Extracted once, rows and quarantine are the same in the warehouse and in a dataset."""
     ended = command(sandbox, "run", *TAGS, "--to", "data", "--to", warehouse.uri)
-    assert (ended.returncode, ended.stderr.splitlines()[-1].count("pass-word")) == (4, 0)
+    assert (ended.returncode, ended.stderr.splitlines()[-1].count("pass-word")) == (4, 0), ended.stderr
     for table in KEYS:
         assert rows("data", table) == found(table)
     assert len(found()) == 10

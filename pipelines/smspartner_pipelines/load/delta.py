@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from smspartner_pipelines.load.destination import Damage
     from smspartner_pipelines.load.warehouse import Change
 
+_LOCK = ".lock"
+
 
 class DeltaTables:
     """See `Tables`. Each change is a commit, in their order: quarantine, then statuses, then loaded_tags.
@@ -50,9 +52,12 @@ class DeltaTables:
         self._refuse_what_is_not_ours()
         existing = next(folder for folder in (self._path.absolute(), *self._path.absolute().parents) if folder.exists())
         try_writing(existing / "check")
+        if (self._path / _LOCK).exists():
+            with exclusive(self._path / _LOCK, self.where):
+                pass
         for table in self._tables.values():
             if table.exists():
-                table.check()
+                table.check(writable=True)
 
     def open(self, *, for_loading: bool) -> None:
         """See `Destination.open`."""
@@ -61,10 +66,12 @@ class DeltaTables:
         if not for_loading:
             if not all(table.exists() for table in self._tables.values()):
                 raise NothingLoaded(f"nothing was ever loaded into {self.where}")
+            for table in self._tables.values():
+                table.check(writable=False)
             return
         self._refuse_what_is_not_ours()
         make_directory(self._path)
-        self._lock = self._held.enter_context(exclusive(self._path / ".lock", self.where))
+        self._lock = self._held.enter_context(exclusive(self._path / _LOCK, self.where))
         for table in self._tables.values():
             if table.exists():
                 table.clear()

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pyarrow.compute as pc
+    from deltalake import Metadata
+    from deltalake.table import ProtocolVersions
     from smspartner_schemas.contract import Table
 
     from smspartner_pipelines.load.warehouse import Change
@@ -43,6 +45,9 @@ _WRITER = WriterProperties(
     max_row_group_size=1 << 17,
     column_properties={name: ColumnProperties(statistics_enabled="NONE") for name in _WITHOUT_STATISTICS},
 )
+_PROTOCOL = 1, 2
+"""The newest versions for readers and writers that files can be read by themselves of: no deletions beside them."""
+
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 """How Rust ends what it says of an error of the operating system: a code, whatever the language."""
 
@@ -63,14 +68,14 @@ class LakeTable:
         """Whether there is such a table."""
         return any(self._folders[1].glob("*.json"))
 
-    def check(self) -> None:
-        """Make sure that it is of this product, and can be written.
+    def check(self, *, writable: bool) -> None:
+        """Make sure that it is of this product and of this version's kind, and can be written if need be.
 
         Raises:
             SettingsError: it is not.
         """
         self._open_checked()
-        for folder in self._folders:
+        for folder in self._folders if writable else ():
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise SettingsError(f"{folder} can't be written", remedy="allow this user to write there")
 
@@ -154,16 +159,9 @@ class LakeTable:
     def _open_checked(self) -> DeltaTable:
         with _lake_errors(f"reading {self.folder}"):
             found = self._open()
-            metadata, fields = found.metadata(), {field.name: field for field in found.schema().fields}
-        version = metadata.configuration.get(_VERSION, "")
-        if version.isdecimal() and int(version) > CONTRACT_VERSION:
-            raise SettingsError(f"{self.folder} was made by a newer version of this product", remedy="upgrade this one")
-        ours = {field.name: field for field in _delta_schema(self.table).fields}
-        wrong = sorted(name for name in ours if name not in fields or fields[name].type != ours[name].type)
-        wrong += sorted(name for name in fields.keys() - ours.keys() if not fields[name].nullable)
-        if wrong or metadata.partition_columns or not version.isdecimal():
-            named = f" (columns: {', '.join(wrong)})" if wrong else ""
-            raise SettingsError(f"{self.folder} is not of this product{named}", remedy="load into a new directory")
+            metadata, protocol, fields = found.metadata(), found.protocol(), found.schema().fields
+        for problem, remedy in _problems(self.table, metadata, protocol, {field.name: field for field in fields}):
+            raise SettingsError(f"{self.folder} {problem}", remedy=remedy)
         return found
 
     @contextmanager
@@ -181,6 +179,26 @@ class LakeTable:
 
     def _files(self) -> Iterator[Path]:
         return (path for folder in self._folders for path in folder.iterdir() if path.is_file())
+
+
+def _problems(
+    table: Table, metadata: Metadata, protocol: ProtocolVersions, fields: dict[str, Field]
+) -> Iterator[tuple[str, str]]:
+    """Say what keeps a table from being read file by file, and written."""
+    ours = {field.name: field for field in _delta_schema(table).fields}
+    wrong = sorted(name for name in ours if name not in fields or fields[name].type != ours[name].type)
+    wrong += sorted(name for name in fields.keys() - ours.keys() if not fields[name].nullable)
+    version = metadata.configuration.get(_VERSION, "")
+    needed = (protocol.min_reader_version, protocol.min_writer_version)
+    if version.isdecimal() and int(version) > CONTRACT_VERSION:
+        yield "was made by a newer version of this product", "upgrade this one"
+    if wrong or metadata.partition_columns or not version.isdecimal():
+        named = f" (columns: {', '.join(wrong)})" if wrong else ""
+        yield f"is not of this product{named}", "load into a new directory"
+    if needed[0] > _PROTOCOL[0] or needed[1] > _PROTOCOL[1]:
+        yield f"needs the Delta protocol {needed[0]}/{needed[1]}", "drop the table features that were added"
+    if metadata.configuration.get("delta.appendOnly", "").lower() == "true":
+        yield "has delta.appendOnly set, but tags are replaced", "set it to false"
 
 
 @contextmanager

@@ -34,7 +34,8 @@ _PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(//)?")
 _ASSIGNMENT = re.compile(r"\s*[A-Za-z_][\w.-]*\s*=")
 _PASSWORD = re.compile(r"(:(?://)?[^:@/?#]*:)(.*)(?=@)", re.DOTALL)
 _SECRET_PARAMETER = re.compile(
-    r"((?:[?&;]|^|\s)[^=&;\s]*(?:pass|pwd|secret|token|key|sig|cred)[^=&;\s]*\s*=\s*)('[^']*'|[^&;#\s]*)", re.IGNORECASE
+    r"((?:[?&;]|^|\s)[^=&;?\s]*(?:pass|pwd|secret|token|key|sig|cred)[^=&;?\s]*\s*=\s*)('[^']*'|[^&;#\s]*)",
+    re.IGNORECASE,
 )
 
 _KNOWN = (
