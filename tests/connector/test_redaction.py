@@ -1,145 +1,235 @@
-"""Secrets that never print, and redaction of all text that leaves the process."""
+"""Secrets that never print, redaction of all text that leaves the process, and the vendor's texts made plain."""
 
 from __future__ import annotations
 
 import base64
 import copy
+import html
 import json
 import logging
 import pickle
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from smspartner.redaction import MASK, Redactor, Secret, guard_logging
+from smspartner.redaction import MASK, REDACT, Redactor, Secret, find_numbers, guard_logging, hide_numbers, plain_text
 
-VALUE = "k3y/+ =&\"'\u00e9"
-ENCODED = "k3y%2F%2B%20%3D%26%22%27%C3%A9"
+LETTERS = "9f3a8c7b6d5e4f3aKz2b1c0d9e8f7a6b"
+SIGNS = "k3y/+ =&\"'\u00e9?%\\x"
+KEYS = {"letters": LETTERS, "signs": SIGNS}
 
 
-def test_secrets_print_as_stars() -> None:
-    """A secret shows as `***` however it is printed, alone or within something else."""
-    secret = Secret(VALUE)
+def test_secrets_are_values_that_print_as_stars() -> None:
+    """A secret shows as `***` however it is printed, and equals a secret of the same value only."""
+    secret = Secret(SIGNS)
     assert [str(secret), repr(secret), f"{secret}", "%s" % secret, format(secret)] == [MASK] * 5  # noqa: UP031
-    assert repr([secret]) == "[***]"
-    assert secret.reveal() == VALUE
-
-
-def test_secrets_are_values() -> None:
-    """Secrets of the same value are equal, and equal to nothing else."""
+    assert (repr([secret]), secret.reveal()) == ("[***]", SIGNS)
     assert (Secret("a"), hash(Secret("a"))) == (Secret("a"), hash(Secret("a")))
-    assert Secret("a") != Secret("b")
-    assert Secret("a") != "a"
+    assert (Secret("a") != Secret("b"), Secret("a") != "a") == (True, True)
 
 
 @pytest.mark.parametrize("write", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_secrets_are_not_written(write: Callable[[object], object]) -> None:
-    """A secret can't be pickled or copied, so that nothing writes it by the way; the refusal does not show it."""
+    """A secret can't be pickled or copied; the refusal does not show it."""
     with pytest.raises(TypeError, match=r"^a secret is not written anywhere$"):
-        write(Secret(VALUE))
+        write(Secret(SIGNS))
 
 
-@pytest.mark.parametrize(
-    "spelling",
-    [
-        VALUE,
-        ENCODED,
-        ENCODED.replace("%2F", "/"),
-        ENCODED.lower().replace("k3y", "k3y"),
-        ENCODED.replace("%20", "+"),
-        ENCODED.lower().replace("%20", "+"),
-        ENCODED.replace("%", "%25"),
-        base64.b64encode(VALUE.encode()).decode(),
-        base64.b64encode(VALUE.encode()).decode().rstrip("="),
-        base64.urlsafe_b64encode(VALUE.encode()).decode(),
-        base64.urlsafe_b64encode(VALUE.encode()).decode().rstrip("="),
-        "k3y/+ =&\\\"'\\u00e9",
-        "k3y/+ =&\\\"'\u00e9",
-        "k3y/+ =&\"\\'\u00e9",
-        VALUE.encode().hex(),
-    ],
+def each(pattern: str, key: str) -> str:
+    """Write every byte of a key by a pattern."""
+    return "".join(pattern.format(byte) for byte in key.encode())
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "raw": str,
+    "upper case": str.upper,
+    "lower case": str.lower,
+    "quoted": lambda key: quote(key, safe=""),
+    "quoted, lower case": lambda key: quote(key, safe="").lower(),
+    "quoted but for the slash": quote,
+    "quoted twice": lambda key: quote(quote(key, safe=""), safe=""),
+    "as in a form": quote_plus,
+    "every byte quoted": lambda key: each("%{:02x}", key),
+    "JSON": lambda key: json.dumps(key)[1:-1],
+    "JSON in UTF-8": lambda key: json.dumps(key, ensure_ascii=False)[1:-1],
+    "JSON of PHP": lambda key: json.dumps(key)[1:-1].replace("/", "\\/"),
+    "JSON within JSON": lambda key: json.dumps(json.dumps(key)[1:-1])[1:-1],
+    "every character as \\u": lambda key: "".join(f"\\u{ord(character):04x}" for character in key),
+    "every character as \\u{}": lambda key: "".join(f"\\u{{{ord(character):x}}}" for character in key),
+    "every character as \\x": lambda key: "".join(f"\\x{ord(character):02X}" for character in key),
+    "Python": lambda key: repr(key)[1:-1],
+    "HTML": html.escape,
+    "HTML numbers": lambda key: "".join(f"&#{ord(character)};" for character in key),
+    "HTML numbers in hexadecimal, twice": lambda key: html.escape("".join(f"&#x{ord(one):x};" for one in key)),
+    "one character quoted": lambda key: key.replace(key[2], f"%{ord(key[2]):02x}", 1),
+    "hexadecimal": lambda key: key.encode().hex(),
+    "hexadecimal, upper case": lambda key: key.encode().hex().upper(),
+    "base64": lambda key: base64.b64encode(key.encode()).decode(),
+    "base64 for URLs": lambda key: base64.urlsafe_b64encode(key.encode()).decode().rstrip("="),
+    "base64 within more": lambda key: base64.b64encode(b"a:" + key.encode() + b":b").decode(),
+    "base64 within still more": lambda key: base64.b64encode(b"ab:" + key.encode()).decode(),
+    "base32": lambda key: base64.b32encode(key.encode()).decode().rstrip("="),
+    "base32, lower case, within more": lambda key: base64.b32encode(b"abcdefg" + key.encode()).decode().lower(),
+    "zero width between": "\u200b".join,
+    "soft hyphens between": "\u00ad".join,
+    "NUL between": "\0".join,
+    "byte order marks between": "\ufeff".join,
+    "direction marks between": "\u202e".join,
+    "variation selectors between": "\ufe0f".join,
+    "tag characters between": "\U000e0041".join,
+    "a colour within": lambda key: f"{key[:4]}\x1b[1;31m{key[4:]}",
+    "full width": lambda key: "".join(chr(ord(one) + 0xFEE0) if "!" <= one <= "~" else one for one in key),
+    "bytes read as Latin-1": lambda key: key.encode().decode("latin-1"),
+}
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_every_spelling_is_hidden(spelling: str, key: str) -> None:
+    """A key is hidden in every encoding that servers and tools use, in any case, and with anything invisible in it."""
+    redact, written = Redactor(Secret(key)), SPELLINGS[spelling](key)
+    for text in (written, f"https://h/?apiKey={written}&tag=x", f"no such key: {written}, \u00e9\n"):
+        hidden = redact(text)
+        assert MASK in hidden
+        assert written not in hidden
+        assert key[3:-3].lower() not in hidden.lower()
+        assert redact.finds(text)
+        assert redact(hidden) == hidden
+
+
+def test_what_is_around_a_key_is_kept() -> None:
+    """Where a key is written in one piece, nothing else is hidden; a text without one is left as it is."""
+    redact = Redactor(Secret(SIGNS))
+    for written in (SIGNS, quote(SIGNS, safe=""), json.dumps(SIGNS)[1:-1], SIGNS.upper()):
+        assert redact(f"http://h/?apiKey={written}&tag=\u00e9 x") == "http://h/?apiKey=***&tag=\u00e9 x"
+    for text in ("", "a%20b&amp;\\u0041", "\x1b[1mbold\x1b[0m \ufeff", "k3y/+", "ends with a backslash \\"):
+        assert (redact(text), redact.finds(text)) == (text, False)
+
+
+@settings(max_examples=30)
+@given(
+    st.text(st.characters(exclude_categories=["C", "Z"]), min_size=8, max_size=12).filter(lambda key: "*" not in key)
 )
-def test_every_form_is_redacted(spelling: str) -> None:
-    """A secret is found raw, percent-encoded in every way, as form, base64, JSON, Python literal and hexadecimal."""
-    redact = Redactor(Secret(VALUE))
-    assert redact(f"https://h/?apiKey={spelling}&tag=x {spelling}") == "https://h/?apiKey=***&tag=x ***"
-
-
-@settings(deadline=None)
-@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=4), st.text(max_size=5), st.text(max_size=5))
-def test_any_secret_in_any_text(value: str, before: str, after: str) -> None:
-    """Whatever a secret is made of, none of its forms is left of a text that held it."""
-    assume(value not in MASK)
-    for form in (
-        *(value, quote(value), quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1]),
-        *(base64.b64encode(value.encode()).decode(), value.encode().hex()),
-    ):
-        left = Redactor(Secret(value))(f"{before}{form}{after}")
-        assert MASK in left
-        assert form not in left or form in f"{before}{MASK}{after}"
-
-
-@pytest.mark.parametrize("spelling", ["%252F", "\\\\/", "&amp;#47;", "\\u00252f", "/"])
-def test_no_rest_is_left(spelling: str) -> None:
-    """Where one spelling is part of a longer one, nothing of the longer one is left standing."""
-    assert Redactor(Secret("a/bcd"))(f"<a{spelling}bcd>") == "<***>"
+def test_any_key(key: str) -> None:
+    """Whatever a key is made of, none of its usual forms is left of a text that held it."""
+    redact = Redactor(Secret(key))
+    for form in (key, quote(key), quote_plus(key), json.dumps(key)[1:-1], html.escape(key), key.encode().hex()):
+        assert form not in redact(f"<{form}> {form}")
 
 
 def test_several_secrets() -> None:
-    """Every secret that was added is redacted, the longer one first; an empty one changes nothing."""
-    redact = Redactor(Secret("abc"), Secret(""), Secret("abcdef"))
-    assert redact("abcdef abc xyz") == "*** *** xyz"
+    """Every secret that was added is hidden, the longer one first; a very short one only where it stands alone."""
+    redact = Redactor(Secret("abcd"), Secret(""), Secret("abcdefgh"))
+    assert redact("abcdefgh abcd xyz") == "*** *** xyz"
     redact.add(Secret("xyz"))
-    assert redact("abcdef abc xyz") == "*** *** ***"
+    assert redact("abcdefgh abcd xyz, xyzabc") == "*** *** ***, xyzabc"
     assert Redactor()("anything") == "anything"
 
 
+def test_json_stays_json() -> None:
+    """A document is written without a secret in any name, text or number, and stays valid JSON."""
+    redact = Redactor(Secret('"12345678'), Secret("87654321"))
+    document = {"a": ['"12345678', 87654321, 1.5, None], "x87654321": {"b": True}}
+    assert json.loads(redact.json(document)) == {"a": ["***", "***", 1.5, None], "x***": {"b": True}}
+    assert redact.json({"a": 1}, indent=1) == json.dumps({"a": 1}, indent=1)
+
+
+NUMBERS = [
+    "+33612345678",
+    "0612345678",
+    "06 12 34 56 78",
+    "06    12    34  -  56 78",
+    "+33 (0)6.12.34.56.78",
+    "06,12;34|56/78",
+    "06_12_34_56_78",
+    "06\u00a012\u202f34\u200956\t78",
+    "0\u200b6\u200b1\u200b2\u200b3\u200b4\u200b5\u200b6\u200b7\u200b8",
+    "\uff10\uff16\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18",
+    "\u0660\u0666\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668",
+    "\u06f0\u06f6\u06f1\u06f2\u06f3\u06f4\u06f5\u06f6\u06f7\u06f8",
+    "\u0966\u096c\u0967\u0968\u0969\u096a\u096b\u096c\u096d\u096e",
+    "\u2460\u2461\u2462\u2463\u2464\u2465",
+    "\u2776\u2777\u2778\u2779\u277a\u277b",
+    "\u2070\u2076\u00b9\u00b2\u00b3\u2074",
+    "0\ufe0f\u20e36\ufe0f\u20e31\ufe0f\u20e32\ufe0f\u20e33\ufe0f\u20e34\ufe0f\u20e3",
+    "06\x1b[1m12\x1b[0m345678",
+]
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=ascii)
+def test_phone_numbers_are_hidden(number: str) -> None:
+    """Anything that may be a phone number is hidden and found, in the digits of any script and however grouped."""
+    assert hide_numbers(f"call {number}, now").startswith("call ***")
+    (found,) = find_numbers(f"call {number} now")
+    digits = "".join(filter(str.isdigit, found))
+    assert (digits.isascii(), len(digits) >= 6) == (True, True)
+    assert plain_text(f"call {number} now").startswith("call ***")
+
+
+def test_other_numbers_are_kept() -> None:
+    """Codes, counts and words between digits are no phone numbers; a text without one is left as it is."""
+    for text in ("code 429, page 3 of 20", "12345", "1 a 2 b 3 c 4 d 5 e 6", "caf\u00e9 \u2460 \ufeff x", ""):
+        assert (hide_numbers(text), find_numbers(text)) == (text, [])
+
+
+PLAIN = [
+    ("a\x1b[31mb\u202ec\0d", "abcd"),
+    ("lone \ud83d half", "lone half"),
+    ("  two\n lines\tand \u2028 more  ", "two lines and more"),
+    ("\uff26\uff35\uff2c\uff2c \ufb01ne", "FULL fine"),
+    ("soldes-e\u0301te\u0301 \U0001f600", "soldes-\u00e9t\u00e9 \U0001f600"),
+    ("key K3Y-of-plain-text and 06 12 34 56 78", "key *** and ***"),
+    ("x" * 300, "x" * 199 + "\u2026"),
+    ("x" * 190 + " k3y-of-plain-text", "x" * 190 + " ***"),
+    ("", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "plain"), PLAIN, ids=ascii)
+def test_texts_of_the_vendor_are_made_plain(text: str, plain: str) -> None:
+    """What the vendor says is shown on one line, folded and cut, without control codes, keys and numbers."""
+    REDACT.add(Secret("k3y-of-plain-text"))
+    assert plain_text(text) == plain
+    assert plain_text(text, 10) == (plain if len(plain) <= 10 else f"{plain[:9]}\u2026")
+
+
 @pytest.fixture
-def records() -> Any:
-    """What handlers of the user's own are given, on the library's logger and on the root."""
+def records() -> Iterator[list[logging.LogRecord]]:
+    """What a handler of the user's own is given, on the root."""
     seen: list[logging.LogRecord] = []
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             seen.append(record)
 
-    handler = Handler()
-    loggers = [logging.getLogger("urllib3.connectionpool"), logging.getLogger()]
-    levels = [logger.level for logger in loggers]
-    filters = list(loggers[0].filters)
-    for logger in loggers:
-        logger.addHandler(handler)
-        logger.setLevel(logging.DEBUG)
+    handler, root, factory = Handler(), logging.getLogger(), logging.getLogRecordFactory()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
     yield seen
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-    loggers[0].filters = filters
+    root.removeHandler(handler)
+    root.setLevel(level)
+    logging.setLogRecordFactory(factory)
 
 
-def test_logging_of_libraries(records: list[logging.LogRecord]) -> None:
-    """What the HTTP libraries log is redacted before any handler sees it: message, arguments and traceback."""
-    redact = Redactor(Secret(VALUE))
+def test_logging_of_all_libraries(records: list[logging.LogRecord]) -> None:
+    """Whatever any logger logs is redacted before any handler sees it: message, arguments and traceback."""
+    redact = Redactor(Secret(SIGNS))
     guard_logging(redact)
-    logger = logging.getLogger("urllib3.connectionpool")
+    guarded = logging.getLogRecordFactory()
+    guard_logging(redact)
+    assert logging.getLogRecordFactory() is guarded
+    url, logger = f"GET ?apiKey={quote(SIGNS, safe='')}", logging.getLogger("tracing.of.others")
     try:
-        raise ValueError(f"GET ?apiKey={ENCODED}")  # noqa: TRY301
+        raise ValueError(url)  # noqa: TRY301
     except ValueError:
-        logger.exception("%s?apiKey=%s", "http://h", ENCODED)
-    assert len(records) == 2  # once for each handler
-    for record in records:
-        assert (record.msg, record.args, record.exc_info) == ("http://h?apiKey=***", None, None)
-        assert "ValueError: GET ?apiKey=***" in str(record.exc_text)
-        assert ENCODED not in logging.Formatter("%(message)s").format(record)
-
-
-def test_guarding_twice(records: list[logging.LogRecord]) -> None:
-    """Guarding again adds nothing."""
-    redact = Redactor(Secret(VALUE))
-    guard_logging(redact)
-    once = len(logging.getLogger("urllib3.connectionpool").filters)
-    guard_logging(redact)
-    assert once == len(logging.getLogger("urllib3.connectionpool").filters)
+        logger.exception("%s took %d ms", url, 12)
+    logger.info("a wrong format: %d", url)
+    logger.info("nothing to hide: %s, %d %%", "x", 5)
+    failed, wrong, kept = records
+    assert (failed.msg, failed.args, failed.exc_info) == ("GET ?apiKey=*** took 12 ms", None, None)
+    assert "ValueError: GET ?apiKey=***" in str(failed.exc_text)
+    assert (wrong.msg, wrong.args) == ("a wrong format: %d ('GET ?apiKey=***',)", None)
+    assert (kept.msg, kept.args) == ("nothing to hide: %s, %d %%", ("x", 5))
