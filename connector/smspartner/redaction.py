@@ -135,13 +135,15 @@ def _encodings(secret: str) -> Iterator[str]:
     yield from (_folded(secret), raw.decode("latin-1"), escaped, escaped.replace("/", "\\/"), repr(secret)[1:-1])
     yield from (quoted, quote(quoted, safe=""), quote_plus(secret, errors="surrogatepass"))
     yield from (html.escape(secret), html.escape(secret, quote=False))
-    coded = [raw.hex()]
-    for alphabet, bits, alignments in (
-        (base64.b64encode, 6, 3),
-        (base64.urlsafe_b64encode, 6, 3),
-        (base64.b32encode, 5, 5),
-    ):
-        coded += [_certain(raw, alphabet, bits, before) for before in range(alignments)]
+    coded = []
+    for whole in {raw, quoted.encode(), quote_plus(secret, errors="surrogatepass").encode()}:  # a URL is coded, too
+        coded.append(whole.hex())
+        for alphabet, bits, ways in (
+            (base64.b64encode, 6, 3),
+            (base64.urlsafe_b64encode, 6, 3),
+            (base64.b32encode, 5, 5),
+        ):
+            coded += [_certain(whole, alphabet, bits, before) for before in range(ways)]
     yield from (form for form in coded if len(form) >= _SHORTEST_CODED)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import json
+import logging
 import select
 import socket
 import threading
@@ -81,7 +83,7 @@ def test_what_is_sent(start_raw: Any, client_of: Any) -> None:
     heads = [sorted(text.split("\r\n")[1:-2]) for text in received]
     assert heads[1:] == heads[:-1]
     names = sorted(line.partition(":")[0] for line in heads[0])
-    assert names == ["Accept", "Accept-Encoding", "Connection", "Host", "User-Agent"]
+    assert names == ["Accept", "Accept-Encoding", "Host", "User-Agent"]
     assert "User-Agent: smspartner-connector/" in received[0]
 
 
@@ -145,7 +147,7 @@ FAULTS: list[tuple[str, type[RequestError], int | None, bool, dict[str, Any]]] =
 
 
 @pytest.mark.parametrize(("fault", "kind", "status", "retryable", "options"), FAULTS)
-def test_faults(  # noqa: PLR0917
+def test_faults(
     start_sandbox: Any,
     client_of: Any,
     assert_hidden: Any,
@@ -419,7 +421,7 @@ def test_loopback_is_never_reached_through_a_proxy(
     assert (client.fetch_page("t", 1).rows_json, client.proxy, proxy.accepted) == (b"[]", None, 0)
 
 
-def test_tls_through_a_proxy(  # noqa: PLR0917
+def test_tls_through_a_proxy(
     start_sandbox: Any,
     start_raw: Any,
     client_of: Any,
@@ -472,3 +474,18 @@ def test_what_the_vendor_says_in_latin(start_raw: Any, answer_with: Any, client_
         assert isinstance(error, AccessRefused)
         assert (error.code, error.http_status) == (96, 403)
         assert error.what == 'the API answered code 96 (IP address not authorised), "Clé API"'
+
+
+def test_what_the_http_libraries_print(
+    start_raw: Any, client_of: Any, monkeypatch: Any, capfd: Any, caplog: Any
+) -> None:
+    """Requests stay silent where http.client debugs, and where urllib3 warns of head lines that it can't parse."""
+    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
+
+    def serve(connection: socket.socket, _number: int) -> None:
+        connection.recv(65536)
+        connection.sendall(HEAD + b"X-Fine: 1\r\nno colon in this line\r\n\r\n" + PAGE)
+
+    assert client_of(start_raw(serve).url).fetch_page("t", 1).rows_json == b"[]"
+    assert capfd.readouterr() == ("", "")
+    assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []

@@ -70,6 +70,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "base64 for URLs": lambda key: base64.urlsafe_b64encode(key.encode()).decode().rstrip("="),
     "base64 within more": lambda key: base64.b64encode(b"a:" + key.encode() + b":b").decode(),
     "base64 within still more": lambda key: base64.b64encode(b"ab:" + key.encode()).decode(),
+    "base64 of a URL": lambda key: base64.b64encode(f"/v1?apiKey={quote(key, safe='')}".encode()).decode(),
     "base32": lambda key: base64.b32encode(key.encode()).decode().rstrip("="),
     "base32, lower case, within more": lambda key: base64.b32encode(b"abcdefg" + key.encode()).decode().lower(),
     "zero width between": "\u200b".join,

@@ -1,0 +1,201 @@
+"""Whatever goes wrong in the command, neither key nor phone number is written anywhere but where it belongs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from faults import Fault
+
+LOADS = ("run", "promo", "other", "--to", "data", "--to", "all.csv", "--json", "-vv", "--retries", "1")
+HOLD_NUMBERS = ("data/statuses/", "data/quarantine/", "all.csv")
+"""Where numbers stand because they were asked for."""
+
+FAULTS = ("bom", "echo_refusal", "echo_message_anew", "echo_redirect", "echo_header", "echo_retry_after", "echo_html")
+FAULTS += ("echo_envelope", "echo_row_anew", "echo_request", "reset", "cut_json", "row_text", "bad_status")
+WRITERS = Path(__file__).with_name("writers.py")
+
+
+@pytest.fixture
+def assert_clean(leaks: Any, files: Callable[[], dict[str, str]]) -> Callable[..., dict[str, str]]:
+    """Assert that neither what a command said nor any file holds what it must not; give all that was looked at."""
+
+    def check(out: str, err: str, hold_numbers: tuple[str, ...] = HOLD_NUMBERS) -> dict[str, str]:
+        outputs = {"stdout": out, "stderr": err, **files()}
+        shown = {name: text for name, text in outputs.items() if not name.startswith(hold_numbers)}
+        assert (leaks.of_keys(outputs), leaks.of_numbers(shown)) == ([], [])
+        return outputs
+
+    return check
+
+
+def test_faults(start_sandbox: Any, campaigns: Any, command: Any, assert_clean: Any, key: str) -> None:
+    """Whatever the API repeats, fails at or cuts, debug logs, output, reports, tables and footers are clean."""
+    log_format = "text" if key.isalnum() else "json"
+    for kind in FAULTS:
+        sandbox = start_sandbox(campaigns, faults=[Fault(kind)], api_key=key, page_size=4)
+        ended = command(sandbox.url, key, *LOADS, "--log-format", log_format)
+        outputs = assert_clean(ended.out, ended.err)
+        assert kind in {struck for record in sandbox.requests for struck in record.faults}
+        assert "urllib3" in outputs["stderr"]
+        assert [name for name in outputs if name.startswith("data/runs/")]
+
+
+def test_checks_and_plans(start_sandbox: Any, campaigns: Any, command: Any, assert_clean: Any, key: str) -> None:
+    """`check`, `--plan` and the summary are clean on the narrowest terminal, in colours, too."""
+    narrow = {"COLUMNS": "20", "TTY_COMPATIBLE": "1", "FORCE_COLOR": "1", "TERM": "xterm-256color"}
+    for kind in ("echo_refusal", "echo_message_anew", "echo_request"):
+        sandbox = start_sandbox(campaigns, faults=[Fault(kind)], api_key=key, page_size=4)
+        for arguments in (("check",), ("run", "promo", "--plan"), ("run", "promo", "--to", "data")):
+            ended = command(sandbox.url, key, *arguments, "-vv", **narrow)
+            assert_clean(ended.out, ended.err)
+
+
+@pytest.mark.parametrize("form", ["masked", "hashed"])
+def test_protected_numbers(
+    start_sandbox: Any, campaigns: Any, command: Any, assert_clean: Any, key: str, form: str
+) -> None:
+    """Masked or hashed, no number is in any file, quarantined rows included."""
+    for kind in ("echo_row", "bad_status", "row_text", "number_spaced"):
+        sandbox = start_sandbox(campaigns, faults=[Fault(kind)], api_key=key, page_size=4)
+        ended = command(sandbox.url, key, *LOADS, "--phone-numbers", form)
+        assert_clean(ended.out, ended.err, ())
+        assert ended.code == 4
+
+
+@pytest.fixture
+def refusing_proxy() -> Iterator[str]:
+    """A proxy that says no, and repeats the request line."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                with connection:
+                    line = connection.recv(65536).partition(b"\r\n")[0]
+                    head = b"HTTP/1.1 407 %b\r\nX-Request: %b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
+                    connection.sendall(head % (line, line, len(line), line))
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield f"http://user:pr0xy-pass@127.0.0.1:{listening.getsockname()[1]}"
+    with suppress(OSError):
+        listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
+    thread.join()
+
+
+def test_no_way_to_the_api(
+    refusing_proxy: str, start_sandbox: Any, certificate: Any, command: Any, assert_clean: Any, key: str
+) -> None:
+    """Where no connection comes about, or a proxy stands in the way, runs, `check` and `--plan` show no key."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    for url, changes in (
+        ("https://nowhere.invalid/v1", {}),
+        (f"http://127.0.0.1:{port}/v1", {}),
+        (start_sandbox([], **certificate).url, {}),
+        (start_sandbox([]).url.replace("http:", "https:"), {}),
+        ("https://nowhere.invalid/v1", {"https_proxy": refusing_proxy}),
+    ):
+        ended = command(url, key, *LOADS, **changes)
+        outputs = assert_clean(ended.out, ended.err)
+        assert (ended.code, "failed" in ended.out, "pr0xy-pass" in str(outputs)) == (3, True, False)
+        for arguments in (("check", "-vv"), ("run", "promo", "--plan", "-vv")):
+            ended = command(url, key, *arguments, **changes)
+            assert "pr0xy-pass" not in str(assert_clean(ended.out, ended.err))
+
+
+@pytest.mark.parametrize("crash", ["", "traceback", "chain", "exit"])
+def test_whoever_writes(leaks: Any, key: str, crash: str) -> None:
+    """What threads, warnings, logging, libraries, debuggers, tracebacks and the interpreter write is redacted."""
+    environment = {**os.environ, "SMSPARTNER_API_KEY": key, "CRASH": crash}
+    ended = subprocess.run(
+        [sys.executable, str(WRITERS)], env=environment, capture_output=True, timeout=60, check=False
+    )
+    written = (ended.stdout + ended.stderr).decode()
+    names = ("print", "pieces", "writelines", "thread", "unraisable", "atexit", "warning", "last resort", "basicConfig")
+    more = ("wrong format", "other name", "click", "rich", "http.client", "very end")
+    assert [name for name in (*names, *more, crash) if name not in written] == []
+    assert leaks.of_keys({"written": written}) == []
+    assert written.count("***") >= len((*names, *more))
+
+
+VARIABLES = ("RETRIES", "TO", "BASE_URL", "RATE", "API_KEY_FILE", "API_KEY_COMMAND", "TIMEOUT", "REFRESH")
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_a_key_in_the_wrong_place(leaks: Any, command: Any, files: Any, key: str, variable: str) -> None:
+    """Where a setting holds the key by mistake, it is refused without repeating it, and nothing is written."""
+    to, changes = (f"data/{key}", {}) if variable == "TO" else ("data", {f"SMSPARTNER_{variable}": key})
+    given = key if "KEY" not in variable else ""
+    ended = command("http://127.0.0.1:9/v1", given, "run", "promo", "--to", to, **changes)
+    assert (ended.code, files()) == (2, {})
+    assert leaks.of_keys({"out": ended.out, "err": ended.err}) == []
+
+
+@pytest.mark.parametrize("place", ["a tag", "a suite", "a long tag", "a tags file"])
+def test_a_key_among_what_is_written(leaks: Any, command: Any, here: Path, key: str, place: str) -> None:
+    """A tag or a suite that holds the key is refused: both would be written into tables and reports."""
+    key = key[:10].strip().replace(" ", "")
+    (here / "suite.json").write_text(f'{{"name": "{key}", "expectations": []}}')
+    (here / "tags.txt").write_text(f"promo\n{key}\n")
+    arguments = {
+        "a tag": (key,),
+        "a long tag": (f"{'x' * 35}{key}",),
+        "a suite": ("promo", "--expectations", "suite.json", "--validate", "gx"),
+        "a tags file": ("--tags-file", "tags.txt"),
+    }
+    ended = command("http://127.0.0.1:9/v1", key, "run", *arguments[place], "--to", "data")
+    assert (ended.code, (here / "data").exists()) == (2, False)
+    assert not leaks.holds(key, ended.out + ended.err)
+    assert key[:5] not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("kind", "page", "sent"), [("slow", 2, signal.SIGINT), ("rate_limit_seconds", None, signal.SIGTERM)]
+)
+def test_interrupts(
+    start_sandbox: Any, campaigns: Any, start: Any, assert_clean: Any, leaks: Any, kind: str, page: int, sent: Any
+) -> None:
+    """Interrupted while it waits, a process of its own ends with 130 and clean output, logs and files."""
+    key = leaks.keys[sent == signal.SIGINT]
+    sandbox = start_sandbox(campaigns, faults=[Fault(kind, page=page, seconds=60)], api_key=key, page_size=4)
+    process = start(sandbox.url, key, "run", "promo", "other", "--to", "data", "--to", "all.csv", "--json", "-vv")
+    for _ in range(3000):
+        if any(kind in record.faults for record in sandbox.requests):
+            break
+        threading.Event().wait(0.01)
+    process.send_signal(sent)
+    out, err = process.communicate(timeout=30)
+    assert_clean(out, err)
+    assert (process.returncode, "urllib3" in err) == (130, True)
+
+
+def test_the_reader_finds_what_is_there(leaks: Any, files: Any, here: Path, key: str) -> None:
+    """The reader that all tests here rely on finds a key and a number, however written, also in Parquet's metadata."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    half = "".join(f"%{ord(letter):02x}" if place % 2 else letter for place, letter in enumerate(key))
+    entities = "".join(f"&#{ord(letter)};" for letter in key)
+    for written in (key, quote(quote(key, safe=""), safe=""), half, entities, f"ab{key.encode().hex()}".upper()):
+        assert leaks.of_keys({"log": f'DEBUG x: "GET /v1?a={written}&b" 200', "other": "GET"}) == ["log"]
+    for number in ("+33639980001", "06 39 98 00 01", "+33 (6).39-98.00", "%2B33639980001"):
+        assert leaks.of_numbers({"log": f"at {number}!", "other": "2026-11-24T08:15:07Z 1,639,981"}) == ["log"]
+    table = pa.table({"x": ["a", "b"]})
+    pq.write_table(pa.table({"x": [key]}), here / "value.parquet", compression="zstd")
+    pq.write_table(table.replace_schema_metadata({"seen": quote(key)}), here / "metadata.parquet")
+    pq.write_table(table, here / "clean.parquet")
+    assert set(leaks.of_keys(files())) == {"metadata.parquet", "value.parquet"}
