@@ -8,6 +8,7 @@ import pytest
 from smspartner.errors import SettingsError
 from smspartner.redaction import REDACT
 from smspartner_pipelines.load import mask_secrets, open_destination, same_place
+from smspartner_pipelines.load.uris import secrets_in
 
 KINDS = {
     "Dataset": (
@@ -167,3 +168,10 @@ def test_light():
     program = "import sys, smspartner_pipelines.load.destination; print('pyarrow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_a_password_makes_no_secret_of_what_follows():
+    """A password that reads like the name of a parameter does not turn the next value into a secret."""
+    uri = "postgresql://me:pass-word@host/db?sslmode=require"
+    assert set(secrets_in(uri)) == {"pass-word"}
+    assert mask_secrets(uri) == "postgresql://me:***@host/db?sslmode=require"

@@ -96,7 +96,8 @@ def secrets_in(uri: str) -> list[str]:
     """List the passwords and tokens that stand in `uri`, as they are written and as they are meant."""
     found = [match[2] for match in _PASSWORD.finditer(uri)]
     found += [secret.rpartition(":")[2] for secret in found]  # jdbc:postgresql://USER:PASSWORD@HOST
-    found += [match[2].strip("'") for match in _SECRET_PARAMETER.finditer(uri)]
+    without_password = _PASSWORD.sub(rf"\1{MASK}", uri)  # which may read like the name of a parameter
+    found += [match[2].strip("'") for match in _SECRET_PARAMETER.finditer(without_password)]
     return [secret for one in found if one for secret in {one, unquote(one)}]
 
 
