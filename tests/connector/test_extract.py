@@ -1,343 +1,454 @@
-"""Many tags side by side, against the real sandbox."""
+"""Many tags side by side, against a real server on loopback that does what a test says."""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
-from collections.abc import Generator, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
-from typing import Any
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from smspartner.client import Client
-from smspartner.errors import AccessRefused, CountMismatch, Interrupted
-from smspartner.extract import HELD_BYTES, extract
-from smspartner.walker import Population
-from smspartner_pipelines.sandbox import Campaign, Fault
+from smspartner.connection import Connection
+from smspartner.errors import AccessRefused, Interrupted
+from smspartner.extract import FirstPage, PagingSeen, Population, Progress, extract
+from smspartner.page import Page
+from smspartner.redaction import Secret
+from smspartner.schedule import HELD_BYTES
+
+Answer = tuple[int, bytes]
+Answers = Callable[[str, int], Answer]
+SIZE = 10
 
 
-def campaigns(*rows: int) -> list[Campaign]:
-    """Campaigns `t0`, `t1`, … of so many final rows."""
-    return [Campaign(f"t{place}", count, sent_at=1_500_000_000, seed=place) for place, count in enumerate(rows)]
+def envelope(number: int, total: int, rows: Sequence[int]) -> Answer:
+    """A page of delivered rows."""
+    made = [
+        {"phoneNumber": f"+336{row:08}", "status": "Delivered", "stopSMS": False, "date": str(1_517_989_111 + row)}
+        for row in rows
+    ]
+    body = {"success": True, "code": 200, "currentPage": number, "total": total, "StatutResponse_List": made}
+    return 200, json.dumps(body).encode()
+
+
+def refusal(code: int) -> Answer:
+    """An answer with the vendor's code."""
+    return 400, json.dumps({"success": False, "code": code, "message": "non"}).encode()
+
+
+def honest(rows: int = 25) -> Answers:
+    """Every tag holds so many rows; `t7` holds 7."""
+
+    def answer(tag: str, number: int) -> Answer:
+        total = int(tag[1:]) if tag.startswith("t") else rows
+        return envelope(number, total, range(total)[(number - 1) * SIZE : number * SIZE])
+
+    return answer
+
+
+class Server:
+    """Answers by a function of tag and page; logs when each request arrived, and how many were under way at once."""
+
+    def __init__(self, answers: Answers) -> None:
+        self.answers = answers
+        self.log: list[tuple[str, int, datetime]] = []
+        self.most_at_once = 0
+        self._at_once = 0
+        self._lock = threading.Lock()
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._http.daemon_threads = True
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+    @property
+    def asked(self) -> Counter[tuple[str, int]]:
+        """How often each page was asked for."""
+        return Counter((tag, number) for tag, number, _ in self.log)
+
+    def connection(self, **options: Any) -> Connection:
+        """How to reach it, with short pauses."""
+        url = f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+        quick: dict[str, Any] = {"retries": 2, "backoff": 0.001, "pass_pauses": (0.001,)}
+        return Connection(api_key=Secret("k" * 20), base_url=url, **quick | options)
+
+    def _handler(server) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - `self` is the handler's
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def do_GET(self) -> None:
+                query = parse_qs(urlsplit(self.path).query)
+                tag, number = query["tag"][0], int(query.get("page", ["1"])[0])
+                with server._lock:
+                    server.log.append((tag, number, datetime.now(UTC)))
+                    server._at_once += 1
+                    server.most_at_once = max(server.most_at_once, server._at_once)
+                status, body = server.answers(tag, number)
+                with server._lock:
+                    server._at_once -= 1
+                with suppress(OSError):
+                    self.send_response(status)
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        return Handler
 
 
 @pytest.fixture
-def read(connect: Any) -> Any:
-    """Read tags of a sandbox, with options of the connection; give the populations."""
-
-    def read_all(sandbox: Any, tags: Any, watch: Any = None, **options: Any) -> list[Population]:
-        connection = connect(sandbox, **options)
-        client = Client(connection)
-        try:
-            return list(one_by_one(tags, client, connection, threading.Event(), watch))
-        finally:
-            client.close()
-
-    return read_all
+def serve() -> Iterator[Callable[[Answers], Server]]:
+    """Start servers; all stop when the test ends."""
+    with ExitStack() as running:
+        yield lambda answers: running.enter_context(Server(answers))
 
 
-def one_by_one(
-    tags: Any, client: Client, connection: Any, stop: threading.Event, watch: Any = None
-) -> Generator[Population]:
-    """Populations as they are, one by one."""
-    with closing(extract(tags, client, connection, stop, list, watch)) as groups:
-        for group in groups:
-            yield from group
+def read(server: Server, tags: Sequence[str], **options: Any) -> dict[str, Population]:
+    """Read tags, and give what they came to."""
+    named = {name: options.pop(name) for name in ("settled", "digest", "paging", "progress") if name in options}
+    got = [one for one in extract(tags, server.connection(**options), threading.Event(), **named) if one is not None]
+    assert len({one.tag for one in got}) == len(got)
+    assert sum(one.requests for one in got) == len(server.log)
+    return {one.tag: one for one in got}
 
 
-def facts(population: Population) -> tuple[object, ...]:
+def counts(one: Population) -> tuple[object, ...]:
     """The counts of a population."""
-    return (
-        *(population.tag, population.verdict, population.rows_declared, population.rows_received),
-        *(population.pages_read, population.requests, population.retries, len(population.pages)),
-    )
+    facts = (one.rows_declared, one.rows_received, one.pages_read, one.requests, one.retries)
+    return (one.verdict, *facts, [page.number for page in one.pages])
 
 
-def settle() -> None:
-    """Wait until no thread of a run is left."""
-    for thread in threading.enumerate():
-        if thread.name.startswith("smspartner-"):
-            thread.join(30)
+def threads() -> list[threading.Thread]:
+    """The threads that read."""
+    return [thread for thread in threading.enumerate() if thread.name.startswith("smspartner-request")]
 
 
-def test_order_and_counts(start_sandbox: Any, read: Any) -> None:
-    """Populations come in the order of the tags, each with all of its pages in order, and exact counts."""
-    sandbox = start_sandbox(campaigns(25, 0, 1, 10, 11, 99), page_size=10)
-    tags = ["t5", "t1", "gone", "t0", "t4", "t3", "t2"]
+def once(event: threading.Event, then: Answer) -> Answer:
+    """An answer that waits for an event."""
+    assert event.wait(30)
+    return then
+
+
+def test_populations_and_counts(serve: Any) -> None:
+    """Every tag is given once, with all pages in order and exact counts; each page is asked for once."""
+    answers = honest()
+    server = serve(lambda tag, number: refusal(4) if tag == "gone" else answers(tag, number))
     before = datetime.now(UTC)
-    populations = read(sandbox, tags)
-    assert list(map(facts, populations)) == [
-        ("t5", "complete", 99, 99, 10, 10, 0, 10),
-        ("t1", "complete", 0, 0, 1, 1, 0, 1),
-        ("gone", "unknown", None, 0, 0, 1, 0, 0),
-        ("t0", "complete", 25, 25, 3, 3, 0, 3),
-        ("t4", "complete", 11, 11, 2, 2, 0, 2),
-        ("t3", "complete", 10, 10, 1, 1, 0, 1),
-        ("t2", "complete", 1, 1, 1, 1, 0, 1),
-    ]
-    assert list(range(1, 11)) == [page.number for page in populations[0].pages]
-    assert [population.reason for population in populations[:3]] == [
-        "all 99 rows on 10 pages",
-        "all 0 rows on 1 page",
-        'the API answered code 4 (message not found), "Message introuvable"',
-    ]
-    assert all(before <= population.extracted_at <= datetime.now(UTC) for population in populations)
-    asked = Counter((record.tag, record.page) for record in sandbox.requests)
-    assert (19, {1}) == (len(asked), set(asked.values()))
+    got = read(server, ["t25", "t0", "t1", "t10", "t99", "gone"])
+    assert {tag: counts(one) for tag, one in got.items()} == {
+        "t25": ("complete", 25, 25, 3, 3, 0, [1, 2, 3]),
+        "t0": ("complete", 0, 0, 1, 1, 0, [1]),
+        "t1": ("complete", 1, 1, 1, 1, 0, [1]),
+        "t10": ("complete", 10, 10, 1, server.asked["t10", 2] + 1, 0, [1]),
+        "t99": ("complete", 99, 99, 10, 10, 0, list(range(1, 11))),
+        "gone": ("unknown", None, 0, 0, 1, 0, []),
+    }
+    assert set(server.asked.values()) == {1}
+    for tag, one in got.items():
+        arrived = next(when for asked, number, when in server.log if (asked, number) == (tag, 1))
+        assert before <= one.asked_at == one.extracted_at <= arrived  # type: ignore[operator]
+        assert one.seconds > 0
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
-def test_concurrency_is_a_limit(start_sandbox: Any, read: Any, concurrency: int) -> None:
+def test_concurrency_is_a_limit(serve: Any, concurrency: int) -> None:
     """Never more requests are under way than allowed, over pages and tags together, and that many are used."""
-    sandbox = start_sandbox(campaigns(60, 60, 5, 5, 5), page_size=10, latency=0.01)
-    populations = read(sandbox, [f"t{place}" for place in range(5)], concurrency=concurrency)
-    assert {"complete"} == {population.verdict for population in populations}
-    assert sandbox.peak_in_flight == concurrency
+    full = threading.Barrier(concurrency)
+    answers = honest()
+
+    def answer(tag: str, number: int) -> Answer:
+        with suppress(threading.BrokenBarrierError):
+            full.wait(0.05)
+        return answers(tag, number)
+
+    server = serve(answer)
+    got = read(server, ["t60", "t5", "t61"], concurrency=concurrency)
+    assert {one.verdict for one in got.values()} == {"complete"}
+    assert server.most_at_once == concurrency
 
 
-def test_failures_stay_with_their_tag(start_sandbox: Any, read: Any) -> None:
+def test_failures_stay_with_their_tag(serve: Any) -> None:
     """Whatever goes wrong with one tag has a verdict with reason and counts, and touches no other tag."""
-    faults = [
-        Fault("server_error", tag="t1"),
-        Fault("cut_json", tag="t2", page=2),
-        Fault("ignored_page", tag="t3"),
-        Fault("total_grows", tag="t4"),
-        Fault("vendor_error_999", tag="t5", page=3),
-        Fault("reset", tag="t6", times=1),
-        Fault("html", tag="t7", page=2, times=2),
-        Fault("vendor_error_4", tag="t8", page=2),
-    ]
-    sandbox = start_sandbox(campaigns(*[25] * 10), page_size=10, faults=faults)
-    populations = read(sandbox, [f"t{place}" for place in range(10)], concurrency=1, retries=2)
-    found = {population.tag: facts(population)[1:] for population in populations}
-    assert {tag: found[tag] for tag in ("t0", "t1", "t6", "t7", "t9")} == {
-        "t0": ("complete", 25, 25, 3, 3, 0, 3),
-        "t1": ("failed", None, 0, 0, 3, 2, 0),
-        "t6": ("complete", 25, 25, 3, 4, 1, 3),
-        "t7": ("complete", 25, 25, 3, 5, 2, 3),
-        "t9": ("complete", 25, 25, 3, 3, 0, 3),
+    answers, once_more = honest(), Counter[str]()
+
+    def answer(tag: str, number: int) -> Answer:
+        once_more[tag] += 1
+        if tag == "down":
+            return 500, b""
+        if tag == "code" and number == 3:
+            return refusal(90)
+        if tag == "moving" and number == 2:
+            return envelope(2, 26, range(10, 20))
+        if tag == "short" and number == 3:
+            return envelope(3, 25, [])
+        if tag == "shaky" and once_more[tag] == 1:
+            return 503, b"<html>"
+        return answers(tag, number)
+
+    server = serve(answer)
+    got = read(server, ["down", "code", "moving", "short", "shaky", "fine"], concurrency=1, passes=2)
+    assert {tag: counts(one)[:-1] for tag, one in got.items()} == {
+        "down": ("failed", None, 0, 0, 3, 2),
+        "code": ("failed", 25, 20, 2, 3, 0),
+        "moving": ("unstable", 25, 20, 2, 4, 0),
+        "short": ("incomplete", 25, 20, 3, 6, 0),
+        "shaky": ("complete", 25, 25, 3, 4, 1),
+        "fine": ("complete", 25, 25, 3, 3, 0),
     }
-    assert [found[f"t{n}"][0] for n in (2, 3, 4, 5, 8)] == ["failed", "incomplete", "unstable", "failed", "unstable"]
-    reasons = {population.tag: population.reason for population in populations}
-    assert {tag: reasons[tag] for tag in ("t1", "t3", "t5")} == {
-        "t1": "page 1: HTTP 500 without an answer that can be read (3 requests)",
-        "t3": "asked for page 2, the API answered with page 1",
-        "t5": 'page 3: the API answered code 999 (not documented), "Erreur inconnue" (1 request)',
+    assert got["down"].reason.startswith("page 1: HTTP 500")
+    assert got["down"].reason.endswith(" (3 requests)")
+    assert got["code"].reason.startswith("page 3: the API answered code 90")
+    assert Counter(tag for tag, _, _ in server.log) == {tag: one.requests for tag, one in got.items()}
+
+
+def test_times_are_those_of_requests(serve: Any) -> None:
+    """`extracted_at` is when page 1 of the pass that counts was sent, `asked_at` when the first request was."""
+    answers, asked = honest(), Counter[tuple[str, int]]()
+
+    def answer(tag: str, number: int) -> Answer:
+        asked[tag, number] += 1
+        if tag == "moved" and asked[tag, number] == 1 and number == 2:
+            return envelope(2, 26, range(10, 20))
+        if tag == "retried" and asked[tag, number] == 1:
+            return 503, b""
+        return answers(tag, number)
+
+    server = serve(answer)
+    got = read(server, ["moved", "queued", "retried"], concurrency=1, pass_pauses=(0.05,))
+    sent = {tag: [when for asked_tag, number, when in server.log if (asked_tag, number) == (tag, 1)] for tag in got}
+    for tag, tries in {"moved": 2, "queued": 1, "retried": 2}.items():
+        asked_at, extracted_at = got[tag].asked_at, got[tag].extracted_at
+        assert asked_at is not None
+        assert extracted_at is not None
+        assert (len(sent[tag]), asked_at <= sent[tag][0], extracted_at <= sent[tag][-1]) == (tries, True, True)
+        assert tries == 1 or extracted_at > sent[tag][0]
+    assert (got["moved"].extracted_at - sent["moved"][0]).total_seconds() >= 0.05  # type: ignore[operator]
+    assert got["moved"].seconds >= 0.05
+    assert got["queued"].asked_at > sent["moved"][0]  # type: ignore[operator]
+
+
+def test_a_slow_tag_holds_back_no_other(serve: Any) -> None:
+    """Tags are handed on as they finish; while nothing comes there are ticks."""
+    released, answers = threading.Event(), honest()
+    server = serve(lambda tag, number: once(released, answers(tag, number)) if tag == "slow" else answers(tag, number))
+    reading = extract(["slow", *(f"t{n}" for n in range(9))], server.connection(concurrency=2), threading.Event())
+    assert {next(reading).tag for _ in range(9)} == {f"t{n}" for n in range(9)}  # type: ignore[union-attr]
+    assert next(reading) is None
+    released.set()
+    assert [one.tag for one in reading if one is not None] == ["slow"]
+
+
+def test_a_tag_between_two_passes_holds_back_no_other(serve: Any) -> None:
+    """With one request at a time, others are read while a tag in doubt pauses; leaving then ends the pause."""
+    answers = honest()
+    server = serve(lambda tag, number: envelope(1, 5, []) if tag == "doubt" else answers(tag, number))
+    tags = ["doubt", *(f"t{n}" for n in range(30))]
+    with closing(extract(tags, server.connection(concurrency=1, pass_pauses=(3600,)), threading.Event())) as reading:
+        assert {next(reading).tag for _ in range(30)} == set(tags[1:])  # type: ignore[union-attr]
+    assert threads() == []
+
+
+def test_pages_of_an_ended_pass(serve: Any) -> None:
+    """They are not asked for any more; those under way are counted, though nobody waits for them to begin anew."""
+    again, answers, passes = threading.Event(), honest(), Counter[int]()
+
+    def answer(tag: str, number: int) -> Answer:
+        passes[number] += 1
+        if passes[1] == 1 and number == 2:
+            return envelope(2, 1000, range(10, 20))
+        if passes[1] == 1 and number == 3:
+            return once(again, answers(tag, number))  # until the next pass has begun
+        if number == 1 and passes[1] == 2:
+            again.set()
+        return answers(tag, number)
+
+    server = serve(answer)
+    (one,) = read(server, ["t999"], concurrency=2).values()
+    assert (one.verdict, one.rows_received, one.pages_read, one.requests) == ("complete", 999, 100, len(server.log))
+    assert (server.asked["t999", 1], server.asked["t999", 3]) == (2, 2)
+    assert len(server.log) <= 100 + 5
+
+
+def test_a_lying_total_ends_after_a_few_requests(serve: Any) -> None:
+    """A server that repeats its one row for ever is found out at once."""
+    server = serve(lambda _, number: envelope(number, 90_000, [1]))
+    (one,) = read(server, ["t"], concurrency=4, passes=1).values()
+    assert (one.verdict, one.rows_declared, one.pages) == ("incomplete", 90_000, ())
+    assert len(server.log) <= 1 + 3 * 4
+
+
+def test_settled_tags(serve: Any) -> None:
+    """A settled tag whose first page is unchanged costs one request; any other is read, page 1 asked for once."""
+    server = serve(honest())
+    settled = {
+        "same": FirstPage(25, "d"),
+        "grown": FirstPage(24, "d"),
+        "changed": FirstPage(25, "e"),
+        "t7": FirstPage(7, ""),
+        "new": FirstPage(25, "d"),
     }
-    asked = Counter(record.tag for record in sandbox.requests)
-    assert {population.tag: population.requests for population in populations} == dict(asked)
+
+    def digest(page: Page) -> str:
+        return "" if page.total == 7 else "d"
+
+    got = read(server, ["same", "grown", "changed", "t7", "never"], settled=settled, digest=digest)
+    assert counts(got["same"]) == ("skipped", 25, 10, 1, 1, 0, [])
+    assert got["same"].reason == "unchanged: total and first page are as loaded"
+    assert [got[tag].verdict for tag in ("grown", "changed", "t7", "never")] == ["complete"] * 4
+    assert set(server.asked.values()) == {1}
+    assert read(serve(honest()), ["same"], settled=settled)["same"].verdict == "complete"
 
 
-def test_a_moving_population_is_read_again(start_sandbox: Any, read: Any) -> None:
-    """A population that moves once is read again: counts of rows and pages are the last pass's, requests all."""
-    sandbox = start_sandbox(campaigns(25), page_size=10, faults=[Fault("total_grows", page=2, times=1)])
-    (population,) = read(sandbox, ["t0"], concurrency=1)
-    assert (*facts(population)[1:5], len(population.pages)) == ("complete", 25, 25, 3, 3)
-    asked = Counter(record.page for record in sandbox.requests)
-    assert (2, 2, len(sandbox.requests)) == (asked[None], asked["2"], population.requests)
+def test_what_a_run_sees_of_paging(serve: Any) -> None:
+    """The caller's `paging` gathers it over all tags."""
+    paging = PagingSeen()
+    read(serve(lambda _tag, _number: envelope(1, 10, range(10))), ["a", "b"], paging=paging)
+    assert (paging.looked, paging.unproved) == (True, True)
+    read(serve(honest()), ["a"], paging=paging)
+    assert not paging.unproved
 
 
-def test_verify_reads_twice(start_sandbox: Any, read: Any) -> None:
-    """With `verify`, a population that holds still takes two passes, and its counts are one pass's."""
-    sandbox = start_sandbox(campaigns(25), page_size=10)
-    assert list(map(facts, read(sandbox, ["t0"], verify=True))) == [("t0", "complete", 25, 25, 3, 6, 0, 3)]
+class Recorded(Progress):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+
+    def start(self, tags: int) -> None:
+        """Keep it."""
+        self.calls.append(("start", tags))
+
+    def page(self, tag: str, arrived: int, pages: int) -> None:
+        """Keep it."""
+        self.calls.append(("page", tag, arrived, pages))
+
+    def tag(self, tag: str, verdict: str) -> None:
+        """Keep it."""
+        self.calls.append(("tag", tag, verdict))
+
+    def stop(self) -> None:
+        """Keep it."""
+        self.calls.append(("stop",))
 
 
-@pytest.mark.parametrize("total", [10**6, 10**12, 10**15 - 1])
-def test_a_lying_total(start_raw: Any, connect: Any, read: Any, total: int) -> None:
-    """A total beyond reason is found out at the first page that is not there, after a few requests."""
-    requests: list[bytes] = []
-
-    def serve(connection: Any, _number: int) -> None:
-        while chunk := connection.recv(65536):
-            requests.append(chunk)
-            target = chunk.split(b" ")[1]
-            page = target.rpartition(b"page=")[2] if b"page=" in target else b"1"
-            rows = b'{"phoneNumber": "+33612345678", "status": "Waiting"}' if page == b"1" else b""
-            body = b'{"success": true, "code": 200, "currentPage": %b, "total": %d, "StatutResponse_List": [%b]}'
-            body %= (page, total, rows)
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-
-    (population,) = read(start_raw(serve), ["t"], concurrency=4)
-    assert ("incomplete", total, ()) == (population.verdict, population.rows_declared, population.pages)
-    assert f" of {total} holds 0 rows instead of 1" in population.reason
-    assert len(requests) <= 1 + 2 * 4
+def test_progress(serve: Any) -> None:
+    """Each page and each tag shows; a look behind the end is no page."""
+    shown = Recorded()
+    read(serve(honest()), ["t20", "t0"], progress=shown, concurrency=1)
+    assert shown.calls[0] == ("start", 2)
+    assert shown.calls[-1] == ("stop",)
+    pages = [("page", "t20", 1, 2), ("page", "t20", 2, 2), ("page", "t20", 2, 2), ("page", "t0", 1, 1)]
+    assert sorted(shown.calls[1:-1]) == sorted([*pages, ("tag", "t20", "complete"), ("tag", "t0", "complete")])
 
 
-def test_totals_beyond_reason(start_raw: Any, answer_with: Any, read: Any) -> None:
-    """A total that no machine counts to is no total: the tag fails, the run goes on."""
-    body = b'{"success": true, "code": 200, "currentPage": 1, "total": 1%b, "StatutResponse_List": [{}]}' % (b"0" * 40)
-    populations = read(start_raw(answer_with(body=body)), ["t", "u"], retries=0)
-    reason = "page 1: the body's `total` is missing or no whole number (1 request)"
-    assert [("failed", reason)] * 2 == [(population.verdict, population.reason) for population in populations]
-
-
-def test_access_refused_ends_the_run(start_sandbox: Any, read: Any) -> None:
-    """A refused key ends the run at once, without retries, and with no more requests than were under way or next."""
-    sandbox = start_sandbox(campaigns(*[5] * 50), faults=[Fault("vendor_error_10")])
-    with pytest.raises(AccessRefused) as caught:
-        read(sandbox, [f"t{place}" for place in range(50)], concurrency=4)
-    settle()
-    assert caught.value.code == 10
-    assert len(sandbox.requests) <= 8
-
-
-def test_access_refused_stops_what_waits_for_a_worker(start_sandbox: Any, read: Any) -> None:
-    """While a slow request is under way, a refusal ends the run; what waited behind it is never sent."""
-    sandbox = start_sandbox(
-        campaigns(*[5] * 20),
-        faults=[Fault("vendor_error_20", tag="t0"), *(Fault("slow", tag=f"t{n}", seconds=0.3) for n in range(1, 20))],
-    )
-    with pytest.raises(AccessRefused):
-        read(sandbox, [f"t{place}" for place in range(20)], concurrency=2)
-    settle()
-    assert {record.tag for record in sandbox.requests} <= {"t0", "t1", "t2"}
-
-
-def test_stop_ends_the_run(start_sandbox: Any, connect: Any) -> None:
-    """Setting `stop` ends the run with the next answer; what was read before is given."""
-    sandbox = start_sandbox(campaigns(*[5] * 50))
-    connection, stop = connect(sandbox, concurrency=2), threading.Event()
-    client = Client(connection)
-    populations = one_by_one([f"t{place}" for place in range(50)], client, connection, stop)
-    assert next(populations).tag == "t0"
-    stop.set()
-    got = []
-    with pytest.raises(Interrupted, match=r"^asked to stop;"):  # noqa: PT012
-        got.extend(populations)
-        raise Interrupted("asked to stop")  # everything had been read before the stop was seen
-    settle()
-    client.close()
-    asked = len(sandbox.requests)
-    assert asked <= 50
-    assert len(sandbox.requests) == asked
-
-
-def test_stop_during_a_backoff(start_sandbox: Any, connect: Any) -> None:
-    """Setting `stop` wakes requests that wait for their next try, however long they would."""
-    sandbox = start_sandbox(campaigns(5), faults=[Fault("server_error")])
-    connection, stop = connect(sandbox, backoff=3600, retries=1), threading.Event()
-    client = Client(connection)
-    ended: list[BaseException] = []
-
-    def consume() -> None:
-        try:
-            list(one_by_one(["t0"], client, connection, stop))
-        except Interrupted as exc:
-            ended.append(exc)
-
-    consumer = threading.Thread(target=consume)
-    consumer.start()
-    while not sandbox.requests:
-        threading.Event().wait(0.001)
-    stop.set()
-    consumer.join(30)
-    settle()
-    client.close()
-    assert [type(exc) for exc in ended] == [Interrupted]
-    assert len(sandbox.requests) == 1
-
-
-def test_leaving_early_ends_requests(start_sandbox: Any, connect: Any) -> None:
-    """Whoever takes one population and leaves has ended the run: all threads end, nothing more is asked."""
-    sandbox = start_sandbox(campaigns(*[5] * 200), latency=0.002)
-    connection = connect(sandbox, concurrency=2)
-    client = Client(connection)
-    populations = one_by_one([f"t{place}" for place in range(200)], client, connection, threading.Event())
-    assert next(populations).tag == "t0"
-    populations.close()
-    settle()
-    asked = len(sandbox.requests)
-    client.close()
-    assert asked < 200
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("smspartner-")]
-
-
-def test_memory_is_bounded(start_sandbox: Any, connect: Any) -> None:
-    """While nobody takes what was read, no more is asked for than the budget holds."""
-    size = HELD_BYTES // 8
-    rows = ['{"phoneNumber": "+33612345678", "status": "Waiting", "padding": "' + "x" * size + '"}']
-    tags = [f"t{place}" for place in range(40)]
-    sandbox = start_sandbox([Campaign.of_rows(tag, rows) for tag in tags])
-    concurrency = 2
-    most = 8 + 2 * concurrency  # the budget, and what was sent for before it was full
-    arrived, taken, beyond = Counter[str](), Counter[str](), threading.Event()
-
-    def watch(_tag: str, _arrived: int, _pages: int) -> None:
-        arrived["tags"] += 1
-        if arrived["tags"] - taken["tags"] > most:
-            beyond.set()
-
-    connection = connect(sandbox, concurrency=concurrency)
-    client = Client(connection)
-    groups = extract(tags, client, connection, threading.Event(), list, watch)
-    taken["tags"] = len(next(groups))
-    while len(sandbox.requests) < 8:
-        threading.Event().wait(0.001)
-    assert not beyond.wait(0.2)
-    assert len(sandbox.requests) <= taken["tags"] + most
-    for populations in groups:
-        taken["tags"] += len(populations)
-        assert {"complete"} == {population.verdict for population in populations}
-    client.close()
-    assert (taken["tags"], len(sandbox.requests), beyond.is_set()) == (40, 40, False)
-
-
-def test_made_in_order_beside_the_reading(start_sandbox: Any, connect: Any) -> None:
-    """What is made of populations comes in the order of the tags, made by one thread that is not the caller's."""
-    sandbox = start_sandbox(campaigns(*[5] * 60), latency=0.002)
-    connection = connect(sandbox, concurrency=8)
-    client = Client(connection)
-    makers = set()
-
-    def make(populations: list[Population]) -> Iterator[str]:
-        makers.add(threading.current_thread().name)
-        return (population.tag.upper() for population in populations)
-
-    tags = [f"t{place}" for place in range(60)]
-    groups = list(extract(tags, client, connection, threading.Event(), make))
-    client.close()
-    assert [tag.upper() for tag in tags] == [tag for group in groups for tag in group]
-    assert (makers, all(groups)) == ({"smspartner-make"}, True)
-
-
-def test_what_making_raises_reaches_the_caller(start_sandbox: Any, connect: Any) -> None:
-    """A failure to make something of populations ends the run; what was made before is given."""
-    sandbox = start_sandbox(campaigns(*[5] * 30))
-    connection = connect(sandbox, concurrency=1)
-    client = Client(connection)
-
-    def make(populations: list[Population]) -> list[str]:
-        if "t7" in {population.tag for population in populations}:
-            raise CountMismatch("a row is lost")
-        return [population.tag for population in populations]
-
-    given: list[str] = []
-    with pytest.raises(CountMismatch, match=r"^a row is lost$"):  # noqa: PT012
-        for group in extract([f"t{place}" for place in range(30)], client, connection, threading.Event(), make):
-            given += group
-    settle()
-    client.close()
-    assert given == [f"t{place}" for place in range(len(given))]
-    assert len(given) <= 7
-
-
-def test_watch(start_sandbox: Any, read: Any) -> None:
-    """Each page that arrives is told, with how many the tag has as far as known."""
-    sandbox = start_sandbox(campaigns(25, 0), page_size=10)
-    told: list[tuple[str, int, int]] = []
-    read(sandbox, ["t0", "t1"], lambda *fact: told.append(fact), concurrency=1)
-    assert sorted(told) == [("t0", 1, 3), ("t0", 2, 3), ("t0", 3, 3), ("t1", 1, 1)]
-
-
-def test_no_tags(start_sandbox: Any, read: Any) -> None:
+def test_no_tags(serve: Any) -> None:
     """No tags take no requests."""
-    sandbox = start_sandbox([])
-    assert (read(sandbox, []), sandbox.requests) == ([], [])
+    assert read(serve(honest()), []) == {}
 
 
-def test_rate_is_a_budget(start_sandbox: Any, read: Any) -> None:
-    """With a rate, everything is still read, by the one pace of all workers."""
-    sandbox = start_sandbox(campaigns(25, 25), page_size=10)
-    assert [population.verdict for population in read(sandbox, ["t0", "t1"], rate=500.0)] == ["complete"] * 2
+def test_access_refused(serve: Any) -> None:
+    """A refused key ends the run; what was read completely before is handed out first, and nothing more is asked."""
+    answers, refuse = honest(), threading.Event()
+
+    def answer(tag: str, number: int) -> Answer:
+        return (
+            refusal(10)
+            if tag == "refused"
+            else once(refuse, answers(tag, number))
+            if tag == "slow"
+            else answers(tag, number)
+        )
+
+    server = serve(answer)
+    tags = ["slow", "t1", "t2", "t3", "refused", *(f"t{n}" for n in range(4, 50))]
+    got: list[str] = []
+    with pytest.raises(AccessRefused) as caught:  # noqa: PT012
+        for one in extract(tags, server.connection(concurrency=2), threading.Event()):
+            got += [one.tag] if one is not None else []
+    refuse.set()
+    assert (caught.value.code, got) == (10, ["t1", "t2", "t3"])
+    assert len(server.log) == 5
+
+
+def test_stop_ends_the_run_within_moments(serve: Any) -> None:
+    """Setting `stop` raises Interrupted while a request still hangs; what was read by then is given first."""
+    released, answers, stop = threading.Event(), honest(), threading.Event()
+
+    def answer(tag: str, number: int) -> Answer:
+        if tag == "hangs":
+            stop.set()
+            return once(released, answers(tag, number))
+        return answers(tag, number)
+
+    server = serve(answer)
+    got: list[str] = []
+    with pytest.raises(Interrupted, match=r"^asked to stop;"):  # noqa: PT012
+        for one in extract(["t1", "t2", "hangs", "t3"], server.connection(concurrency=1), stop):
+            got += [one.tag] if one is not None else []
+    assert (got, len(server.log)) == (["t1", "t2"], 3)
+    released.set()
+    for thread in threads():
+        thread.join(30)
+
+
+@pytest.mark.parametrize("answer", [(503, b""), envelope(1, 5, [])], ids=["backoff", "pause"])
+def test_stop_wakes_what_waits(serve: Any, answer: Answer) -> None:
+    """Setting `stop` ends waits for a next try and for a next pass, however long they would be."""
+    stop = threading.Event()
+
+    def first(_tag: str, _number: int) -> Answer:
+        stop.set()
+        return answer
+
+    server = serve(first)
+    with pytest.raises(Interrupted):
+        list(extract(["t"], server.connection(backoff=60, pass_pauses=(3600,)), stop))
+    assert (len(server.log), threads()) == (1, [])
+
+
+def test_leaving_early(serve: Any) -> None:
+    """Whoever takes one population and leaves has ended all requests and threads, and did not stop the run."""
+    server, stop = serve(honest()), threading.Event()
+    with closing(extract([f"x{n}" for n in range(500)], server.connection(concurrency=2), stop)) as reading:
+        next(reading)
+    asked = len(server.log)
+    assert (asked < 500, threads(), stop.is_set(), len(server.log)) == (True, [], False, asked)
+
+
+def test_what_breaks_reaches_the_caller(serve: Any) -> None:
+    """A bug in a request thread ends the run, and is raised as it is."""
+
+    def digest(_page: Page) -> str:
+        raise KeyError("a bug")
+
+    with pytest.raises(KeyError, match="a bug"):
+        read(serve(honest()), ["a"], settled={"a": FirstPage(25, "d")}, digest=digest)
+    assert threads() == []
+
+
+def test_memory_is_bounded(serve: Any) -> None:
+    """While nobody takes what was read, no more tags are begun than the budget holds; then all are."""
+    padding = "x" * (HELD_BYTES // 8)
+    body = {"success": True, "code": 200, "currentPage": 1, "total": 1, "StatutResponse_List": [{"padding": padding}]}
+    answer = 200, json.dumps(body).encode()
+    server = serve(lambda _tag, _number: answer)
+    reading = extract([f"x{n}" for n in range(40)], server.connection(concurrency=2), threading.Event())
+    assert next(reading) is not None
+    while len(server.log) < 8:
+        threading.Event().wait(0.01)
+    assert not threading.Event().wait(0.3)
+    assert len(server.log) <= 8 + 2 + 1  # the budget, what was begun before it was full, and what was taken
+    assert sum(one is not None for one in reading) == 39
+    assert len(server.log) == 40

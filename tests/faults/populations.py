@@ -28,8 +28,8 @@ def lawful() -> dict[str, tuple[str, Campaign]]:
             [row(n // 2, _SENT + n // 2) for n in range(60)],
         ),
         "twice-apart": (
-            "five numbers of a list of 90 twice, far apart, delivered in the same second",
-            [row(n if n < 85 else n - 85, _SENT + (n if n < 85 else n - 85)) for n in range(90)],
+            "five numbers of a list of 90 twice, far apart and in another order, delivered in the same second",
+            [row(n if n < 85 else 89 - n, _SENT + (n if n < 85 else 89 - n)) for n in range(90)],
         ),
         "one-number": ("45 rows of one number, each delivered at another time", [row(1, _SENT + n) for n in range(45)]),
         "one-second": ("90 numbers, all delivered in one second", [row(n) for n in range(90)]),
