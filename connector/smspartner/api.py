@@ -32,16 +32,16 @@ def iter_snapshots(
     pyarrow tables with the schemas of `statuses` and `quarantine`. Memory depends on a few tags, not on their number.
 
     Raises:
-        SettingsError: no key, or a tag that none can be (TagError), or things in each other's place; nothing was
+        SettingsError: no key, a tag that can't be one (TagError), or an argument of another kind. Nothing was
             requested.
-        AccessRefused: the API refuses the key or the account.
+        AccessRefused: the API refuses the key or the account; what was read completely before was given.
     """
     checked = check_tags(tags)
-    settled = _connection_here() if connection is None else connection
-    settled_privacy = PhonePrivacy() if privacy is None else privacy
-    _check_kinds(settled, settled_privacy)
+    connection = _connection_here() if connection is None else connection
+    privacy = PhonePrivacy() if privacy is None else privacy
+    _check_kinds(connection, privacy)
     check_no_secret(checked)
-    return _snapshots(checked, settled, settled_privacy)
+    return _snapshots(checked, connection, privacy)
 
 
 def _connection_here() -> Connection:
@@ -56,7 +56,7 @@ def _connection_here() -> Connection:
 
 
 def _check_kinds(connection: object, privacy: object) -> None:
-    """Refuse what is given in the place of something else, without showing it: it may be the key.
+    """Refuse an argument of another kind, without showing it: it may be the key.
 
     Raises:
         SettingsError: it says what to give.
@@ -99,7 +99,7 @@ def read_statuses(
 
     Raises:
         NotComplete: a tag is not complete (`unknown` included); its `verdicts` say which and why.
-        QuarantinedRows: more than `allow_quarantined` rows can't be believed; `iter_snapshots` shows them.
+        QuarantinedRows: more than `allow_quarantined` rows are not valid; `iter_snapshots` shows them.
         SettingsError, AccessRefused: as `iter_snapshots`.
     """
     import pyarrow as pa
