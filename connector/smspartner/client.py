@@ -222,10 +222,10 @@ def _headers() -> dict[str, str]:
     }
 
 
-def _settings_of_environment(connection: Connection) -> dict[str, Any]:
+def _settings_of_environment(connection: Connection) -> Any:
     """Give the proxies and certificates that the environment names; on loopback, no proxy whatever it names."""
     with requests.Session() as session:
-        settings: dict[str, Any] = session.merge_environment_settings(connection.base_url, {}, True, True, None)
+        settings: Any = session.merge_environment_settings(connection.base_url, {}, True, True, None)
     if connection.on_loopback:
         settings["proxies"] = {}
     if isinstance(settings["verify"], str) and not Path(settings["verify"]).exists():

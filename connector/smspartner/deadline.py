@@ -54,7 +54,7 @@ class Watchdog:
         self._changed = threading.Condition()
         self._open: deque[Deadline] = deque()
         self._thread: threading.Thread | None = None
-        self._closed = False
+        self._closed = self._idle = False
 
     def start(self) -> Deadline:
         """Begin the time of the calling thread's next answer."""
@@ -64,7 +64,7 @@ class Watchdog:
                 self._thread = threading.Thread(target=self._run, name="smspartner-watchdog", daemon=True)
                 self._thread.start()
             self._open.append(deadline)
-            if len(self._open) == 1:
+            if self._idle:
                 self._changed.notify()
         return deadline
 
@@ -72,6 +72,8 @@ class Watchdog:
         """End it: from here on, the connection may serve the next one."""
         with self._changed:
             deadline.over = True
+            while self._open and self._open[0].over:
+                self._open.popleft()
         _current.deadline = None
 
     def close(self) -> None:
@@ -83,10 +85,11 @@ class Watchdog:
     def _run(self) -> None:
         with self._changed:
             while not self._closed:
-                while self._open and (self._open[0].over or self._open[0].at <= time.monotonic()):
+                while self._open and self._open[0].at <= time.monotonic():
                     deadline = self._open.popleft()
                     if not deadline.over:
                         deadline.expire()
+                self._idle = not self._open
                 self._changed.wait(self._open[0].at - time.monotonic() if self._open else None)
 
 
@@ -150,11 +153,11 @@ class _HTTPSConnection(_Watched, urllib3.connection.HTTPSConnection):  # type: i
 
 
 class _HTTPPool(urllib3.connectionpool.HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection  # type: ignore[assignment]
+    ConnectionCls = _HTTPConnection
 
 
 class _HTTPSPool(urllib3.connectionpool.HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection  # type: ignore[assignment]
+    ConnectionCls = _HTTPSConnection
 
 
 _POOLS = {"http": _HTTPPool, "https": _HTTPSPool}

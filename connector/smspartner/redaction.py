@@ -1,8 +1,7 @@
 """What of a text may be shown: a secret that never prints, the one redactor of this process, and the vendor's texts.
 
-Prevention comes first: `client` alone builds URLs, and no foreign text is passed on. Redaction is the second line. It
-looks for the literal encodings of each secret, in any case, after removing invisible characters, and once more in the
-text with its escapes decoded. docs/secrets.md names what it does not find.
+Prevention comes first: `client` alone builds URLs, and no foreign text is passed on. Redaction is the second line.
+docs/secrets.md says what it finds, and what it does not.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import logging
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
@@ -23,6 +23,9 @@ SHORTEST_ANYWHERE = 4
 
 _SHORTEST_CODED = 8
 """Characters of a hexadecimal, base64 or base32 form; shorter ones occur in any text."""
+
+_CODES = ((base64.b64encode, 6, 3), (base64.urlsafe_b64encode, 6, 3), (base64.b32encode, 5, 5))
+"""With the bits of a character, and the ways in which bytes before can shift those of a text."""
 
 _MOST_LAYERS = 3
 """Of escapes, one within the other."""
@@ -105,13 +108,12 @@ class _Finder:
     """One secret: its literal encodings in lower case, and a pattern of them for what is found."""
 
     def __init__(self, secret: str) -> None:
-        short = len(secret) < SHORTEST_ANYWHERE
-        found = sorted({secret} if short else {secret, *_encodings(secret)}, key=len, reverse=True)
-        any_form = "|".join(map(re.escape, found))
-        alone = rf"(?<![0-9A-Za-z])(?:{any_form})(?![0-9A-Za-z])"
+        self._short = len(secret) < SHORTEST_ANYWHERE
+        found = sorted({secret} if self._short else {secret, *_encodings(secret)}, key=len, reverse=True)
+        pattern = "|".join(map(re.escape, found))
+        alone = rf"(?<![0-9A-Za-z]){pattern}(?![0-9A-Za-z])"
         self._forms = tuple({form.lower() for form in found})
-        self._pattern = re.compile(alone if short else any_form, re.IGNORECASE)
-        self._short = short
+        self._pattern = re.compile(alone if self._short else pattern, re.IGNORECASE)
 
     def hide(self, text: str) -> str:
         """Replace the secret, which is searched for in the lowered text first: what is not there is the usual case."""
@@ -130,21 +132,15 @@ class _Finder:
 
 def _encodings(secret: str) -> Iterator[str]:
     """List the ways in which servers, proxies and tools write a text, each from end to end."""
-    raw, quoted = secret.encode("utf-8", "surrogatepass"), quote(secret, safe="", errors="surrogatepass")
-    escaped = json.dumps(secret)[1:-1]
-    yield from (_folded(secret), raw.decode("latin-1"), escaped, escaped.replace("/", "\\/"), repr(secret)[1:-1])
-    yield from (quoted, quote(quoted, safe=""), quote_plus(secret, errors="surrogatepass"))
-    yield from (html.escape(secret), html.escape(secret, quote=False))
-    coded = []
-    for whole in {raw, quoted.encode(), quote_plus(secret, errors="surrogatepass").encode()}:  # a URL is coded, too
-        coded.append(whole.hex())
-        for alphabet, bits, ways in (
-            (base64.b64encode, 6, 3),
-            (base64.urlsafe_b64encode, 6, 3),
-            (base64.b32encode, 5, 5),
-        ):
-            coded += [_certain(whole, alphabet, bits, before) for before in range(ways)]
-    yield from (form for form in coded if len(form) >= _SHORTEST_CODED)
+    raw = secret.encode("utf-8", "surrogatepass")
+    quoted, form = quote(raw, safe=""), quote_plus(raw)
+    plain = (_folded(secret), raw.decode("latin-1"), json.dumps(secret)[1:-1], repr(secret)[1:-1], html.escape(secret))
+    yield from (text for text in (*plain, quoted, quote(quoted, safe=""), form) if len(text) >= SHORTEST_ANYWHERE)
+    for whole in {raw, quoted.encode(), form.encode()}:  # whole URLs are coded, too
+        coded = [whole.hex()]
+        for encode, bits, alignments in _CODES:
+            coded += [_certain(whole, encode, bits, before) for before in range(alignments)]
+        yield from (text for text in coded if len(text) >= _SHORTEST_CODED)
 
 
 def _certain(data: bytes, encode: Callable[[bytes], bytes], bits: int, before: int) -> str:
@@ -195,8 +191,7 @@ class Redactor:
         """Hide a secret of which some characters are escaped and some are not: the whole word that holds it."""
         if not self._holds_escaped(text):
             return text
-        words = re.split(r"(\s+)", text)
-        hidden = "".join(MASK if self._holds_escaped(word) else word for word in words)
+        hidden = "".join(MASK if self._holds_escaped(word) else word for word in re.split(r"(\s+)", text))
         return MASK if self._holds_escaped(hidden) else hidden
 
     def _holds_escaped(self, text: str) -> bool:
@@ -228,40 +223,30 @@ class Redactor:
         return MASK if self.finds(json.dumps(value)) else value
 
 
-class _RedactingRecords:
-    """Makes the log records of the process, as before, but without secrets."""
-
-    def __init__(self, redact: Redactor) -> None:
-        self.redact = redact
-        self.before = logging.getLogRecordFactory()
-
-    def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
-        """Make a record; one that holds no secret is left as it is."""
-        record = self.before(*args, **kwargs)
-        try:
-            message = record.getMessage()
-        except Exception:  # noqa: BLE001  # a wrong format, of which logging complains with all its arguments
-            message = f"{record.msg} {record.args!r}"
-        if self.redact.finds(message):
-            record.msg, record.args = self.redact(message), None
-        if record.exc_info and record.exc_info[0]:
-            formatted = logging.Formatter().formatException(record.exc_info)
-            if self.redact.finds(formatted):
-                record.exc_text, record.exc_info = self.redact(formatted), None
-        return record
-
-
 def guard_logging(redact: Redactor) -> None:
     """Redact every log record of the process where it is made, whoever configured logging (a notebook, a scheduler).
 
     It must be every logger: a filter on one sees nothing of what its children, or a tracing library, log of a request.
     """
-    factory: Any = logging.getLogRecordFactory()
-    while isinstance(factory, _RedactingRecords):
-        if factory.redact is redact:
-            return
-        factory = factory.before
-    logging.setLogRecordFactory(_RedactingRecords(redact))
+    before: Any = logging.getLogRecordFactory()
+    if getattr(before, "args", None) == (redact,):
+        return
+    logging.setLogRecordFactory(partial(_clean_record, redact, before=before))
+
+
+def _clean_record(redact: Redactor, *args: Any, before: Any, **options: Any) -> logging.LogRecord:
+    record: logging.LogRecord = before(*args, **options)
+    try:
+        message = record.getMessage()
+    except Exception:  # noqa: BLE001  # a wrong format, of which logging complains with all its arguments
+        message = f"{record.msg} {record.args!r}"
+    if redact.finds(message):
+        record.msg, record.args = redact(message), None
+    if record.exc_info and record.exc_info[0]:
+        formatted = logging.Formatter().formatException(record.exc_info)
+        if redact.finds(formatted):
+            record.exc_text, record.exc_info = redact(formatted), None
+    return record
 
 
 REDACT = Redactor()
