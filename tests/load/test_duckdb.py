@@ -154,3 +154,28 @@ def test_the_file_does_not_grow(tmp_path, make_snapshot):
         load(place, make_snapshot("a", 5_000))
         sizes.append(place.stat().st_size)
     assert max(sizes) <= 3 * sizes[0]
+
+
+def test_erased_numbers_leave_the_file(tmp_path, make_snapshot):
+    """After a purge the file holds no number that was replaced; what the user added stays, and so does the lock."""
+    place = tmp_path / "o'clock.db"
+    load(place, make_snapshot("a", 50), make_snapshot("b", 0))
+    with duckdb.connect(str(place)) as mine:
+        mine.execute("CREATE TABLE mine AS SELECT 1 AS x; COMMENT ON TABLE mine IS 'of mine'")
+        mine.execute("CREATE INDEX by_number ON statuses (phone_number)")
+    destination = open_destination(f"duckdb:{place}")
+    with destination.open(for_loading=True):
+        list(destination.replace([make_snapshot("a", 3)]))
+        assert b"+33600000003" in place.read_bytes()
+        destination.purge()
+        assert b"+33600000003" not in place.read_bytes()
+        with pytest.raises(DestinationBusy):
+            open_destination(f"duckdb:{place}").check()
+        list(destination.replace([make_snapshot("b", 2)]))
+    assert {tag: state.rows_loaded for tag, state in loaded(place).items()} == {"a": 3, "b": 2}
+    with duckdb.connect(str(place)) as mine:
+        assert mine.execute("SELECT comment FROM duckdb_tables() WHERE table_name = 'mine'").fetchall() == [
+            ("of mine",)
+        ]
+        assert mine.execute("SELECT index_name FROM duckdb_indexes()").fetchall() == [("by_number",)]
+    assert [path.name for path in tmp_path.iterdir()] == ["o'clock.db"]

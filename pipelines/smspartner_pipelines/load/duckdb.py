@@ -6,12 +6,14 @@ import shutil
 import threading
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 from smspartner.errors import DestinationBusy, DestinationError, raise_alone
+from smspartner_schemas.sql import quoted
 
-from smspartner_pipelines.load.files import os_errors, try_writing
+from smspartner_pipelines.load.files import os_errors, sync_directories, try_writing
 from smspartner_pipelines.load.layout import refuse_inside_dataset
 from smspartner_pipelines.load.sql_schema import NotUsable
 from smspartner_pipelines.load.sql_tables import ConnectionLost, SqlTables
@@ -127,12 +129,26 @@ class DuckdbTables(SqlTables):
         """See `SqlTables.check_lock`: the lock goes with the open file."""
 
     def purge(self) -> None:
-        """See `Destination.purge`."""
-        self.run("CHECKPOINT")
+        """See `Destination.purge`: free blocks of the file hold what was removed, so its content moves into a new one.
+
+        The old file stays locked until the new one stands in its place.
+        """
+        name = self.fetch("SELECT current_database() AS name")["name"][0].as_py()
+        with os_errors(f"writing {self.where}"), TemporaryDirectory(dir=self._path.parent, prefix=".purge-") as folder:
+            fresh = Path(folder) / "fresh.duckdb"
+            escaped = str(fresh).replace("'", "''")
+            self.run("CHECKPOINT")
+            self.run(f"ATTACH '{escaped}' AS fresh")
+            self.run(f"COPY FROM DATABASE {quoted(name)} TO fresh")
+            self.run("DETACH fresh")
+            fresh.chmod(self._path.stat().st_mode & 0o777)
+            fresh.replace(self._path)
+        sync_directories([self._path.parent])
+        self._connect_again()
 
     def _call(self, act: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         connection = self._connection
-        if connection is None:
+        if connection is None or self._thread.left_alone:
             raise ConnectionLost(f"{self.where} is not open", remedy="run again")
         try:
             return self._thread.call(lambda: act(connection), connection.interrupt)

@@ -92,6 +92,7 @@ class PostgresqlTables(SqlTables):
 
     def connect(self, *, for_loading: bool) -> None:
         """See `SqlTables.connect`."""
+        self._thread = Undisturbed()
         try:
             self._connection = self._thread.call(lambda: dbapi.connect(_session(self._uri), autocommit=True), _nothing)
         except adbc_driver_manager.Error:
@@ -149,7 +150,7 @@ class PostgresqlTables(SqlTables):
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
-        if self._connection is None:
+        if self._connection is None or self._thread.left_alone:
             raise _by_state("08003", self.where)
         cursor = self._connection.cursor()
         try:

@@ -7,7 +7,9 @@ handler raises into an error of its own.
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -41,10 +43,14 @@ class Undisturbed:
         try:
             return outcome.result()
         except KeyboardInterrupt:
-            for _ in range(round(_LONGEST / _AGAIN)):
-                if outcome.done():
-                    break
+            self._end(outcome, cancel)
+            raise
+
+    def _end(self, outcome: Future[T], cancel: Callable[[], object]) -> None:
+        self.left_alone = True
+        latest = time.monotonic() + _LONGEST
+        while not outcome.done() and time.monotonic() < latest:
+            with suppress(KeyboardInterrupt):  # one more changes nothing
                 threading.Thread(target=cancel, name="cancel", daemon=True).start()  # a silent server holds it up
                 wait([outcome], timeout=_AGAIN)
-            self.left_alone = not outcome.done()
-            raise
+        self.left_alone = not outcome.done()
