@@ -96,11 +96,6 @@ class ErasedNumbers:
                 remedy=f"give it as {PHONE_KEY_VARIABLE}, or as a line of {RETIRED_KEYS_VARIABLE} if another is in use",
             )
 
-    @property
-    def records(self) -> list[tuple[str, str]]:
-        """What another machine needs to know the same numbers: the id of the key and the hash of each."""
-        return [(key_id, number_hash) for key_id, hashes in self._hashes.items() for number_hash in sorted(hashes)]
-
     def __bool__(self) -> bool:
         return bool(self._hashes)
 

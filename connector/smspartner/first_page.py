@@ -1,7 +1,8 @@
 """A digest of the rows of a tag's first page as they are loaded: it says later whether the tag must be read again.
 
 SHA-256 over the columns phone_number, status, stop_sms and status_at of the page's rows, in API order. The columns are
-hashed as they lie in memory (little-endian), since tags of few rows are many.
+hashed as they lie in memory (little-endian), since tags of few rows are many. Numbers need nothing between them: they
+begin with a plus, or have all one length.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ def digests(rows: pa.Table, ranges: Iterable[tuple[int, int]]) -> list[str]:
     )
     words = pc.index_in(status.dictionary, pa.array(STATUS_WORDS, pa.string()))
     columns = (
-        np.asarray(pc.binary_length(number), dtype="<i4"),
         np.asarray(words.take(status.indices), dtype="<i4"),
         np.asarray(stop).astype(np.uint8),
         np.asarray(pc.fill_null(date.cast(pa.int64()), _NO_DATE), dtype="<i8"),

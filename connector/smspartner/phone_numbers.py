@@ -105,33 +105,22 @@ class PhonePrivacy:
         """
         text = raw.decode("utf-8", "backslashreplace")
         try:
-            sent = json.loads(text)
-            kept = self._protected(sent, "")
+            if REDACT.finds(text):
+                text = REDACT.json(json.loads(text))
+            return text if self.form == "plain" else _as_json(self._without_numbers(json.loads(text), ""))
         except (ValueError, RecursionError):  # beyond reading, so beyond searching
-            return text if self.form == "plain" and not REDACT.finds(text) else json.dumps(MASK)
-        shown = text if kept == sent else _as_json(kept)
-        return json.dumps(MASK) if REDACT.finds(shown) else shown
+            return json.dumps(MASK)
 
-    def _protected(self, value: object, name: str) -> object:
+    def _without_numbers(self, value: object, name: str) -> object:
         if isinstance(value, dict):
-            return {self._protected_text(key): self._protected(item, key) for key, item in value.items()}
+            return {hide_numbers(key): self._without_numbers(item, key) for key, item in value.items()}
         if isinstance(value, list):
-            return [self._protected(item, name) for item in value]
-        if REDACT.finds(str(value)):
-            return REDACT(value) if isinstance(value, str) and self.form == "plain" else MASK
-        plain = self.form == "plain" or isinstance(value, bool) or value is None
-        return value if plain else self._without_number(value, name)
-
-    def _without_number(self, value: object, name: str) -> object:
-        if name == "phoneNumber":
+            return [self._without_numbers(item, name) for item in value]
+        if name == "phoneNumber" and value is not None:
             number, _ = read_phone_number(value)
             return MASK if number is None else self.protect(number)
-        if name == "date" and read_date(value)[1] is None:
-            return value
-        return MASK if like_a_number(str(value)) else value
-
-    def _protected_text(self, name: str) -> str:
-        return REDACT(name) if self.form == "plain" else hide_numbers(REDACT(name))
+        kept = value is None or isinstance(value, bool) or (name == "date" and read_date(value)[1] is None)
+        return MASK if not kept and like_a_number(str(value)) else value
 
 
 def _as_json(value: object) -> str:

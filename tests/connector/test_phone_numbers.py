@@ -35,7 +35,7 @@ def test_a_phone_key_as_bare_text() -> None:
     for options in ({"key": "phone-key-in-clear"}, {"retired": ("phone-key-in-clear",)}):
         with pytest.raises(SettingsError) as caught:
             PhonePrivacy(**options)  # type: ignore[arg-type]
-        assert str(caught.value) == "a phone key is given as str: wrap the text, as in Secret(getpass.getpass())"
+        assert str(caught.value) == "a phone key is given as str; wrap the text, as in Secret(getpass.getpass())"
 
 
 @pytest.mark.parametrize(

@@ -152,8 +152,10 @@ def test_quarantining_later() -> None:
     ]
     assert json.loads(judged.quarantine["raw"].to_pylist()[2])["stopSMS"] is True
     assert judged.quarantine.schema == taken.quarantine.schema
-    again = judged.quarantined_rows({0: ("third",)})
-    assert (loaded(again), quarantined(again)[0]) == ([(NUMBER, 1)], (1, 2, ["third"]))
+    again = judged.quarantined_rows({1: ("third",)})
+    assert (loaded(again), quarantined(again)[1]) == ([(NUMBER, 1)], (2, 1, ["third"]))
+    with pytest.raises(CountMismatch):
+        replace(taken, rows_declared=7).quarantined_rows({0: ("my_rule",)})
     assert taken.quarantined_rows({}) is taken
 
 
