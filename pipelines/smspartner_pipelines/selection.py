@@ -81,7 +81,7 @@ def select_tags(settings: RunSettings, targets: Sequence[Target]) -> Selection:
         first_page = needed.pop()
         if not needed and isinstance(first_page, FirstPage):  # all destinations hold the same, and only have it checked
             settled[tag] = first_page
-    skipped = {}
+    skipped: dict[str, tuple[str, LoadedTag]] = {}
     for target, by_tag in zip(targets, needs, strict=True):
         skipped |= {tag: (why, target.loaded[tag]) for tag, why in by_tag.items() if isinstance(why, str)}
     return Selection(
