@@ -35,23 +35,11 @@ from typing import Any
 from smspartner_pipelines.process import main
 
 HEAVY = (
-    *("smspartner_pipelines.cli", "smspartner_pipelines.streams"),
-    *(
-        "pandas",
-        "phonenumbers",
-        "pyarrow.dataset",
-        "pyarrow.parquet",
-        "pyarrow.compute",
-        "pyarrow.csv",
-        "requests",
-        "rich.console",
-        "rich.table",
-        "rich._emoji_codes",
-    ),
-    *("smspartner.api", "smspartner_pipelines.load.dataset", "smspartner_pipelines.load.export", "smspartner.client"),
-    "smspartner_pipelines.load.delta",
-    *("smspartner_pipelines.run", "smspartner_pipelines.report", "smspartner_pipelines.logs"),
-    *("smspartner_pipelines.forget", "smspartner_pipelines.replay_run"),
+    *("pandas", "phonenumbers", "pyarrow.dataset", "pyarrow.parquet", "pyarrow.compute", "pyarrow.csv", "requests"),
+    *("filelock", "rich.console", "rich.table", "rich._emoji_codes"),
+    *("smspartner.api", "smspartner.client", "smspartner_pipelines.cli", "smspartner_pipelines.run"),
+    *("smspartner_pipelines.forget", "smspartner_pipelines.report", "smspartner_pipelines.logs"),
+    *("smspartner_pipelines.load.dataset", "smspartner_pipelines.load.folder", "smspartner_pipelines.load.export"),
     "encodings.utf_16_be",  # whoever becomes another user may not reach Python's own folder
 )
 FILE_CALLS = frozenset({io.open, os.replace, os.rename, os.unlink, os.mkdir, os.rmdir, os.truncate})

@@ -1,4 +1,4 @@
-"""Every write, sync and move as the system sees it: in an order that outlives a power failure, killed, and refused."""
+"""Every write, sync and move as the system sees it: in an order that outlives a power failure."""
 
 from __future__ import annotations
 
@@ -30,9 +30,6 @@ class Call:
 TAGS = ("gains", "loses", "same", "empty")
 
 
-CAUSES = {"ENOSPC": "failed: the disk is full; free", "EIO": "failed: the disk reports an error; check"}
-
-
 @pytest.fixture
 def run_traced(forks, strace):
     """Run the command of a story under strace: `run_traced(story, folder, *options)`."""
@@ -47,12 +44,6 @@ def run_traced(forks, strace):
         return forks.run(folder, story.sandbox, *story.arguments, meanwhile=attach, wait_for_tracer=True)
 
     return run
-
-
-@pytest.fixture
-def story(tell):
-    """All tags of a dataset, and an export, replaced."""
-    return tell("data", "all.csv", earlier=True)
 
 
 def calls(folder: Path) -> list[Call]:
@@ -71,24 +62,9 @@ def calls(folder: Path) -> list[Call]:
     return found
 
 
-def reached(folder: Path, call: Call) -> bool:
-    """Whether a traced run made as many calls: tags that are ready together share a sync, so runs differ by a few."""
-    lines = folder.with_name(f"{folder.name}.calls").read_text().splitlines()
-    matches = [CALL.match(line) for line in lines if line.split()[0] == lines[0].split()[0]]
-    return sum(match is not None and match["name"] == call.name for match in matches) >= call.number
-
-
-@pytest.fixture
-def recorded(story, run_traced):
-    """Every call of an undisturbed run that changes files."""
-    folder = story.copy("recorded")
-    assert run_traced(story, folder, "-e", f"trace={','.join(CHANGING)}").code == 0
-    return calls(folder)
-
-
 @pytest.mark.parametrize("earlier", [False, True], ids=["a-first-load", "replaced"])
 def test_order(tell, run_traced, earlier):
-    """Before a tag is told to be loaded, its bytes, its name and the folder of its name are on the disk, in order."""
+    """Before a tag counts as loaded, its bytes, its name and the folder of its name are on the disk, in order."""
     story = tell("data", "all.csv", earlier=earlier)
     folder = story.copy("traced")
     assert run_traced(story, folder, "-e", f"trace={','.join(CHANGING)}").code == 0
@@ -105,44 +81,3 @@ def test_order(tell, run_traced, earlier):
         if call.name == "mkdir" or (call.name == "unlink" and call.path.suffix == ".parquet"):
             until = next((move for move in moves if move > at), len(found))
             assert ("fsync", call.path.parent) in [(later.name, later.path) for later in found[at:until]]
-
-
-def test_killed_inside_every_write_sync_and_move(story, recorded, run_traced, forks, record_property):
-    """A process killed inside a system call that writes, syncs or moves leaves each tag old or new."""
-    points = [call for call in recorded if call.name in {"write", "fsync", "rename"}]
-
-    def die(call):
-        folder = story.copy(f"{call.name}-{call.number}")
-        inject = f"inject={call.name}:signal=KILL:when={call.number}"
-        killed = run_traced(story, folder, "-e", f"trace={call.name}", "-e", inject)
-        story.check_what_a_reader_finds(folder)
-        assert killed.code == -signal.SIGKILL or (killed.code == 0 and not reached(folder, call))
-        story.check_healed(folder, forks.run(folder, story.sandbox, *story.arguments))
-        return killed.code
-
-    codes = forks.each(die, points)
-    record_property("kills", codes.count(-signal.SIGKILL))
-    assert codes.count(-signal.SIGKILL) >= len(points) - len(TAGS)
-
-
-def test_refused_by_the_disk(story, recorded, run_traced, forks, record_property):
-    """A disk that is full, or broken, at any one call: the cause is told, and the next run heals."""
-
-    def be_refused(number):
-        call, error = recorded[number], ("ENOSPC", "EIO")[number % 2]
-        folder = story.copy(f"{call.name}-{call.number}")
-        inject = f"inject={call.name}:error={error}:when={call.number}"
-        ended = run_traced(story, folder, "-e", f"trace={call.name}", "-e", inject)
-        story.check_what_a_reader_finds(folder)
-        assert "Traceback" not in ended.stderr
-        if ended.code == 0:  # a file of the run's own could not be removed, which the next run does
-            assert ended.stderr == ""
-            assert call.name == "unlink" or not reached(folder, call)
-        else:
-            assert CAUSES[error] in ended.stderr.splitlines()[0]
-        story.check_healed(folder, forks.run(folder, story.sandbox, *story.arguments))
-        return ended.code
-
-    codes = forks.each(be_refused, range(len(recorded)))
-    record_property("refusals", len(codes))
-    assert {0, 1, 2} >= set(codes)
