@@ -112,8 +112,6 @@ class Schedule:
 
     def _go_on(self, reading: Reading, ask: Ask) -> None:
         """Let a tag ask for other pages than before, now or after a pause, in which it holds nothing."""
-        if reading in self._asking:
-            self._asking.remove(reading)
         if ask.pause:
             self._held -= reading.held
             reading.held = 0

@@ -251,9 +251,10 @@ def test_a_slow_tag_holds_back_no_other(serve: Any) -> None:
 
 
 def test_a_tag_between_two_passes_holds_back_no_other(serve: Any) -> None:
-    """With one request at a time, others are read while a tag in doubt pauses; leaving then ends the pause."""
-    answers = honest()
-    server = serve(lambda tag, number: envelope(1, 5, []) if tag == "doubt" else answers(tag, number))
+    """Others are read while a tag in doubt pauses, however large it is; leaving then ends the pause."""
+    answers, large = honest(), 10**6
+    doubt = {1: envelope(1, large, range(SIZE))}
+    server = serve(lambda tag, number: doubt.get(number, refusal(4)) if tag == "doubt" else answers(tag, number))
     tags = ["doubt", *(f"t{n}" for n in range(30))]
     with closing(extract(tags, server.connection(concurrency=1, pass_pauses=(3600,)), threading.Event())) as reading:
         assert {next(reading).tag for _ in range(30)} == set(tags[1:])  # type: ignore[union-attr]
@@ -279,6 +280,38 @@ def test_pages_of_an_ended_pass(serve: Any) -> None:
     assert (one.verdict, one.rows_received, one.pages_read, one.requests) == ("complete", 999, 100, len(server.log))
     assert (server.asked["t999", 1], server.asked["t999", 3]) == (2, 2)
     assert len(server.log) <= 100 + 5
+
+
+def test_the_last_answers_of_a_tag_that_has_ended(serve: Any) -> None:
+    """A tag is handed out with exact counts, when nothing of it is under way any more."""
+    released, answers = threading.Event(), honest()
+
+    def answer(tag: str, number: int) -> Answer:
+        return (
+            refusal(4) if number == 2 else once(released, answers(tag, number)) if number == 3 else answers(tag, number)
+        )
+
+    server = serve(answer)
+    reading = extract(["t99"], server.connection(concurrency=2, passes=1), threading.Event())
+    assert next(reading) is None
+    released.set()
+    (one,) = [one for one in reading if one is not None]
+    assert (one.verdict, one.requests, len(server.log)) == ("unstable", 3, 3)
+
+
+def test_pages_of_an_ended_pass_are_not_tried_again(serve: Any) -> None:
+    """A page that waits for its next try when its pass ends is not sent any more."""
+    failed, answers = threading.Event(), honest()
+
+    def answer(tag: str, number: int) -> Answer:
+        if number == 3:
+            failed.set()
+            return 503, b""
+        return once(failed, refusal(4)) if number == 2 else answers(tag, number)
+
+    server = serve(answer)
+    (one,) = read(server, ["t99"], concurrency=2, passes=1, backoff=0.5, retries=5).values()
+    assert (one.verdict, server.asked["t99", 3]) == ("unstable", 1)
 
 
 def test_a_lying_total_ends_after_a_few_requests(serve: Any) -> None:
@@ -425,6 +458,23 @@ def test_leaving_early(serve: Any) -> None:
         next(reading)
     asked = len(server.log)
     assert (asked < 500, threads(), stop.is_set(), len(server.log)) == (True, [], False, asked)
+
+
+def test_waits_end_with_the_reading(serve: Any) -> None:
+    """A request that waits for its next try is sent no more once the reading was left, or the run was stopped."""
+    answers = honest()
+    server, stop = serve(lambda tag, number: (503, b"") if tag == "down" else answers(tag, number)), threading.Event()
+    with closing(extract(["t1", "down"], server.connection(concurrency=1, backoff=60), stop)) as reading:
+        assert next(reading) is not None
+    assert (threads(), stop.is_set()) == ([], False)
+    reading = extract(["t1", "down"], server.connection(concurrency=1, backoff=0.01, retries=100), stop)
+    assert next(reading) is not None
+    stop.set()  # while the caller is busy with what it got
+    for thread in threads():
+        thread.join(30)
+    assert (threads(), server.asked["down", 1] < 50) == ([], True)
+    with pytest.raises(Interrupted):
+        next(reading)
 
 
 def test_what_breaks_reaches_the_caller(serve: Any) -> None:

@@ -354,6 +354,9 @@ LAWFUL: list[tuple[str, list[Any], int, int]] = [
     ("two numbers twice, far apart, in one order", [*range(88), 0, 1], TWENTY, 2),
     ("five numbers twice, far apart, in another order", [*range(85), 4, 3, 2, 1, 0], TWENTY, 5),
     ("three in a row, one of them without a date", [*range(18), undated(18), 19, 18, undated(18), 19, *range(20, 39)], TWENTY, 1),
+    ("three in a row, over an end", [*range(40), 18, 19, 20, *range(40, 57)], TWENTY, 3),
+    ("two rows that take turns", [*range(17), 17, 18, 17, 17, 18, 17, *range(19, 36)], TWENTY, 2),
+    ("two rows, one beside its twin", [*range(17), 17, 17, 18, 17, 17, 18, *range(19, 36)], TWENTY, 2),
     ("a pair of rows on pages of one", [1, 1, 2, 2], 1, 2),
 ]  # fmt: skip
 
@@ -394,6 +397,9 @@ OVERLAPS: list[tuple[str, Server, str]] = [
     ("three rows, others without a date between", but(
         serve([*range(16), undated(98), 17, 18, 19, *range(20, 45)], 20),
         p2=page(2, 45, [15, undated(98), undated(97), 17, 18, *range(22, 37)]),
+    ), "pages 1 and 2 overlap"),
+    ("three rows, each beside its twin", but(
+        serve([*range(14), 17, 17, 18, 18, 19, 19, *range(20, 45)], 20), p2=page(2, 45, [17, 17, 18, 18, 19, 19, *range(20, 34)])
     ), "pages 1 and 2 overlap"),
     ("three rows, one of them flipped to stop", but(
         serve(range(45), 20), p2=page(2, 45, [17, dated(18) | {"stopSMS": True}, 19, *range(20, 37)])
