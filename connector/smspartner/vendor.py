@@ -119,8 +119,6 @@ STOP_WORDS = {"0": False, "1": True, "false": False, "true": True}
 LOCAL_TIME_ZONE = "Europe/Paris"
 """The zone of dates that come as text: the sibling endpoints' examples are in French local time."""
 
-HOME_REGION = "FR"
-"""The region of numbers that come without a calling code."""
 
 LONGEST_DELIVERY_HOURS = 48
 """Delivery reports come within seconds, at most 48 hours."""
