@@ -146,8 +146,6 @@ def _split(document: bytes, brackets: bytes) -> list[bytes]:
             depth += 1
         elif mark in {b"]", b"}"}:
             depth -= 1
-            if depth == 0 and token.end() != len(document):
-                raise ValueError("more than one value")
         elif mark == b"," and depth == 1:
             parts.append(document[start : token.start()].strip())
             start = token.end()

@@ -320,7 +320,10 @@ BEYOND = {
     "an empty line": (page_of(b"a") + b"\r\n", b'["a"]'),
     "too short a length": (HEAD + b"Content-Length: 10\r\n\r\n" + PAGE, b""),
     "after chunks": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n" + STALE, b""),
-    "two lengths": (HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n" + STALE, b""),
+    "two lengths": (
+        HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(PAGE), PAGE),
+        b"",
+    ),
     "after 204": (b"HTTP/1.1 204 No Content\r\n\r\n" + STALE, b""),
     "after 304": (b"HTTP/1.1 304 Not Modified\r\n\r\n" + STALE, b""),
     "after none": (HEAD + b"Content-Length: 0\r\n\r\n" + STALE, b""),
