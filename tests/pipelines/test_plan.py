@@ -14,8 +14,9 @@ from smspartner_pipelines.exit_codes import ExitCode
 from smspartner_pipelines.plan import Plan, TagPlan, plan_run
 from smspartner_pipelines.settings import RunSettings
 
-TAGS = ("big", "even", "empty", "gone", "bad")
-CAMPAIGNS = [Campaign(tag, rows, sent_at=0) for tag, rows in {"big": 25, "even": 20, "empty": 0, "bad": 1}.items()]
+TAGS = ("big", "even", "empty", "full", "gone", "bad")
+ROWS = {"big": 25, "even": 20, "empty": 0, "full": 10, "bad": 1}
+CAMPAIGNS = [Campaign(tag, rows, sent_at=0) for tag, rows in ROWS.items()]
 
 
 @pytest.fixture
@@ -36,11 +37,12 @@ def test_plan(start_sandbox: Any, settings: Any) -> None:
         ("big", 25, 3, True),
         ("even", 20, 3, True),  # two pages, and the look behind the last, which is full
         ("empty", 0, 1, True),
+        ("full", 10, 1, True),
         ("gone", 0, 1, True),
         ("bad", 0, 1, False),
     ]
-    assert plan.tags[3].note.startswith("the API answered code 4 (message not found)")
-    assert (plan.requests, plan.exit_code) == (9, ExitCode.TAGS_NOT_COMPLETE)
+    assert plan.tags[4].note.startswith("the API answered code 4 (message not found)")
+    assert (plan.requests, plan.exit_code) == (10, ExitCode.TAGS_NOT_COMPLETE)
     assert sorted((tag, None) for tag in TAGS) == sorted((record.tag, record.page) for record in sandbox.requests)
     twice = plan_run(settings(sandbox, TAGS[:3], verify=True))
     assert ([tag.requests for tag in twice.tags], twice.exit_code) == ([6, 6, 2], ExitCode.OK)

@@ -24,7 +24,7 @@ def finished(snapshot: Any, settings: Any, loaded: Any) -> RunOutcome:
     run = RunOutcome(
         RUN_ID, settings(tags=TAGS), started_at=STARTED, finished_at=STARTED + timedelta(seconds=1.5), seconds=1.5
     )
-    run.note(snapshot("t[1]", 3, bad=1), None)
+    run.note(snapshot("t[1]", 4, bad=1), None)
     run.note(snapshot("gone", verdict="unknown", reason="code 4"), None)
     run.note_skipped({"done": ("settled", loaded("done"))})
     run.drift["t[1]"] = {"row field operator": 3}
@@ -63,8 +63,8 @@ def test_report(finished: RunOutcome) -> None:
         "totals": {
             "tags": 3,
             "verdicts": {"complete": 1, "unknown": 1, "skipped": 1},
-            "rows_received": 4,
-            "rows_loaded": 3,
+            "rows_received": 5,
+            "rows_loaded": 4,
             "rows_erased": 0,
             "rows_quarantined": 1,
             "requests": 4,
@@ -115,11 +115,11 @@ def test_summary(finished: RunOutcome, capsys: pytest.CaptureFixture[str]) -> No
     """What was loaded comes first, skipped tags in one line; what needs a person comes last, with the command."""
     assert shown(finished, capsys) == [
         "tag rows delivered waiting quarantined",
-        "t[1] 3 50.0 % 1 1",
+        "t[1] 4 33.3 % 1 1",
         "skipped, since what is loaded is unchanged or fresh: 1 tag",
         "note: not in the API's documentation: row field operator (t[1])",
         "note: paging is not proved yet",
-        f"run {RUN_ID}: 3 rows loaded into my data, 1.5 s",
+        f"run {RUN_ID}: 4 rows loaded into my data, 1.5 s",
         *FOR_A_PERSON,
     ]
 

@@ -114,6 +114,18 @@ def test_tags_as_json(loaded, command):
     assert "web page" in found["struck"]["reason"]
 
 
+def test_tags_say_how_the_last_run_ended(start_sandbox, campaign, command):
+    """A tag's state is what its last run found, whatever ran before; what is loaded is shown beside it."""
+    good = start_sandbox([campaign("promo")])
+    bad = start_sandbox([campaign("promo")], faults=[Fault("html")])
+    states = []
+    for sandbox in (bad, good, bad):
+        command(sandbox, "run", "promo", "--to", "data", "--refresh", "all")
+        (tag,) = json.loads(command(None, "tags", "data", "--json").stdout)
+        states.append((tag["state"], tag["rows_loaded"]))
+    assert states == [("failed", None), ("settled", 3), ("failed", 3)]
+
+
 # schema
 
 

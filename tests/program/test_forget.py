@@ -1,12 +1,13 @@
 """`smspartner forget`: a person's rows leave a destination, and no later run brings them back."""
 
 import json
+import resource
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from smspartner.erasure import numbers_in
 from faults import Campaign, Fault
+from smspartner.erasure import numbers_in
 
 PHONE_KEY, OTHER_KEY = "a phone key of 26 letters!", "another key of the year after"
 GONE, STAYS = "+33639980001", "+33639980002"
@@ -71,9 +72,52 @@ def test_counts_after_forgetting(serve, command, forget):
     load(command, serve())
     forget(GONE, "--to", "data")
     shown = {tag["tag"]: tag for tag in json.loads(command(None, "tags", "data", "--json").stdout)}
-    counts = {name: shown["promo"][name] for name in ("rows_received", "rows_loaded", "rows_quarantined", "rows_erased")}
+    counts = {
+        name: shown["promo"][name] for name in ("rows_received", "rows_loaded", "rows_quarantined", "rows_erased")
+    }
     assert counts == {"rows_received": 7, "rows_loaded": 2, "rows_quarantined": 1, "rows_erased": 4}
-    assert (shown["promo"]["state"], shown["promo"]["first_page"], shown["others"]["rows_erased"]) == ("quarantine", "", 0)
+    assert (shown["promo"]["state"], shown["promo"]["first_page"], shown["others"]["rows_erased"]) == (
+        "quarantine",
+        "",
+        0,
+    )
+
+
+def test_one_person_after_another(serve, command, forget):
+    """What is left out adds up over several people."""
+    load(command, serve())
+    for number in (GONE, STAYS):
+        forget(number, "--to", "data")
+    shown = {tag["tag"]: tag["rows_erased"] for tag in json.loads(command(None, "tags", "data", "--json").stdout)}
+    assert shown == {"promo": 5, "others": 1}
+
+
+def test_an_erasure_that_fails_halfway(start_sandbox, api_row, command, smspartner, rows):
+    """The record comes first: where the rest fails, the next run leaves the person out all the same."""
+    others = [api_row(2, phoneNumber=f"+336{n * 7919 % 10**8:08}") for n in range(5000)]
+    sandbox = start_sandbox([Campaign.of_rows("promo", [api_row(1), *others])])
+    command(sandbox, "run", "promo", "--to", "data")
+    limited = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))}
+    ended = smspartner(None, "forget", GONE, "--to", "data", options=limited, SMSPARTNER_PHONE_KEY=PHONE_KEY)
+    assert (ended.returncode, GONE in {row["phone_number"] for row in rows("data")}) == (1, True)
+    command(sandbox, "run", "promo", "--to", "data", "--refresh", "all", SMSPARTNER_PHONE_KEY=PHONE_KEY)
+    assert GONE not in {row["phone_number"] for row in rows("data")}
+
+
+@pytest.mark.parametrize("place", ["delta:lake", "duckdb:lake/x.duckdb"])
+def test_nothing_stays_on_the_disk(serve, command, forget, here, place):
+    """Where old versions are kept beside new ones, they go: no file holds the number any more."""
+    (here / "lake").mkdir()
+    command(serve(), "run", "promo", "others", "--to", place)
+
+    def bytes_on_disk() -> str:
+        paths = [path for path in (here / "lake").rglob("*") if path.is_file()]
+        tables = [pq.read_table(path, partitioning=None) for path in paths if path.suffix == ".parquet"]
+        return repr([table.to_pylist() for table in tables]) + repr([path.read_bytes() for path in paths])
+
+    assert GONE in bytes_on_disk()
+    ended = forget(GONE, "--to", place)
+    assert (ended.returncode, GONE in bytes_on_disk()) == (0, False)
 
 
 @pytest.mark.parametrize("form", ["plain", "masked", "hashed"])
@@ -141,7 +185,7 @@ def test_hashed_under_another_key(serve, command, forget, rows):
     key_id = rows("data")[0]["phone_number"].split(":")[0]
     ended = forget(GONE, "--to", "data", key=OTHER_KEY)
     named = f"data: numbers are hashed under phone key {key_id}, which is not given (others, promo); "
-    assert (1, 1) == (ended.returncode, ended.stderr.count(named))
+    assert (ended.returncode, ended.stderr.count(named)) == (1, 1)
     again = forget(GONE, "--to", "data", key=OTHER_KEY, SMSPARTNER_RETIRED_PHONE_KEYS=PHONE_KEY)
     assert (again.returncode, len(rows("data"))) == (0, 4)
 
@@ -164,7 +208,7 @@ def test_half_loaded_tags_are_told(serve, command, forget, rows, here):
     (quarantine,) = (here / "data" / "quarantine").iterdir()
     quarantine.unlink()
     ended = forget(GONE, "--to", "data")
-    assert (1, 1) == (ended.returncode, ended.stderr.count("may still hold the person; run its tag promo again"))
+    assert (ended.returncode, ended.stderr.count("may still hold the person; run its tag promo again")) == (1, 1)
     load(command, sandbox, SMSPARTNER_PHONE_KEY=PHONE_KEY)
     assert GONE not in {row["phone_number"] for row in rows("data")}
 
@@ -192,7 +236,11 @@ def test_number_from_standard_input(serve, smspartner, rows):
 
 
 BAD = {
-    "no number": (("n/a", "--to", "data"), PHONE_KEY, "that is not a phone number, or could be more than one; write it"),
+    "no number": (
+        ("n/a", "--to", "data"),
+        PHONE_KEY,
+        "that is not a phone number, or could be more than one; write it",
+    ),
     "no key": ((GONE, "--to", "data"), None, "an erasure is recorded under a secret key; set SMSPARTNER_PHONE_KEY"),
     "short key": ((GONE, "--to", "data"), "short", "an erasure is recorded under a secret key"),
     "no dataset": ((GONE, "--to", "elsewhere"), PHONE_KEY, "nothing was ever loaded into elsewhere"),
@@ -237,7 +285,7 @@ def test_while_a_run_goes_on(serve, start, forget):
         if "tag promo: complete" in line:
             break
     ended = forget(GONE, "--to", "data")
-    assert (1, 1) == (ended.returncode, ended.stderr.count("error: data is in use by another run; wait until"))
+    assert (ended.returncode, ended.stderr.count("error: data is in use by another run; wait until")) == (1, 1)
 
 
 @pytest.mark.parametrize("rows_of_the_person", [1, 40])
