@@ -16,6 +16,7 @@ from smspartner.errors import (
     Interrupted,
     ValidationBroken,
 )
+from smspartner.pagination import PagingSeen
 from smspartner_schemas.contract import ACCEPTED, ROW_COUNTS, STATUS_WORDS, TAG_RUNS
 
 from smspartner_pipelines.exit_codes import ExitCode
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 
     from smspartner_pipelines.load.destination import LoadedTag, WrittenFile
     from smspartner_pipelines.settings import RunSettings
+
+_UNPROVED = (
+    "paging is not proved yet: pages behind an end were asked for, and no tag had a second page with other rows; "
+    "run it for a tag of several hundred messages, or see `smspartner check --probe TAG`"
+)
 
 TagRun = dict[str, Any]
 """One row of `tag_runs`: a value for each of its columns."""
@@ -70,6 +76,7 @@ class RunOutcome:
     destinations: list[DestinationOutcome] = field(default_factory=list)
     validation: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    paging: PagingSeen = field(default_factory=PagingSeen)
     ended_by: ExitCode | None = None
     failure: str | None = None
     seconds: float = 0.0
@@ -118,6 +125,8 @@ class RunOutcome:
 
     def close(self) -> None:
         """Check that a run which came to its end has exactly one result for every tag asked for."""
+        if self.paging.unproved:
+            self.notes.append(_UNPROVED)
         self.finished_at = max(self.started_at, datetime.now(UTC))  # a clock may go back meanwhile
         self.seconds = time.monotonic() - self._began
         if self.ended_by is None and self.not_reached:

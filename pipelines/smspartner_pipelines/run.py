@@ -44,7 +44,13 @@ def run(settings: RunSettings, progress: Progress = SILENT) -> RunOutcome:
         if len(selection.settled) < len(selection.to_ask):
             validator.prepare()  # imports Great Expectations beside the fetching
         populations = extract(
-            selection.to_ask, settings.connection, stop, progress, settled=selection.settled, digest=selection.digest
+            selection.to_ask,
+            settings.connection,
+            stop,
+            progress,
+            settled=selection.settled,
+            digest=selection.digest,
+            paging=outcome.paging,
         )
         snapshots = transform(populations, outcome.run_id, settings.privacy, selection.erased)
         with outcome.keeps_what_ends_it(), closing(snapshots):

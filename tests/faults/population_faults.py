@@ -94,10 +94,10 @@ def _overlap_some(page: PageDraft, _strike: Strike) -> None:
         page.document[LIST_KEY] = page.between(start - 3, min(start + page.size, page.rows) - 3)
 
 
-@table.page("overlap_half", "every page after the second begins with the first half of page 1")
+@table.page("overlap_half", "every page but the first begins with the first half of page 1, as far as it holds rows")
 def _overlap_half(page: PageDraft, _strike: Strike) -> None:
-    half = page.size // 2
-    if page.asked > 2:
+    half = min(page.size // 2, len(page.document[LIST_KEY]))
+    if page.asked > 1:
         page.document[LIST_KEY][:half] = page.between(0, half)
 
 
