@@ -179,7 +179,7 @@ def _damaged(damage: Damage) -> str:
 
 
 def _unreadable_numbers(states: Mapping[str, LoadedTag], privacy: PhonePrivacy) -> Iterator[str]:
-    """Say of which tags it can't be told whether they hold the person, and what to do."""
+    """Name the tags of which nobody can say whether they hold the person, and what to do."""
     by_form: dict[str, list[str]] = {}
     for tag, state in sorted(states.items()):
         if state.rows_loaded or state.rows_quarantined:

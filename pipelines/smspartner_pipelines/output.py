@@ -30,7 +30,7 @@ class OutputFailed(OSError):
 
 
 class _Result(io.FileIO):
-    """Standard output, whose failure to take data is told apart from the failures of other files."""
+    """Standard output, whose failure to take data is another error than the failures of other files."""
 
     def write(self, data: ReadableBuffer) -> int:
         try:
@@ -108,7 +108,7 @@ def prepare_standard_streams() -> None:
 def _through(file: io.FileIO, stream: TextIO) -> TextIO:
     """Return `stream` with `file` beneath it, unless it is closed (then there is none) or a Windows console.
 
-    It is buffered also where Python was told to leave that out (PYTHONUNBUFFERED): a write that the system takes in
+    It is buffered also where Python was asked to leave that out (PYTHONUNBUFFERED): a write that the system takes in
     part is then completed. Whoever prints flushes.
     """
     buffer = getattr(stream, "buffer", None)
