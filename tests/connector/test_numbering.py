@@ -31,6 +31,11 @@ UNASSIGNED = [
 ]
 
 
+def each(reading: tuple[object, str | None], *values: object) -> list[tuple[object, tuple[object, str | None]]]:
+    """Values that are all read alike."""
+    return [(value, reading) for value in values]
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -80,16 +85,14 @@ def test_spellings_of_one_number(value: object) -> None:
         ("\u0660\u0666\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668", NO_NUMBER),  # Arabic-Indic digits
         ("\uff10\uff16\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18", NO_NUMBER),  # full width
         (-33612345678, ("+33612345678", None)),  # a dash is grouping, as in 06-12-34-56-78
-        *(
-            (value, NO_NUMBER)
-            for value in (
-                *("687750020", 687750020, "123456", "061234567", "06123456789", "00 1 123", "\ud83d"),
-                *("+33\u200b612345678", "06 12 34", "06 12 34 56 78 / 07 12 34 56 78", "+123456", "+0612345678"),
-                *(" ", "n/a", "+", "0", "112", "++33612345678", "0800FLOWERS", "+1-800-FLOWERS", "06123456O8"),
-                *("+33612345678;ext=5", "+33612345678 x5", "tel:+33612345678", "+33612345678\x00"),
-                *("+33\u0666" + "12345678", "1" * 64, "1" * 1_000_000, 10**4000, True, False, 33612345678.0),
-                *(math.nan, ["+33612345678"], {"number": "+33612345678"}),
-            )
+        *each(
+            NO_NUMBER,
+            *("687750020", 687750020, "123456", "061234567", "06123456789", "00 1 123", "\ud83d"),
+            *("+33\u200b612345678", "06 12 34", "06 12 34 56 78 / 07 12 34 56 78", "+123456", "+0612345678"),
+            *(" ", "n/a", "+", "0", "112", "++33612345678", "0800FLOWERS", "+1-800-FLOWERS", "06123456O8"),
+            *("+33612345678;ext=5", "+33612345678 x5", "tel:+33612345678", "+33612345678\x00"),
+            *("+33\u0666" + "12345678", "1" * 64, "1" * 1_000_000, 10**4000, True, False, 33612345678.0),
+            *(math.nan, ["+33612345678"], {"number": "+33612345678"}),
         ),
     ],
 )
@@ -177,10 +180,10 @@ def test_every_calling_code() -> None:
     """For every calling code there is, and typical numbers of each, the country is the library's own."""
     numbers = [e164(code, rest) for code in CODES for rest in ("612345678", "0612345678", "9123456", "2025550123")]
     numbers += [
-        f"+{code}{phonenumbers.example_number(region).national_number}"
+        f"+{code}{example.national_number}"
         for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items()
         for region in regions
-        if region != "001" and phonenumbers.example_number(region)
+        if region != "001" and (example := phonenumbers.example_number(region))
     ]
     assert list(map(by_library, numbers)) == countries(pa.array(numbers)).to_pylist()
 

@@ -34,7 +34,7 @@ def test_a_phone_key_as_bare_text() -> None:
     """A phone key that is no `Secret` is refused with how to wrap it, and the refusal does not show it."""
     for options in ({"key": "phone-key-in-clear"}, {"retired": ("phone-key-in-clear",)}):
         with pytest.raises(SettingsError) as caught:
-            PhonePrivacy(**options)  # type: ignore[arg-type]
+            PhonePrivacy(**options)
         assert str(caught.value) == "a phone key is given as str; wrap the text, as in Secret(getpass.getpass())"
 
 

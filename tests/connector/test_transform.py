@@ -350,7 +350,7 @@ def test_what_ends_the_source_comes_last(source: Source) -> None:
         source.given.put(one)
     taken: list[str | None] = []
     with pytest.raises(AccessRefused, match=r"^no; "):
-        taken.extend(one and one.tag for one in transform(source.populations(), RUN, PLAIN))
+        taken.extend(getattr(one, "tag", None) for one in transform(source.populations(), RUN, PLAIN))
     assert taken == ["a", None, "b"]
 
 

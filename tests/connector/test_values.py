@@ -25,9 +25,14 @@ ANYTHING = st.recursive(
 )
 
 
+def each(reading: tuple[object, str | None], *values: object) -> list[tuple[object, tuple[object, str | None]]]:
+    """Values that are all read alike."""
+    return [(value, reading) for value in values]
+
+
 def at(*moment: int) -> tuple[int, None]:
     """A date as it is read: microseconds since the epoch of this moment, UTC."""
-    return round(datetime(*moment, tzinfo=UTC).timestamp() * 1_000_000), None  # type: ignore[misc]
+    return round(datetime(*moment, tzinfo=UTC).timestamp() * 1_000_000), None  # type: ignore[misc, arg-type]
 
 
 @pytest.mark.parametrize(
@@ -37,24 +42,17 @@ def at(*moment: int) -> tuple[int, None]:
         ("KO", ("ko", None)),
         (None, NO_STATUS),
         ("Deliverеd", OTHER_STATUS),  # noqa: RUF001  # one letter is Cyrillic
-        *((value, ("delivered", None)) for value in ("Delivered", "delivered", "  delivered \t", "DELIVRD")),
-        *(
-            (value, ("not_delivered", None))
-            for value in (
-                *("Not delivered", "not delivered", "NOT  Delivered", "not\u00a0delivered", "not\ndelivered"),
-                *("UNDELIV", "rejectd", "EXPIRED", "DELETED"),
-            )
+        *each(("delivered", None), "Delivered", "delivered", "  delivered \t", "DELIVRD"),
+        *each(
+            ("not_delivered", None),
+            *("Not delivered", "not delivered", "NOT  Delivered", "not\u00a0delivered", "not\ndelivered"),
+            *("UNDELIV", "rejectd", "EXPIRED", "DELETED"),
         ),
-        *(
-            (value, ("waiting", None))
-            for value in ("Waiting", "waiting", "ACCEPTD", "ENROUTE", " Pending ", "SCHEDULED")
-        ),
-        *(
-            (value, OTHER_STATUS)
-            for value in (
-                *("", " ", "UNKNOWN", "\ud83d", "not_delivered", "notdelivered", "Numéro introuvable"),
-                *("delivered\x00", True, 0, 1.5, ["Delivered"], {}),
-            )
+        *each(("waiting", None), "Waiting", "waiting", "ACCEPTD", "ENROUTE", " Pending ", "SCHEDULED"),
+        *each(
+            OTHER_STATUS,
+            *("", " ", "UNKNOWN", "\ud83d", "not_delivered", "notdelivered", "Numéro introuvable"),
+            *("delivered\x00", True, 0, 1.5, ["Delivered"], {}),
         ),
     ],
 )
@@ -67,9 +65,9 @@ def test_status(value: object, reading: values.Reading) -> None:
     ("value", "reading"),
     [
         ("１", NO_ANSWER),  # noqa: RUF001  # full width
-        *((value, (False, None)) for value in (False, 0, "0", "false", " FALSE ", None)),
-        *((value, (True, None)) for value in (True, 1, "1", "true", "True")),
-        *((value, NO_ANSWER) for value in ("", "yes", "2", 2, -1, 1.0, 0.0, [], {})),
+        *each((False, None), False, 0, "0", "false", " FALSE ", None),
+        *each((True, None), True, 1, "1", "true", "True"),
+        *each(NO_ANSWER, "", "yes", "2", 2, -1, 1.0, 0.0, [], {}),
     ],
 )
 def test_stop_sms(value: object, reading: values.Reading) -> None:
@@ -109,25 +107,21 @@ def test_stop_sms(value: object, reading: values.Reading) -> None:
         ("2025-03-12T13:49:22.5Z", at(2025, 3, 12, 13, 49, 22, 500_000)),
         ("2025-03-12T13:49:22.123456789+01:00", at(2025, 3, 12, 12, 49, 22, 123_456)),
         ("2025-03-12 13:49:22.000000", at(2025, 3, 12, 12, 49, 22)),
-        *((value, NOTHING) for value in ("", " ", "0", 0, 0.0, None, "0000-00-00 00:00:00")),
-        *(
-            (value, NO_DATE)
-            for value in (
-                *("2024-03-31 02:59:59.9", "2025-03-30 02:30:00", "9" * 19, "9" * 1_000_000, 10**400),
-                *("0001-01-01 00:00:00", "0000-01-01 00:00:00", "2023-02-29 00:00:00", "2024-01-01 24:00:00"),
-                *("2024-01-01 12:00:60", "2024-01-01", "2024-1-1 12:00:00", "07/02/2018 08:38:31"),
-                *("2025-03-12T13:49:22.Z", "2025-03-12T13:49:22+24:00", "2025-03-12T13:49:22+01:60"),
-                *("2025-03-12T13:49:22 CET", "0001-01-01T00:00:00+14:00", "2025-03-12T13:49Z", "\ud83d", "soon"),
-                *("1e9", "1517989111.0", "+1517989111", "1517989111\x00", "\uff11517989111", True, False),
-                *(1517989111.5, math.nan, math.inf, 1e300, ["1517989111"], {}),
-            )
+        *each(NOTHING, "", " ", "0", 0, 0.0, None, "0000-00-00 00:00:00"),
+        *each(
+            NO_DATE,
+            *("2024-03-31 02:59:59.9", "2025-03-30 02:30:00", "9" * 19, "9" * 1_000_000, 10**400),
+            *("0001-01-01 00:00:00", "0000-01-01 00:00:00", "2023-02-29 00:00:00", "2024-01-01 24:00:00"),
+            *("2024-01-01 12:00:60", "2024-01-01", "2024-1-1 12:00:00", "07/02/2018 08:38:31"),
+            *("2025-03-12T13:49:22.Z", "2025-03-12T13:49:22+24:00", "2025-03-12T13:49:22+01:60"),
+            *("2025-03-12T13:49:22 CET", "0001-01-01T00:00:00+14:00", "2025-03-12T13:49Z", "\ud83d", "soon"),
+            *("1e9", "1517989111.0", "+1517989111", "1517989111\x00", "\uff11517989111", True, False),
+            *(1517989111.5, math.nan, math.inf, 1e300, ["1517989111"], {}),
         ),
-        *(
-            (value, FAR_DATE)
-            for value in (
-                *("946684799", "4102444801", "-1", -1, "1", "1970-01-01 01:00:00", "2000-01-01 00:59:59"),
-                *("9999-12-31 23:59:59", "9" * 18, "2000-01-01T00:00:00.000001+00:01"),
-            )
+        *each(
+            FAR_DATE,
+            *("946684799", "4102444801", "-1", -1, "1", "1970-01-01 01:00:00", "2000-01-01 00:59:59"),
+            *("9999-12-31 23:59:59", "9" * 18, "2000-01-01T00:00:00.000001+00:01"),
         ),
     ],
 )
