@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from smspartner_schemas.arrow import arrow_schema
@@ -21,10 +19,11 @@ from smspartner_pipelines.load.destination import (
     state_of,
 )
 from smspartner_pipelines.load.layout import DAMAGED, ENDING, STAGING, facts_of, file_name, state_in
-from smspartner_pipelines.load.parquet import UNREADABLE, parquet_bytes, read_rows
+from smspartner_pipelines.load.parquet import parquet_bytes, read_rows
+from smspartner_pipelines.load.side_by_side import in_order, in_pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from smspartner.erasure import Erasure
     from smspartner.snapshot import Snapshot
@@ -34,15 +33,12 @@ if TYPE_CHECKING:
     from smspartner_pipelines.load.folder import LocalFiles
     from smspartner_pipelines.load.object_files import ObjectFiles
 
-Given = TypeVar("Given")
-Made = TypeVar("Made")
-
 _TAGS_AT_ONCE = 64
 _BYTES_AT_ONCE = 32 * 1024 * 1024
 """Rows in memory whose files are written together."""
 
 _FOOTERS_AT_ONCE = 256
-_ROWS_OF_A_PIECE = 100_000
+_BY_TAG = {STATUSES, QUARANTINE, LOADED_TAGS}
 _COUNTED_AS = {STATUSES: "rows_loaded", QUARANTINE: "rows_quarantined"}
 _SHOWN_OF_HASH = 16
 
@@ -158,11 +154,8 @@ class Dataset:
         else:
             names = [name for name in self._files.names(table.name) if name[0] not in "._"]
             parts = in_order(lambda name: self._rows(table, name, columns), names, at_once=self._files.at_once)
-            yield from _in_pieces(parts, damages)
-        if damages and table in {STATUSES, QUARANTINE, LOADED_TAGS}:
-            yield from self._with_tags(damages)
-        else:
-            yield from damages
+            yield from in_pieces(parts, damages)
+        yield from self._with_tags(damages) if table in _BY_TAG else damages
 
     def _loaded_tags(self, damages: list[Damage]) -> list[LoadedTag]:
         """Give the tags whose rows and quarantine fit together."""
@@ -179,8 +172,7 @@ class Dataset:
             else:
                 damages.append(Damage(place, _APART, state.tag))
         for name in sorted(held.difference(names)):
-            other = quarantined.get(name)
-            tag = other.tag if isinstance(other, LoadedTag) else None
+            tag = getattr(quarantined.get(name), "tag", None)
             damages.append(Damage(self._files.place(_path(QUARANTINE, name)), _ROWS_GONE, tag))
         return loaded
 
@@ -205,7 +197,7 @@ class Dataset:
         try:
             end = self._files.tail(f"{folder}/{name}")
         except OSError as error:
-            return _unreadable(error)
+            return f"can't be read ({error.strerror})"
         return None if end is None else state_in(end, name)
 
     def _rows(self, table: Table, name: str, columns: Sequence[str]) -> pa.Table | Damage | None:
@@ -214,17 +206,17 @@ class Dataset:
         try:
             content = self._files.read(_path(table, name))
         except OSError as error:
-            return Damage(place, _unreadable(error))
+            return Damage(place, f"can't be read ({error.strerror})")
         if content is None:
             return None
         if table is STATUSES or table is QUARANTINE:
             state = state_in(content, name)
             if isinstance(state, str):
                 return Damage(place, state)
-            rows = _read(content, table, columns)
+            rows = read_rows(content, table, columns)
             whole = rows is not None and rows.num_rows == getattr(state, _COUNTED_AS[table])
             return rows if whole else Damage(place, DAMAGED, state.tag)
-        rows = _report(content, name, columns) if table is RUNS else _read(content, table, columns)
+        rows = _report(content, name, columns) if table is RUNS else read_rows(content, table, columns)
         return Damage(place, DAMAGED) if rows is None else rows
 
     def _with_tags(self, damages: Sequence[Damage]) -> Iterator[Damage]:
@@ -243,54 +235,11 @@ def _fits(state: LoadedTag, quarantine: LoadedTag | str | None) -> bool:
     return quarantine == (state if state.rows_quarantined else None)
 
 
-def _read(content: bytes, table: Table, columns: Sequence[str]) -> pa.Table | None:
-    try:
-        return read_rows(content, table, columns)
-    except UNREADABLE:
-        return None
-
-
 def _report(content: bytes, name: str, columns: Sequence[str]) -> pa.Table | None:
     if not content.rstrip().endswith(b"}"):
         return None
     values = {"run_id": [name.removesuffix(".json")], "report": [content.decode("utf-8", "replace")]}
     return pa.table(values, schema=arrow_schema(RUNS)).select(columns)
-
-
-def _unreadable(error: OSError) -> str:
-    return f"can't be read ({error.strerror})"
-
-
-def _in_pieces(parts: Iterable[pa.Table | Damage | None], damages: list[Damage]) -> Iterator[pa.Table]:
-    """Put the rows of many small files together; Damage is set aside."""
-    gathered: list[pa.Table] = []
-    rows = 0
-    for part in parts:
-        if isinstance(part, Damage):
-            damages.append(part)
-        elif part is not None:
-            gathered.append(part)
-            rows += part.num_rows
-        if rows >= _ROWS_OF_A_PIECE:
-            yield pa.concat_tables(gathered).unify_dictionaries().combine_chunks()
-            gathered, rows = [], 0
-    if gathered:
-        yield pa.concat_tables(gathered).unify_dictionaries().combine_chunks()
-
-
-def in_order(act: Callable[[Given], Made], given: Iterable[Given], *, at_once: int) -> Iterator[Made]:
-    """Yield `act` of each thing given, in order, up to `at_once` of them under way; the first that fails ends it."""
-    under_way: deque[Future[Made]] = deque()
-    workers = ThreadPoolExecutor(at_once, thread_name_prefix="load")
-    try:
-        for one in given:
-            if len(under_way) == at_once:
-                yield under_way.popleft().result()
-            under_way.append(workers.submit(act, one))
-        while under_way:
-            yield under_way.popleft().result()
-    finally:
-        workers.shutdown(cancel_futures=True)
 
 
 def _path(table: Table, name: str) -> str:

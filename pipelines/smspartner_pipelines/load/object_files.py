@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from smspartner.errors import SettingsError
 
@@ -17,9 +16,10 @@ from smspartner_pipelines.load.lease import SECONDS, Lease
 from smspartner_pipelines.load.object_errors import store_errors
 from smspartner_pipelines.load.object_store import open_store
 from smspartner_pipelines.load.parquet import TAIL, footer_size
+from smspartner_pipelines.load.side_by_side import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _REQUESTS_AT_ONCE = 16
 _OURS = {*FOLDERS, LOCK}
@@ -111,7 +111,7 @@ class ObjectFiles:
                 self._store.put(name, content, use_multipart=False)
             return WrittenFile(self.place(name), len(content), hashlib.sha256(content).hexdigest())
 
-        return _side_by_side(put, contents.items())
+        return list(in_order(put, contents.items(), at_once=_REQUESTS_AT_ONCE))
 
     def move(self, moves: Mapping[str, str]) -> None:
         """See `LocalFiles.move`: objects are copied within the store, then removed."""
@@ -123,7 +123,7 @@ class ObjectFiles:
             with store_errors(f"writing {self.place(target)}"):
                 self._store.copy(name, target, overwrite=True)
 
-        _side_by_side(copy, moves.items())
+        list(in_order(copy, moves.items(), at_once=_REQUESTS_AT_ONCE))
         self.remove(moves)
 
     def remove(self, names: Iterable[str]) -> None:
@@ -137,7 +137,7 @@ class ObjectFiles:
                 except FileNotFoundError:
                     return
 
-        _side_by_side(delete, names)
+        list(in_order(delete, names, at_once=_REQUESTS_AT_ONCE))
 
     def _children(self) -> set[str]:
         with store_errors(f"reading {self._uri}", starting=True):
@@ -158,8 +158,3 @@ class ObjectFiles:
                 f"{self._uri} holds other objects and is no dataset of this product",
                 remedy="name a new or an empty prefix",
             )
-
-
-def _side_by_side(act: Callable[[Any], Any], given: Iterable[Any]) -> list[Any]:
-    with ThreadPoolExecutor(_REQUESTS_AT_ONCE, thread_name_prefix="load") as workers:
-        return list(workers.map(act, given))

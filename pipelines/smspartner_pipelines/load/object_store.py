@@ -52,8 +52,8 @@ def open_store(uri: str) -> Any:
         REDACT.add(Secret(os.environ.get(name, "")))
     known = OBJECT_STORES[scheme]
     options = _s3_options() if known == "s3" else {}
-    client = {"timeout": "60s", "connect_timeout": "5s", "allow_http": options.pop("allow_http", False)}
-    retries = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
+    client: Any = {"timeout": "60s", "connect_timeout": "5s", "allow_http": options.pop("allow_http", False)}
+    retries: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
     plain = f"{known}://{parts.netloc}{parts.path.replace('%', '%25')}"
     try:
         return from_url(plain if "@" not in uri else uri, client_options=client, retry_config=retries, **options)

@@ -76,17 +76,16 @@ def footer_size(end: bytes) -> int:
     return int.from_bytes(end[-_MAGIC_AND_LENGTH:-4], "little") + _MAGIC_AND_LENGTH
 
 
-def read_rows(content: bytes, table: Table, columns: Sequence[str]) -> pa.Table:
-    """Read columns of a whole Parquet file, in the types of the contract.
-
-    Raises:
-        One of `UNREADABLE`: it is no whole Parquet file, or its columns are not those of `table`.
-    """
-    with pq.ParquetFile(pa.BufferReader(content)) as file:
-        if not file.schema_arrow.equals(_plain_schema(table)):
-            raise ValueError("its columns are not those of the contract")
-        rows = file.read(columns=list(columns), use_threads=False)
-    return rows.select(columns).cast(pa.schema([arrow_schema(table).field(name) for name in columns]))
+def read_rows(content: bytes, table: Table, columns: Sequence[str]) -> pa.Table | None:
+    """Read columns of a whole Parquet file of `table`, in the types of the contract; None where it is none."""
+    try:
+        with pq.ParquetFile(pa.BufferReader(content)) as file:
+            if not file.schema_arrow.equals(_plain_schema(table)):
+                return None
+            rows = file.read(columns=list(columns), use_threads=False)
+        return rows.select(columns).cast(pa.schema([arrow_schema(table).field(name) for name in columns]))
+    except UNREADABLE:
+        return None
 
 
 class ParquetRows:
