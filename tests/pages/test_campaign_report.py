@@ -314,7 +314,7 @@ def test_every_destination_gives_the_same_figures(kind: str, request, tmp_path: 
     assert figures == expected
     assert figures.unsure == []
     assert figures.messages == sum(tag.state.rows_loaded for tag in figures.tags.values()) == 4149
-    assert figures.tags["soldes-été"].quarantined == 3
+    assert (figures.tags["soldes-été"].quarantined, figures.tags["promo-nov"].opt_outs) == (3, 210)
     assert figures.reasons == {"status_unknown": (3, 1), "date_unreadable": (3, 1)}
     assert {tag: [reading.counts for reading in found] for tag, found in figures.progress.readings.items()} == {
         "relance": [(5, 0, 35, 0), (20, 0, 20, 0), (30, 0, 10, 0)]

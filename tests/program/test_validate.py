@@ -13,7 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from smspartner.redaction import find_numbers
+from smspartner_pipelines.loaded import reading
 from smspartner_pipelines.sandbox import Campaign
+from smspartner_pipelines.validate import validate_loaded
+from smspartner_schemas.contract import STATUSES
 from smspartner_schemas.rules import suite
 
 NUMBER = "+33639980001"
@@ -245,6 +248,41 @@ def test_own_expectations(load, validate, here):
     assert (code, document["user_suite"]) == (4, "mine.json")
     assert sorted(findings(document)) == [("first", "not ***", 1), ("second", "three", None)]
     assert phone_numbers_in(here / "validation") == []
+
+
+def test_rows_of_tags_in_any_order(load, validate, here):
+    """Rows of several tags that lie mixed in a database are judged tag by tag."""
+    load("duckdb:x.duckdb")
+    import duckdb
+
+    with duckdb.connect("x.duckdb") as connection:
+        connection.execute("CREATE TEMP TABLE mixed AS SELECT * FROM statuses")
+        connection.execute("DELETE FROM statuses")
+        connection.execute("INSERT INTO statuses SELECT * FROM mixed ORDER BY phone_number, tag")
+    by_tag = {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 3}, "meta": {"rule": "three"}}
+    _, document = validate("duckdb:x.duckdb", *expectations(here, by_tag))
+    assert findings(document) == [("second", "three", None)]
+
+
+def test_a_run_meanwhile_is_no_fault(load, sandbox, command):
+    """A tag that is loaded anew between the reading of its counts and of its rows is not a finding."""
+
+    class Meanwhile:
+        def __init__(self, destination: Any) -> None:
+            self._destination = destination
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._destination, name)
+
+        def scan(self, table: Any, columns: Any) -> Any:
+            if table is STATUSES:
+                command(sandbox, "run", "second", "--to", "data", "--quiet", "--refresh", "all")
+            return self._destination.scan(table, columns)
+
+    load("data")
+    with reading("data") as destination:
+        document = validate_loaded(Meanwhile(destination))
+    assert (document["rows"], document["findings"]) == (5, [])
 
 
 def test_what_is_said(load, command, here):
