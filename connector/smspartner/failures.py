@@ -85,9 +85,15 @@ def _tls_failure(exc: ssl.SSLError) -> ConnectionFailed:
     """Say why there is no TLS; what has a remedy would be met again by the next try."""
     meaning, remedy = "the connection could not be secured", None
     if isinstance(exc, ssl.SSLCertVerificationError):
-        meaning, remedy = "its certificate is not trusted", "name your own authority's file in REQUESTS_CA_BUNDLE"
+        meaning, remedy = (
+            "its certificate is not trusted (see REQUESTS_CA_BUNDLE)",
+            "name your own authority's file in REQUESTS_CA_BUNDLE",
+        )
         if exc.verify_code == _EXPIRED:
-            meaning, remedy = "its certificate has expired", "check this machine's clock, or ask the server's owner"
+            meaning, remedy = (
+                "its certificate has expired, or this machine's clock is wrong",
+                "check the clock, or ask the server's owner",
+            )
         elif exc.verify_code in _OTHER_NAMES:
             meaning, remedy = "its certificate is for another host", "check --base-url"
     elif exc.reason in _NOT_TLS:

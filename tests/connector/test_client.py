@@ -383,7 +383,7 @@ def test_tls(
     sandbox = start_sandbox([CAMPAIGN], **certificate, api_key=KEY)
     untrusted = failure_of(client_of(sandbox.url))
     assert (untrusted.what, untrusted.retryable, sandbox.requests) == (
-        "no secure connection to the server: its certificate is not trusted",
+        "no secure connection to the server: its certificate is not trusted (see REQUESTS_CA_BUNDLE)",
         False,
         [],
     )

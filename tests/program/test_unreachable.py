@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from smspartner_pipelines.sandbox import Campaign
 
-UNTRUSTED = "the server's certificate is not trusted; name your own authority's file in REQUESTS_CA_BUNDLE"
-WRONG_HOST = "the server's certificate is for another host; check the base URL"
-EXPIRED = "the server's certificate has expired, or this machine's clock is wrong"
+UNTRUSTED = "its certificate is not trusted (see REQUESTS_CA_BUNDLE)"
+WRONG_HOST = "its certificate is for another host"
+EXPIRED = "its certificate has expired, or this machine's clock is wrong"
 
 
 @pytest.fixture
@@ -55,11 +55,11 @@ def test_trusted(serve, outcome, authority_file):
     ],
     ids=["untrusted", "another address", "another name", "expired"],
 )
-def test_certificates_that_are_refused(serve, outcome, authority_file, host, validity, trusted, reason):  # noqa: PLR0917
+def test_certificates_that_are_refused(serve, outcome, authority_file, host, validity, trusted, reason):
     """A certificate that is refused fails the tag after one request, of which the server sees nothing."""
     environment = {"REQUESTS_CA_BUNDLE": authority_file} if trusted else {}
     found = outcome(serve(host, **validity), **environment)
-    assert found == (3, "failed", f"page 1: TLS failed: {reason} (1 request)", 1, 0, 0)
+    assert found == (3, "failed", f"page 1: no secure connection to the server: {reason} (1 request)", 1, 0, 0)
 
 
 def test_certificates_of_another_name(serve, outcome, authority_file):
@@ -67,14 +67,14 @@ def test_certificates_of_another_name(serve, outcome, authority_file):
     sandbox = serve("127.0.0.1")
     url = sandbox.url.replace("127.0.0.1", "localhost")
     found = outcome(sandbox, REQUESTS_CA_BUNDLE=authority_file, SMSPARTNER_BASE_URL=url)
-    assert found == (3, "failed", f"page 1: TLS failed: {WRONG_HOST} (1 request)", 1, 0, 0)
+    assert found == (3, "failed", f"page 1: no secure connection to the server: {WRONG_HOST} (1 request)", 1, 0, 0)
 
 
 def test_no_tls_where_tls_is_asked_for(start_sandbox, outcome):
     """A server that speaks plain HTTP on the port of a https:// URL fails the tag after one request."""
     sandbox = start_sandbox([])
     found = outcome(sandbox, SMSPARTNER_BASE_URL=sandbox.url.replace("http:", "https:"))
-    reason = "page 1: TLS failed: what answers there does not speak TLS; check the base URL (1 request)"
+    reason = "page 1: no secure connection to the server: what answers there does not speak TLS (1 request)"
     assert found == (3, "failed", reason, 1, 0, 0)
 
 
@@ -83,6 +83,14 @@ def test_tls_where_none_is_asked_for(serve, outcome):
     sandbox = serve("127.0.0.1")
     found = outcome(sandbox, SMSPARTNER_BASE_URL=sandbox.url.replace("https:", "http:"))
     assert (*found[:2], *found[3:]) == (3, "failed", 2, 0, 0)
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_is_not_asked_for_loopback(start_sandbox, outcome, api_row, variable):
+    """Whatever proxy the environment names, an API on this machine is asked directly: the key stays here."""
+    proxy, sandbox = start_sandbox([]), start_sandbox([Campaign.of_rows("promo", [api_row(1)])])
+    found = outcome(sandbox, **{variable: proxy.url.removesuffix("/v1")})
+    assert (found[:2], found[3:], proxy.requests) == ((0, "complete"), (1, 1, 1), [])
 
 
 def test_nobody_listens(start_sandbox, outcome):
