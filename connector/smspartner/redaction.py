@@ -21,14 +21,12 @@ MASK = "***"
 SHORTEST_ANYWHERE = 4
 """Characters of a secret; a shorter one (a password, never the API key) is hidden where it stands alone."""
 
-_SHORTEST_CODED = 8
-"""Characters of a hexadecimal, base64 or base32 form; shorter ones occur in any text."""
+_SHORTEST_CODED = 8  # characters of a hexadecimal, base64 or base32 form; shorter ones occur in any text
 
 _CODES = ((base64.b64encode, 6, 3), (base64.urlsafe_b64encode, 6, 3), (base64.b32encode, 5, 5))
 """With the bits of a character, and the ways in which bytes before can shift those of a text."""
 
-_MOST_LAYERS = 3
-"""Of escapes, one within the other."""
+_MOST_LAYERS = 3  # of escapes, one within the other
 
 _ESCAPE = re.compile(r"\\+(?:u\{0*([0-9a-f]{1,6})\}|u([0-9a-f]{4})|x([0-9a-f]{2}))", re.IGNORECASE)
 _BACKSLASHED = re.compile(r"\\+(?=[/\"'\\])")
@@ -166,8 +164,7 @@ class Redactor:
 
     def add(self, secret: Secret) -> None:
         """Learn one more secret; an empty one is ignored."""
-        value = secret.reveal()
-        if value and value not in self._finders:
+        if (value := secret.reveal()) and value not in self._finders:
             known = {**self._finders, value: _Finder(value)}
             self._finders = dict(sorted(known.items(), key=lambda item: len(item[0]), reverse=True))
 
