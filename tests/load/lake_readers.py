@@ -1,7 +1,7 @@
 """Reads `statuses` of a lake with other programs than ours, and prints each one's rows as JSON; run by their Python.
 
 DuckDB reads the Delta log by its own extension, which is a package here, so that nothing is fetched. Spark's Delta
-library is no Python package: it is given the live files, and finds the tag in the names of their folders.
+library is no Python package: it is given the live files.
 """
 
 from __future__ import annotations
@@ -33,9 +33,8 @@ def by_spark(table: str) -> object:
     """Rows by Spark, from the live files."""
     builder = pyspark.sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
     session = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
-    session.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
     files = [f"file://{path}" for path in DeltaTable(table).file_uris()]
-    return session.read.option("basePath", f"file://{table}").parquet(*files).toArrow()
+    return session.read.parquet(*files).toArrow()
 
 
 def main() -> None:

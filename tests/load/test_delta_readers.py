@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from smspartner_pipelines.load.delta import DeltaLake
+from smspartner_pipelines.load import open_destination
 
 READERS = os.environ.get("SMSPARTNER_TEST_READERS", "")
 """A Python with duckdb, duckdb-extension-delta, pyspark and deltalake."""
@@ -49,9 +49,10 @@ def test_rows_of_all_readers(tmp_path, make_snapshot, read):
     """DuckDB, DataFusion and Spark find the rows of today, of every tag, and none of what was replaced."""
     old = [make_snapshot(tag, 4, quarantined=1) for tag in TAGS]
     new = [make_snapshot(tag, 3, run_id="20261124T180000Z-ef56ab78") for tag in TAGS]
-    with DeltaLake(str(tmp_path / "lake")) as lake:
-        list(lake.replace_tags(old, "20261123T180000Z-ab12cd34"))
-        list(lake.replace_tags(new, "20261124T180000Z-ef56ab78"))
+    lake = open_destination(f"delta:{tmp_path / 'lake'}")
+    with lake.open(for_loading=True):
+        for snapshots in (old, new):
+            list(lake.replace(snapshots))
     expected = json.loads(
         json.dumps([row for one in new for row in one.table.to_pylist()], default=lambda time: time.isoformat())
     )

@@ -10,6 +10,7 @@ import pytest
 from adbc_driver_postgresql import dbapi
 from smspartner.errors import DestinationBusy, DestinationError, SettingsError
 from smspartner_pipelines.load import open_destination
+from smspartner_pipelines.load import postgresql as postgresql_tables
 from smspartner_pipelines.load.destination import loaded_tags
 from smspartner_schemas.contract import STATUSES
 
@@ -101,6 +102,14 @@ def test_servers_that_refuse_at_once(answer, kind, problem):
         found = refused(f"postgresql://me:pw@127.0.0.1:{server.getsockname()[1]}/db?sslmode=disable", kind)
         server.shutdown(socket.SHUT_RDWR)
     assert f": {problem}" in found
+
+
+def test_a_server_that_says_nothing(monkeypatch):
+    """A server that accepts connections and is silent is given up after `connect_timeout`, as one that is down."""
+    monkeypatch.setattr(postgresql_tables, "_PROBE_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        uri = f"postgresql://me:pw@127.0.0.1:{server.getsockname()[1]}/db?connect_timeout=2"
+        assert "no server answers there; start it" in refused(uri, DestinationError)
 
 
 def test_password_of_the_environment(address, monkeypatch, tmp_path):
