@@ -1,8 +1,12 @@
 """Delta Lake: what readers of the tables find, what a run heals, and what is not ours."""
 
 import json
+import re
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -81,13 +85,32 @@ def test_schema(here):
 
 
 def test_files(here, make_snapshot):
-    """Rows of a batch are sorted by tag in zstd files, and each commit names the run and its batch."""
-    load(here, *(make_snapshot(tag, 3) for tag in ("c", "a", "b")))
+    """Rows of a batch are sorted by tag in zstd files; commits name the run and its batch, and follow each other."""
+    load(here, *(make_snapshot(tag, 3, quarantined=1) for tag in ("c", "a", "b")))
     (path,) = data_files(here)
     assert pq.read_table(path)["tag"].to_pylist() == [tag for tag in "abc" for _ in range(3)]
     assert pq.read_metadata(path).row_group(0).column(0).compression == "ZSTD"
     commit = table(here).history(1)[0]
     assert (commit["smspartner.run"], commit["smspartner.batch"]) == (RUN_ID, "1")
+    commits = [here / name / "_delta_log" / f"{1:020}.json" for name in ("quarantine", "statuses", "loaded_tags")]
+    assert sorted(commits, key=lambda path: path.stat().st_mtime_ns) == commits
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+def test_what_is_committed_is_durable(here, tmp_path):
+    """Every data file and every commit is synced before a tag counts as loaded."""
+    program = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import conftest\nfrom smspartner_pipelines.load import open_destination\n"
+        f"lake = open_destination({f'delta:{here}'!r})\n"
+        "with lake.open(for_loading=True): list(lake.replace([conftest.build_snapshot(quarantined=1)]))\n"
+    )
+    traced = ["strace", "-f", "-y", "-qq", "-e", "trace=fsync", "-o", str(tmp_path / "calls"), sys.executable, "-c"]
+    subprocess.run([*traced, program], check=True, timeout=120)
+    synced = set(re.findall(r"fsync\(\d+<([^>]*)>", (tmp_path / "calls").read_text()))
+    written = {str(path) for path in (*here.rglob("*.parquet"), *here.rglob("*.json"))}
+    assert len(written) == 12
+    assert written - synced == set()
 
 
 def test_one_tag_rewrites_little(here, make_snapshot):

@@ -160,7 +160,7 @@ MISFITS = {
     "more rows": "INSERT INTO statuses SELECT tag, phone_number, 9, country, status, stop_sms, status_at, "
     "extracted_at, run_id FROM statuses WHERE tag = 'a'",
     "fewer in quarantine": "DELETE FROM quarantine WHERE tag = 'a'",
-    "another run": f"UPDATE statuses SET run_id = '{SECOND}' WHERE tag = 'a'",
+    "another run": f"UPDATE loaded_tags SET run_id = '{SECOND}' WHERE tag = 'a'",
     "a run's rows beside": "INSERT INTO statuses SELECT tag, phone_number, 9, country, status, stop_sms, status_at, "
     f"extracted_at, '{SECOND}' FROM statuses WHERE tag = 'a'",
     "rows nobody loaded": "DELETE FROM loaded_tags WHERE tag = 'a'",
