@@ -91,6 +91,48 @@ def test_group_that_may_not_be_given(tmp_path):
     assert (found.st_gid, stat.S_IMODE(found.st_mode)) == (SOMEBODY, 0o604)
 
 
+FORBIDDEN = """
+import os, sys
+import encodings.utf_16_be, filelock
+from smspartner.errors import SettingsError
+from smspartner_pipelines.load import dataset, export, folder, open_destination, same_place
+os.setgroups([])
+os.setgid(54321)
+os.setuid(54321)
+for uri in sys.argv[1:]:
+    same_place(uri)
+    for act in ("check", "load", "read"):
+        try:
+            destination = open_destination(uri)
+            destination.check() if act == "check" else destination.open(for_loading=act == "load").__enter__()
+            print(uri, act, "was allowed")
+        except SettingsError as error:
+            assert error.__context__ is None
+"""
+
+
+@as_root
+def test_forbidden_folders(tmp_path, make_snapshot):
+    """Whatever this user may not look into or write is a setting to correct, for each kind of path and each act."""
+    for folder in tmp_path.parents[:-2]:
+        folder.chmod(folder.stat().st_mode | 0o011)
+    tmp_path.chmod(0o755)
+    for name, mode in (("closed", 0o700), ("listed", 0o744), ("readable", 0o755)):
+        folder = tmp_path / name
+        with open_destination(str(folder / "data")).open(for_loading=True):
+            pass
+        (folder / "data").chmod(mode)
+        (folder / "rows.csv").touch()
+        (folder / "link.csv").symlink_to("rows.csv")
+        (folder / "rows.csv").chmod(0o600)
+        folder.chmod(mode)
+    inside = ["data", "new", "new/er", "rows.csv", "link.csv", "new.parquet", "data/statuses", "data/statuses/x.csv"]
+    uris = [str(tmp_path / folder / name) for folder in ("closed", "listed", "readable") for name in inside]
+    told = subprocess.run([sys.executable, "-c", FORBIDDEN, *uris], check=False, capture_output=True, text=True)
+    allowed = [f"{tmp_path}/readable/{name} read was allowed" for name in ("data",)]
+    assert (told.stderr, told.stdout.splitlines()) == ("", allowed)
+
+
 def test_discarded_file_takes_writes(tmp_path):
     """A format's writer can be closed after its file was dropped."""
     staged = StagedFile(tmp_path / "a")

@@ -60,7 +60,8 @@ class Export:
     def __init__(self, path: str, uri: str) -> None:
         self.uri = self._named = uri
         self._path = Path(path)
-        self._target = self._path.resolve() if self._path.is_symlink() else self._path
+        is_link = os.path.islink(path)  # noqa: PTH114 - False where it may not be seen, which `check` says
+        self._target = self._path.resolve() if is_link else self._path
         self._lock_file = self._target.with_name(f".{self._target.name}.lock")
         self._format = next(_FORMATS[ending] for ending in _FORMATS if path.lower().endswith(ending))
         self._lock: HeldLock | None = None
@@ -153,10 +154,10 @@ class Export:
     def _refuse_wrong_path(self) -> None:
         refuse_planted_link(self._path)
         refuse_inside_dataset(self._target)
-        if self._target.is_dir():
-            raise SettingsError(
-                f"{self._target} is a directory", remedy=f"write parquet:{self._target} to load a dataset there"
-            )
+        with os_errors(f"reading {self._target}", starting=True):
+            if self._target.is_dir():
+                remedy = f"write parquet:{self._target} to load a dataset there"
+                raise SettingsError(f"{self._target} is a directory", remedy=remedy)
 
 
 class StdoutExport(Export):

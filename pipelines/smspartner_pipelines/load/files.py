@@ -193,8 +193,8 @@ def make_directory(path: Path) -> None:
     Raises:
         SettingsError: it can't be made.
     """
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     with os_errors(f"creating {path}", starting=True):
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
         path.mkdir(parents=True, exist_ok=True)
     with suppress(DestinationError):  # a directory that may be written need not be readable, which syncing takes
         sync_directories(folder.parent for folder in missing)

@@ -58,11 +58,13 @@ class LocalFiles:
             DestinationError: nothing can be written, as on a full disk.
         """
         self._refuse_what_is_not_ours()
-        existing = next(folder for folder in (self._path.absolute(), *self._path.absolute().parents) if folder.exists())
-        staging = self._path / STAGING
-        try_writing((staging if staging.is_dir() else existing) / "check")
-        for folder in (self._path / name for name in FOLDERS):
-            if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+        with os_errors(f"reading {self._path}", starting=True):
+            path, staging = self._path.absolute(), self._path / STAGING
+            existing = next(folder for folder in (path, *path.parents) if folder.exists())
+            folders = [path for path in (self._path / name for name in FOLDERS) if path.is_dir()]
+        try_writing((staging if staging in folders else existing) / "check")
+        for folder in folders:
+            if not os.access(folder, os.W_OK | os.X_OK):
                 raise SettingsError(
                     f"{folder} can't be written", remedy="allow this user to write there, or load elsewhere"
                 )

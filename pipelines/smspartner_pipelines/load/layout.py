@@ -12,6 +12,7 @@ from smspartner.errors import SettingsError
 from smspartner_schemas.contract import CONTRACT_VERSION, LOADED_TAGS
 
 from smspartner_pipelines.load.destination import LoadedTag
+from smspartner_pipelines.load.files import os_errors
 from smspartner_pipelines.load.parquet import UNREADABLE, read_facts
 
 if TYPE_CHECKING:
@@ -53,12 +54,15 @@ def refuse_inside_dataset(path: Path, *, is_lake: bool = False) -> None:
     Raises:
         SettingsError: it does, and a reader of that dataset would find rows twice.
     """
-    found = path.resolve()
-    if not is_lake and (found / FOLDERS[0] / "_delta_log").is_dir():
-        raise SettingsError(f"{path} is a Delta lake", remedy=f"write delta:{path}")
-    for folder in (found, *found.parents):
-        if folder.name in FOLDERS and (folder.parent / STAGING).is_dir():
-            raise SettingsError(f"{path} lies inside the dataset {folder.parent}", remedy="load into another directory")
+    with os_errors(f"reading {path}", starting=True):
+        found = path.resolve()
+        if not is_lake and (found / FOLDERS[0] / "_delta_log").is_dir():
+            raise SettingsError(f"{path} is a Delta lake", remedy=f"write delta:{path}")
+        for folder in (found, *found.parents):
+            if folder.name in FOLDERS and (folder.parent / STAGING).is_dir():
+                raise SettingsError(
+                    f"{path} lies inside the dataset {folder.parent}", remedy="load into another directory"
+                )
 
 
 def facts_of(state: LoadedTag) -> dict[str, Any]:

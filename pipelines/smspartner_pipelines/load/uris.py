@@ -116,7 +116,7 @@ def same_place(uri: str) -> Hashable:
         parts = urlsplit(place)
         return OBJECT_STORES[parts.scheme.lower()], parts.netloc, tuple(filter(None, parts.path.split("/")))
     path = Path(os.path.realpath(place))
-    existing = next(folder for folder in (path, *path.parents) if folder.exists())
+    existing = next(folder for folder in (path, *path.parents) if os.path.exists(folder))  # noqa: PTH110 - False where it may not be seen
     found = existing.stat()
     return found.st_dev, found.st_ino, path.relative_to(existing).parts
 
