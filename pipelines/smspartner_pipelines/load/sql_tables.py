@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections import Counter
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar
 
@@ -195,7 +194,8 @@ class SqlTables(ABC):
         statement = f"SELECT {key} AS of_what, count(*) AS held FROM {name}"  # noqa: S608 - ours
         found = self.fetch(*self._of(statement, change.key, change.values, f" GROUP BY {key}"))
         held = dict(zip(found["of_what"].to_pylist(), found["held"].to_pylist(), strict=True))
-        loaded = Counter(change.rows[change.key].to_pylist())
+        counted = change.rows[change.key].value_counts().to_pylist()
+        loaded = {one["values"]: one["counts"] for one in counted}
         if held != loaded:
             raise DestinationError(
                 f"{self.where}: {name} holds {sum(held.values())} rows where {change.rows.num_rows} were loaded; "
