@@ -80,7 +80,7 @@ def count_shared(pages: Sequence[Page], hashes: Sequence[Hashes]) -> int:
         PopulationIncomplete: they show that pages overlap: three or more different ones follow each other on two pages,
             or there are at least 5 times as many as pages, though no page holds any dated row twice.
     """
-    rows = np.concatenate(hashes) if hashes else np.empty(0, np.int64)
+    rows = np.concatenate(hashes)
     if not _repeated(np.sort(rows)).any():  # the usual case: every number once, or at another time
         return 0
     dated = np.fromiter((is_dated(row.date) for page in pages for row in _rows(page)), dtype=bool, count=len(rows))

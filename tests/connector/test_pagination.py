@@ -22,8 +22,9 @@ from smspartner.errors import (
     UnreadableBody,
     VendorError,
 )
+from smspartner.one_pass import MOST_PAGES, Proof, Unread
 from smspartner.page import Page
-from smspartner.pagination import MOST_PAGES, USUAL_PAGE_SIZES, PagingSeen, Proof, Unread, walk_pages
+from smspartner.pagination import USUAL_PAGE_SIZES, PagingSeen, walk_pages
 
 Server = Callable[[int], Page | RequestError]
 GONE = UnknownTag("the API answered code 4", code=4, http_status=200)
@@ -84,7 +85,7 @@ class Run:
                 for number in numbers:
                     self.asked.append(number)
                     came = self.server(number)
-                    ask = walk.send((number, came if isinstance(came, Page) else Unread(came, 2)))
+                    ask = walk.send((number, came if isinstance(came, Page) else Unread(number, came, 2)))
                     if ask is not None:
                         break
         except StopIteration as end:
