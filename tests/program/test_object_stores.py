@@ -1,8 +1,6 @@
-"""The command on an object store: a run, the next one, and all that looks at what is loaded or mends it."""
+"""The command on an object store: a run, the next one, and all that looks at what is loaded or changes it."""
 
 from __future__ import annotations
-
-import json
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,9 +12,9 @@ SECRETS = ("wJalrXUtnFEMI/of+the/tests", "FwoGZXIvYXdzEXAMPLETOKENOFTHESESSION")
 
 @pytest.fixture
 def sandbox(start_sandbox, api_row):
-    """Serve two settled tags, one with a doubtful row."""
-    doubted = [api_row(1), api_row(2, status="?"), api_row(3)]
-    return start_sandbox([Campaign.of_rows("promo", doubted), Campaign.of_rows("others", [api_row(4)])])
+    """Serve two settled tags, one with an invalid row."""
+    rows = [api_row(1), api_row(2, status="?"), api_row(3)]
+    return start_sandbox([Campaign.of_rows("promo", rows), Campaign.of_rows("others", [api_row(4)])])
 
 
 @pytest.fixture
@@ -45,23 +43,13 @@ def test_run_twice(sandbox, bucket, report, command):
     assert (listed.returncode, "promo" in listed.stdout, "others" in listed.stdout) == (0, True, True)
 
 
-def test_replay(sandbox, bucket, command, start_sandbox, numbers):
-    """Quarantined rows are counted, and read once more."""
-    place = f"{bucket.uri}/data"
-    command(sandbox, "run", "promo", "--to", place)
-    counted = command(None, "quarantine", place)
-    replayed = command(None, "quarantine", place, "--replay", "--json")
-    assert (counted.returncode, "promo" in counted.stdout) == (0, True)
-    assert (replayed.returncode, json.loads(replayed.stdout)["tags"][0]["rows_quarantined"]) == (4, 1)
-    assert numbers("promo") == ["+33639980001", "+33639980003"]
-
-
 def test_forget(sandbox, bucket, command, numbers):
     """A forgotten person leaves, and stays away when the tag is read again."""
     place = f"{bucket.uri}/data"
     command(sandbox, "run", "promo", "--to", place)
     told = command(None, "forget", "+33639980001", "--to", place, SMSPARTNER_PHONE_KEY=PHONE_KEY)
-    assert (told.returncode, told.stdout.startswith(f"{place}: 1 rows and 0 rows in quarantine removed")) == (0, True)
+    assert told.returncode == 0
+    assert told.stdout.startswith(f"{place}: 1 row and 0 rows in quarantine removed")
     assert numbers("promo") == ["+33639980003"]
     command(sandbox, "run", "promo", "--refresh", "all", "--to", place, SMSPARTNER_PHONE_KEY=PHONE_KEY)
     assert numbers("promo") == ["+33639980003"]
@@ -79,7 +67,7 @@ def test_nothing_requested(sandbox, bucket, command):
     """Where it can't be loaded, the command ends before anything is requested, with exit code 2 and one sentence."""
     ended = command(sandbox, "run", "promo", "--to", "s3://no-such-bucket-here/data")
     assert (ended.returncode, sandbox.requests) == (2, [])
-    assert "there is no such bucket; create it, or correct its name" in ended.stderr
+    assert "there is no such bucket (NoSuchBucket); create it, or correct its name" in ended.stderr
 
 
 def test_second_run(start_sandbox, bucket, command, start, campaign):
@@ -91,7 +79,7 @@ def test_second_run(start_sandbox, bucket, command, start, campaign):
     other = start_sandbox([campaign("promo")])
     second = command(other, "run", "promo", "--to", f"{bucket.uri}/data/")
     assert (second.returncode, other.requests) == (1, [])
-    assert f"{bucket.uri}/data/ is in use by another run" in second.stderr
+    assert f"{bucket.uri}/data is in use by another run" in second.stderr
 
 
 @pytest.mark.parametrize("given", ["environment", "file"])
@@ -105,6 +93,6 @@ def test_credentials(sandbox, bucket, smspartner, here, given):
     else:
         changes = {"AWS_SESSION_TOKEN": SECRETS[1]}
     ended = smspartner(sandbox, "run", "promo", "--to", f"{bucket.uri}/data", "--log-level", "debug", **changes)
-    assert (ended.returncode, "s3fs" in ended.stderr) == (4, True)
+    assert ended.returncode == 4
     told = ended.stdout + ended.stderr
     assert not any(secret in told for secret in (*SECRETS, "Signature=", "x-amz-security-token"))
