@@ -3,7 +3,7 @@
     python tests/benchmarks/peers/install.py
     python tests/benchmarks/beside_peers.py [--workloads W1,W3] [--only ours,limit_requests] [--repeat 3] [--write]
 
-prints tables of medians; --write puts them into README.md. The rows that everybody wrote are counted and compared with
+prints tables of medians; --write puts them into docs/benchmarks.md. The rows that everybody wrote are counted and compared with
 what the server sent. Whoever takes more than a minute is measured once, in W1 and W3 only.
 """
 
@@ -21,7 +21,6 @@ from pathlib import Path
 
 from measuring import HERE, Run, Workload, run_command, serving, timed, write_table
 from peers.install import ENVIRONMENTS, REQUIREMENTS, python_of, versions
-from small_jobs import small_jobs
 
 WORKLOADS = {  # in the order of measuring: who is slow shows first
     "W1": Workload("W1: 1,000,000 rows, 200 tags x 5,000", 200, 5_000),
@@ -151,9 +150,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--workloads", default=",".join(sorted(WORKLOADS)), help="which, by their short names")
     parser.add_argument("--only", default=",".join(installed()), help="contestants")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--tags", type=int, default=10**9, help="at most so many tags: to try this out")
-    parser.add_argument("--no-small-jobs", action="store_true", help="leave out the second table")
-    parser.add_argument("--write", action="store_true", help="put the tables into README.md")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     arguments = parser.parse_args()
     unknown = {*arguments.only.split(",")} - {*installed()} | {*arguments.workloads.split(",")} - {*WORKLOADS}
     if unknown:
@@ -169,8 +166,6 @@ def main() -> None:
     workloads = {short: fewer(workload, arguments.tags) for short, workload in chosen.items()}
     measured = measure_all(names, workloads, arguments.repeat)
     parts = [table(measured, names, workloads)]
-    if not arguments.no_small_jobs:
-        parts.append(small_jobs(arguments.repeat, arguments.tags))
     if peers := [name for name in names if name in REQUIREMENTS]:
         parts.append("Versions: " + "; ".join(f"`{name}` {versions(name)}" for name in peers) + ".")
     text = "\n\n".join(parts)

@@ -1,7 +1,7 @@
 """A server of pre-rendered pages on loopback, so that the server is never what is measured.
 
-`python loopback_server.py ROWS LATENCY [ALLOWED]` prints its port, serves tags called `tag-N` of ROWS rows each, and
-ends when its standard input is closed; then it prints what it saw. Beyond ALLOWED requests a second it answers 429.
+`python loopback_server.py ROWS LATENCY PAGE_ROWS` prints its port, serves tags called `tag-N` of ROWS rows each, and ends
+when its standard input is closed; then it prints how many requests it saw.
 """
 
 from __future__ import annotations
@@ -13,15 +13,12 @@ import selectors
 import socket
 import sys
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from itertools import count
 
-PAGE_ROWS = 1000
 FIRST_DATE = 1717989111
 WORDS = ("Delivered", "Delivered", "Delivered", "Not delivered")
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-_REFUSAL = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 _PAGE = re.compile(rb"[?&]page=(\d+)")
 _TAG = re.compile(rb"[?&]tag=tag-(\d+)")
 
@@ -31,9 +28,9 @@ def row_digits(total: int) -> int:
     return len(str(total - 1))
 
 
-def cut_page(number: int, total: int) -> list[bytes]:
+def cut_page(number: int, total: int, page_rows: int) -> list[bytes]:
     """Render one page, cut where each number has its tag's digits: `digits.join(pieces)` is the whole answer."""
-    first, width = (number - 1) * PAGE_ROWS, row_digits(total)
+    first, width = (number - 1) * page_rows, row_digits(total)
     rows = [
         {
             "phoneNumber": f"+336TAG{first + place:0{width}d}",
@@ -41,7 +38,7 @@ def cut_page(number: int, total: int) -> list[bytes]:
             "stopSMS": place % 50 == 0,
             "date": str(FIRST_DATE + first + place),
         }
-        for place in range(min(PAGE_ROWS, total - first))
+        for place in range(max(0, min(page_rows, total - first)))
     ]
     envelope = {"success": True, "code": 200, "currentPage": number, "total": total, "StatutResponse_List": rows}
     first_piece, *pieces = json.dumps(envelope).encode().split(b"TAG")
@@ -61,15 +58,11 @@ class Connection:
 class Server:
     """One loop over all connections; answers that have to wait stand in a heap."""
 
-    def __init__(self, total: int, latency: float, allowed: int) -> None:
-        self.total = total
-        self.pages = [cut_page(number, total) for number in range(1, -(-total // PAGE_ROWS) + 1)]
+    def __init__(self, total: int, latency: float, page_rows: int) -> None:
+        self.pages = [cut_page(number, total, page_rows) for number in range(1, -(-total // page_rows) + 2)]
         self.tag_digits = 8 - row_digits(total)
         self.latency = latency
-        self.allowed = allowed
-        self.answered: deque[float] = deque(maxlen=allowed or 1)
-        self.began = self.ended = 0.0
-        self.requests = self.refused = 0
+        self.requests = 0
         self.due: list[tuple[float, int, Connection, bytes]] = []
         self.order = count()
         self.selector = selectors.DefaultSelector()
@@ -125,18 +118,11 @@ class Server:
 
     def answer(self, line: bytes) -> bytes:
         """Choose the answer to a request line."""
-        now = time.perf_counter()
-        self.began = self.began or now
-        self.ended = now
         self.requests += 1
-        if self.allowed and len(self.answered) == self.allowed and now - self.answered[0] < 1:
-            self.refused += 1
-            return _REFUSAL
-        self.answered.append(now)
         page, tag = _PAGE.search(line), _TAG.search(line)
         digits = (tag[1] if tag else b"").zfill(self.tag_digits)[-self.tag_digits :]
         number = int(page[1]) if page else 1
-        return digits.join(self.pages[number - 1] if number <= len(self.pages) else cut_page(number, self.total))
+        return digits.join(self.pages[min(number, len(self.pages)) - 1])
 
     def send(self, connection: Connection, answer: memoryview) -> None:
         """Send as much as the client takes; the loop comes back for the rest."""
@@ -155,13 +141,11 @@ class Server:
 
 def main() -> None:
     """Serve, then tell what was seen."""
-    total, latency, allowed = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0
-    server = Server(total, latency, allowed)
+    server = Server(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]))
     sys.stdout.write(f"{server.listener.getsockname()[1]}\n")
     sys.stdout.flush()
     server.serve()
-    seen = {"requests": server.requests, "refused": server.refused, "seconds": server.ended - server.began}
-    sys.stdout.write(json.dumps(seen) + "\n")
+    sys.stdout.write(json.dumps({"requests": server.requests}) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Measures the main job as users run it: time and peak memory of `smspartner run`, each in a process of its own.
 
-    python tests/benchmarks/main_job.py [--repeat 3] [--write]
+    python tests/benchmarks/main_job.py [--repeat 3] [--against OTHER/bin/smspartner] [--only TEXT] [--write]
 
-prints a table of medians; --write puts it into README.md. Every run's rows are counted: nobody wins by losing some.
+prints a table of medians; --against measures another version beside it, by turns; --write puts the table into
+docs/benchmarks.md. Every run's rows are counted: nobody wins by losing some.
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ from pathlib import Path
 from measuring import COMMAND, Run, Workload, run_command, serving, timed, write_table
 
 WORKLOADS = (
-    Workload("1,000,000 rows: 200 tags x 5,000", 200, 5_000),
-    Workload("the same, `--validate contract`", 200, 5_000, options=("--validate", "contract")),
-    Workload("5,000,000 rows: 200 tags x 25,000", 200, 25_000),
-    Workload("5,000,000 rows: 1,000 tags x 5,000", 1_000, 5_000),
-    Workload("1,000,000 rows, 50 ms a response", 200, 5_000, 0.05),
-    Workload("40,000 rows: 2,000 tags x 20, 20 ms", 2_000, 20, 0.02),
+    Workload("998,000 rows: 200 tags x 4,990", 200, 4_990),
+    Workload("the same, `--validate contract`", 200, 4_990, options=("--validate", "contract")),
+    Workload("the same, 20 ms a response", 200, 4_990, 0.02),
+    Workload("the same, 50 ms a response", 200, 4_990, 0.05),
+    Workload("198,000 rows at 20 a page: 200 tags x 990, 20 ms", 200, 990, 0.02, page_rows=20),
+    Workload("38,000 rows: 2,000 tags x 19, 20 ms", 2_000, 19, 0.02),
+    Workload("4,998,000 rows: 200 tags x 24,990", 200, 24_990),
+    Workload("19 rows: one tag", 1, 19),
 )
 
 
-def measure(workload: Workload) -> Run:
+def measure(workload: Workload, command: str) -> Run:
     """Run it once.
 
     Raises:
@@ -34,33 +37,52 @@ def measure(workload: Workload) -> Run:
     """
     with tempfile.TemporaryDirectory() as directory, serving(workload) as server:
         tags = workload.write_tags(Path(directory))
-        run = timed(run_command(tags, Path(directory, "data"), *workload.options), server.base_url)
+        to = Path(directory, "data")
+        run = timed(run_command(tags, to, *workload.options, command=command), server.base_url)
     if run.exit_code != 0 or json.loads(run.output)["totals"]["rows_loaded"] != workload.all_rows:
         raise SystemExit(f"{workload.name}: not every row was loaded")
     return run
 
 
-def table(repeat: int) -> str:
-    """Measure everything, workloads interleaved, and give the medians as a Markdown table."""
-    measured: dict[str, list[Run]] = {workload.name: [] for workload in WORKLOADS}
+def table(commands: list[str], repeat: int, only: str) -> str:
+    """Measure everything, workloads and commands by turns, and give the medians as a Markdown table."""
+    chosen = [workload for workload in WORKLOADS if only in workload.name]
+    measured: dict[tuple[str, str], list[Run]] = {}
     for _ in range(repeat):
-        for workload in WORKLOADS:
-            measured[workload.name].append(measure(workload))
-    lines = ["| workload | seconds | peak memory, MB |", "|---|---|---|"]
-    for name, runs in measured.items():
-        seconds = statistics.median(run.seconds for run in runs)
-        lines.append(f"| {name} | {seconds:.1f} | {statistics.median(run.megabytes for run in runs):.0f} |")
-    starts = statistics.median(timed([str(COMMAND), "--help"]).seconds for _ in range(7))
-    return "\n".join([*lines, f"| `smspartner --help` | {starts:.2f} | |"])
+        for workload in chosen:
+            for command in commands:
+                measured.setdefault((workload.name, command), []).append(measure(workload, command))
+    ours, *others = commands
+    headings = ["workload", "seconds", "peak memory, MB", *(["before: seconds", "MB", "ratio"] if others else [])]
+    lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
+    for workload in chosen:
+        cells = [workload.name, *_medians(measured[workload.name, ours])]
+        for other in others:
+            before = measured[workload.name, other]
+            ratio = _seconds(measured[workload.name, ours]) / _seconds(before)
+            cells += [*_medians(before), f"{ratio:.2f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    starts = [f"{statistics.median(timed([one, '--help']).seconds for _ in range(7)):.2f}" for one in commands]
+    return "\n".join([*lines, f"| `smspartner --help` | {' | | '.join(starts)} | |" + " |" * len(others)])
+
+
+def _seconds(runs: list[Run]) -> float:
+    return statistics.median(run.seconds for run in runs)
+
+
+def _medians(runs: list[Run]) -> list[str]:
+    return [f"{_seconds(runs):.2f}", f"{statistics.median(run.megabytes for run in runs):.0f}"]
 
 
 def main() -> None:
     """Measure, print, and write if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--against", action="append", default=[])
+    parser.add_argument("--only", default="")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    measured = table(arguments.repeat)
+    measured = table([str(COMMAND), *arguments.against], arguments.repeat, arguments.only)
     sys.stdout.write(measured + "\n")
     if arguments.write:
         write_table("main_job", measured)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-README = HERE.parents[1] / "README.md"
+PAGE = HERE.parents[1] / "docs" / "benchmarks.md"
 COMMAND = Path(sys.executable).with_name("smspartner")
 IN_FLIGHT = 32
 LONGEST = 1_800.0
@@ -33,6 +33,7 @@ class Workload:
     rows: int
     latency: float = 0.0
     options: tuple[str, ...] = ()
+    page_rows: int = 1_000
 
     @property
     def all_rows(self) -> int:
@@ -56,9 +57,9 @@ class Serving:
 
 
 @contextmanager
-def serving(workload: Workload, allowed: int = 0) -> Iterator[Serving]:
+def serving(workload: Workload) -> Iterator[Serving]:
     """Start the server in a process of its own."""
-    numbers = (str(workload.rows), str(workload.latency), str(allowed))
+    numbers = (str(workload.rows), str(workload.latency), str(workload.page_rows))
     arguments = [sys.executable, str(HERE / "loopback_server.py"), *numbers]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None
@@ -117,14 +118,14 @@ def _wait(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> resource.
     return usage
 
 
-def run_command(tags: Path, destination: Path, *options: str) -> list[str]:
+def run_command(tags: Path, to: str | Path, *options: str, command: str | Path = COMMAND) -> list[str]:
     """Give the command that is measured: `smspartner run`."""
-    arguments = ["run", "--tags-file", str(tags), "--to", str(destination), "--concurrency", str(IN_FLIGHT), "--json"]
-    return [str(COMMAND), *arguments, *options]
+    arguments = ["run", "--tags-file", str(tags), "--to", str(to), "--concurrency", str(IN_FLIGHT), "--json"]
+    return [str(command), *arguments, *options]
 
 
-def write_table(name: str, measured: str, page: Path = README) -> None:
-    """Put what was measured between a page's markers of that name.
+def write_table(name: str, measured: str, page: Path = PAGE) -> None:
+    """Put what was measured between the page's markers of that name.
 
     Raises:
         SystemExit: it has no such markers.
