@@ -49,6 +49,14 @@ def arrow_schema(table: Table) -> pa.Schema:
 
 
 @cache
+def plain_schema(table: Table) -> pa.Schema:
+    """Return the schema of `table` without dictionaries, as databases and lakes hold it."""
+    schema = arrow_schema(table)
+    kinds = [field.type.value_type if pa.types.is_dictionary(field.type) else field.type for field in schema]
+    return pa.schema([field.with_type(kind) for field, kind in zip(schema, kinds, strict=True)])
+
+
+@cache
 def empty_table(table: Table) -> pa.Table:
     """Return a table of zero rows with the schema of `table`."""
     return arrow_schema(table).empty_table()

@@ -261,7 +261,7 @@ def test_commits_of_others_at_the_same_time(here, make_snapshot):
                 failures.append(error)
         assert [change.result() for change in changes]
     assert {error.__context__ for error in failures} <= {None}
-    assert all("another program changed it; run again once that has ended" in str(error) for error in failures)
+    assert all("another program changed it; run again once it ended" in str(error) for error in failures)
     assert rows(here) == sorted_rows(expected.table)
 
 

@@ -1,8 +1,6 @@
 """What only DuckDB does: a file, which one process at a time may open."""
 
 import os
-import shutil
-import subprocess
 
 import duckdb
 import pytest
@@ -122,28 +120,6 @@ def test_another_connection_of_this_process(tmp_path):
         assert loaded_tags(destination) == ({}, [])
     with duckdb.connect(str(place)), pytest.raises(DestinationBusy):
         loaded(place)
-
-
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0 or not shutil.which("mount"), reason="mounting takes root")
-def test_full_disk(tmp_path, make_snapshot):
-    """Where the disk is full, that is said; what was loaded stays, and is loaded anew once there is space."""
-    small = tmp_path / "small"
-    small.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(small)], check=False).returncode:
-        pytest.skip("nothing may be mounted here")
-    try:
-        place = small / "a.db"
-        destination = open_destination(f"duckdb:{place}")
-        with destination.open(for_loading=True):
-            list(destination.replace([make_snapshot("a", 10)]))
-            with pytest.raises(DestinationError, match="the disk is full; free some space and run again"):
-                list(destination.replace([make_snapshot("a", 400_000)]))
-        assert loaded(place)["a"].rows_loaded == 10
-        subprocess.run(["mount", "-o", "remount,size=100m", str(small)], check=True)
-        load(place, make_snapshot("a", 20_000))
-        assert loaded(place)["a"].rows_loaded == 20_000
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
 
 
 def test_the_file_does_not_grow(tmp_path, make_snapshot):

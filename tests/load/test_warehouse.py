@@ -1,5 +1,8 @@
 """What databases and lakes do alike as warehouses: whole tags replaced, rows counted, nothing foreign touched."""
 
+import os
+import shutil
+import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -265,6 +268,30 @@ def test_erasures(warehouse, make_snapshot):
     assert rows.schema.equals(arrow_schema(ERASURES))
 
 
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0 or not shutil.which("mount"), reason="mounting takes root")
+@pytest.mark.parametrize("kind", ["duckdb", "delta"])
+def test_full_disk(tmp_path, make_snapshot, kind):
+    """Where the disk is full, that is said; what was loaded stays, and is loaded anew once there is space."""
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1536k", "tmpfs", str(small)], check=False).returncode:
+        pytest.skip("nothing may be mounted here")
+    try:
+        destination = open_destination(f"{kind}:{small / 'loaded'}")
+        with destination.open(for_loading=True):
+            list(destination.replace([make_snapshot("a", 10)]))
+            with pytest.raises(DestinationError, match="the disk is full; free some space and run again"):
+                list(destination.replace([make_snapshot("a", 400_000)]))
+        with destination.open(for_loading=False):
+            assert loaded_tags(destination)[0]["a"].rows_loaded == 10
+        subprocess.run(["mount", "-o", "remount,size=100m", str(small)], check=True)
+        with destination.open(for_loading=True):
+            list(destination.replace([make_snapshot("a", 20_000)]))
+            assert loaded_tags(destination)[0]["a"].rows_loaded == 20_000
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
 # What is not ours.
 
 
@@ -289,7 +316,7 @@ def columns(changes=None):
 
 
 FOREIGN = {
-    "other type": (f"CREATE TABLE statuses ({columns({'occurrence': 'text'})})", '"occurrence" as string, which'),
+    "other type": (f"CREATE TABLE statuses ({columns({'occurrence': 'text'})})", '"occurrence" as string, not'),
     "other time": (f"CREATE TABLE statuses ({columns({'status_at': 'timestamp'})})", '"status_at" as timestamp'),
     "missing column": (f"CREATE TABLE statuses ({columns({'phone_number': None})})", 'no column "phone_number"'),
     "not null": (f"CREATE TABLE statuses ({columns({'country': 'text NOT NULL'})})", 'not let "country" be null'),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from deltalake import ColumnProperties, CommitProperties, DeltaTable, Field, Schema, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError
 from smspartner.errors import DestinationError, SettingsError, raise_alone
-from smspartner_schemas.arrow import arrow_schema
+from smspartner_schemas.arrow import plain_schema
 from smspartner_schemas.contract import CONTRACT_VERSION
 
 from smspartner_pipelines.load.destination import Damage
@@ -110,7 +110,8 @@ class LakeTable:
     def purge(self) -> None:
         """Remove files that only old versions hold, whatever their age."""
         with self._committing():
-            self._open().vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False, full=True)
+            found = DeltaTable(self.folder)
+            found.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False, full=True)
 
     def replace(self, change: Change, facts: dict[str, str]) -> None:
         """Make a change, in one commit that tells these facts; none where nothing changes."""
@@ -124,11 +125,11 @@ class LakeTable:
         }
         with self._committing():
             if not held & values:
-                write_deltalake(self._open(), change.rows, mode="append", **options)
+                write_deltalake(DeltaTable(self.folder), change.rows, mode="append", **options)
                 return
             texts = ", ".join("'" + value.replace("'", "''") + "'" for value in change.values)
             predicate = f"{change.key} IN ({texts})" if held - values else None
-            write_deltalake(self._open(), change.rows, mode="overwrite", predicate=predicate, **options)
+            write_deltalake(DeltaTable(self.folder), change.rows, mode="overwrite", predicate=predicate, **options)
 
     def count(self, columns: Sequence[str]) -> Counter[tuple[str, ...]]:
         """Count the rows by the values of some columns."""
@@ -141,10 +142,10 @@ class LakeTable:
 
     def parts(self, columns: Sequence[str], wanted: pc.Expression | None = None) -> Iterator[pa.Table]:
         """Read the newest version file by file: one that can't be read hides no other. The first part has no rows."""
-        empty = _plain_schema(self.table).empty_table().select(list(columns))
+        empty = plain_schema(self.table).empty_table().select(list(columns))
         yield empty
         with _lake_errors(f"reading {self.folder}"):
-            paths = _data_files(self._open())
+            paths = _data_files(DeltaTable(self.folder))
         for path in paths:
             try:
                 part = pq.read_table(path, columns=list(columns), filters=wanted, partitioning=None)
@@ -153,12 +154,9 @@ class LakeTable:
             else:
                 yield part.cast(empty.schema)
 
-    def _open(self) -> DeltaTable:
-        return DeltaTable(self.folder)
-
     def _open_checked(self) -> DeltaTable:
         with _lake_errors(f"reading {self.folder}"):
-            found = self._open()
+            found = DeltaTable(self.folder)
             metadata, protocol, fields = found.metadata(), found.protocol(), found.schema().fields
         for problem, remedy in _problems(self.table, metadata, protocol, {field.name: field for field in fields}):
             raise SettingsError(f"{self.folder} {problem}", remedy=remedy)
@@ -184,7 +182,6 @@ class LakeTable:
 def _problems(
     table: Table, metadata: Metadata, protocol: ProtocolVersions, fields: dict[str, Field]
 ) -> Iterator[tuple[str, str]]:
-    """Say what keeps a table from being read file by file, and written."""
     ours = {field.name: field for field in _delta_schema(table).fields}
     wrong = sorted(name for name in ours if name not in fields or fields[name].type != ours[name].type)
     wrong += sorted(name for name in fields.keys() - ours.keys() if not fields[name].nullable)
@@ -207,9 +204,7 @@ def _lake_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except CommitFailedError:
-        raise_alone(
-            DestinationError(f"{doing} failed: another program changed it", remedy="run again once that has ended")
-        )
+        raise_alone(DestinationError(f"{doing} failed: another program changed it", remedy="run again once it ended"))
     except SchemaMismatchError:
         raise_alone(DestinationError(f"{doing} failed: its columns were changed", remedy="load into a new directory"))
     except (DeltaError, OSError, ValueError) as error:
@@ -219,12 +214,12 @@ def _lake_errors(doing: str) -> Iterator[None]:
 def _failure(error: Exception, doing: str) -> DestinationError:
     codes = _OS_ERROR.findall(str(error))
     number = error.errno if isinstance(error, OSError) and error.errno else int(codes[-1]) if codes else 0
-    try:
-        with os_errors(doing):
-            if number:
+    if number:
+        try:
+            with os_errors(doing):
                 raise OSError(number, os.strerror(number))
-    except DestinationError as failure:
-        return failure
+        except DestinationError as failure:
+            return failure
     return DestinationError(
         f"{doing} failed ({type(error).__name__})",
         remedy="restore what is missing or damaged there, or load into a new directory",
@@ -232,24 +227,10 @@ def _failure(error: Exception, doing: str) -> DestinationError:
 
 
 @cache
-def _plain_schema(table: Table) -> pa.Schema:
-    """Give the Arrow schema without dictionaries, as the files hold it."""
-    fields = [
-        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
-        for field in arrow_schema(table)
-    ]
-    return pa.schema(fields)
-
-
-@cache
 def _delta_schema(table: Table) -> Schema:
     """Give the Delta schema, with the meanings as comments of columns."""
-    return Schema(
-        [
-            Field(field.name, field.type, nullable=field.nullable, metadata={"comment": table[field.name].meaning})
-            for field in Schema.from_arrow(_plain_schema(table).remove_metadata()).fields
-        ]
-    )
+    fields = Schema.from_arrow(plain_schema(table)).fields
+    return Schema([Field(one.name, one.type, one.nullable, {"comment": table[one.name].meaning}) for one in fields])
 
 
 def _data_files(found: DeltaTable) -> list[Path]:
@@ -258,10 +239,9 @@ def _data_files(found: DeltaTable) -> list[Path]:
 
 
 def _is_parquet(path: Path) -> bool:
-    try:
-        pq.read_metadata(path)
-    except pa.ArrowException:
-        return False
-    except OSError:  # it may be one: this user can't look
-        return True
+    with suppress(OSError):  # it may be one: this user can't look
+        try:
+            pq.read_metadata(path)
+        except pa.ArrowException:
+            return False
     return True

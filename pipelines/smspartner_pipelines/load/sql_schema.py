@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from smspartner.errors import DestinationError, raise_alone
-from smspartner_schemas.arrow import arrow_schema
+from smspartner_schemas.arrow import plain_schema
 from smspartner_schemas.campaigns import CAMPAIGNS_NAME
 from smspartner_schemas.contract import CONTRACT_VERSION, STATUSES
 from smspartner_schemas.sql import WAREHOUSE_TABLES, quoted, table_statements, version_in, view_statements
@@ -101,12 +100,9 @@ def _problems(table: Table, columns: Sequence[Mapping[str, Any]]) -> Iterator[tu
 
 def _check_types(database: SqlTables, table: Table) -> None:
     names = ", ".join(map(quoted, table.column_names))
+    where = f"{database.where}: {quoted(table.name)}"
     held = database.fetch(f"SELECT {names} FROM {quoted(table.name)} WHERE false").schema  # noqa: S608 - ours
-    for field in arrow_schema(table):
-        expected = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    for field in plain_schema(table):
         kind = held.field(field.name).type
-        if kind != expected:
-            raise NotUsable(
-                f"{database.where}: {quoted(table.name)} has {quoted(field.name)} as {kind}, which must be {expected}",
-                remedy=ELSEWHERE,
-            )
+        if kind != field.type:
+            raise NotUsable(f"{where} has {quoted(field.name)} as {kind}, not {field.type}", remedy=ELSEWHERE)
