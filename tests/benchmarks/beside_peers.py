@@ -3,8 +3,8 @@
     python tests/benchmarks/peers/install.py
     python tests/benchmarks/beside_peers.py [--workloads W1,W3] [--only ours,limit_requests] [--repeat 3] [--write]
 
-prints tables of medians; --write puts them into docs/benchmarks.md. The rows that everybody wrote are counted and compared with
-what the server sent. Whoever takes more than a minute is measured once, in W1 and W3 only.
+prints tables of medians; --write puts them into docs/benchmarks.md. The rows that everybody wrote are counted and
+compared with what the server sent. Whoever takes more than a minute is measured once, in W1 and W3 only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -137,13 +136,6 @@ def table(measured: Measured, names: list[str], workloads: dict[str, Workload]) 
     return "\n".join([*lines, "", *(f"- {workloads[short].name}" for short in shorts)])
 
 
-def fewer(workload: Workload, most_tags: int) -> Workload:
-    """Cut a workload down, and say so in its name."""
-    if workload.tags <= most_tags:
-        return workload
-    return replace(workload, name=f"{workload.name}; CUT DOWN to {most_tags} tags", tags=most_tags)
-
-
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -163,9 +155,8 @@ def main() -> None:
     arguments = parse()
     names = [name for name in CONTESTANTS if name in arguments.only.split(",")]
     chosen = {short: WORKLOADS[short] for short in WORKLOADS if short in arguments.workloads.split(",")}
-    workloads = {short: fewer(workload, arguments.tags) for short, workload in chosen.items()}
-    measured = measure_all(names, workloads, arguments.repeat)
-    parts = [table(measured, names, workloads)]
+    measured = measure_all(names, chosen, arguments.repeat)
+    parts = [table(measured, names, chosen)]
     if peers := [name for name in names if name in REQUIREMENTS]:
         parts.append("Versions: " + "; ".join(f"`{name}` {versions(name)}" for name in peers) + ".")
     text = "\n\n".join(parts)

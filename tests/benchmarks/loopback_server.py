@@ -1,7 +1,7 @@
 """A server of pre-rendered pages on loopback, so that the server is never what is measured.
 
-`python loopback_server.py ROWS LATENCY PAGE_ROWS` prints its port, serves tags called `tag-N` of ROWS rows each, and ends
-when its standard input is closed; then it prints how many requests it saw.
+`python loopback_server.py ROWS LATENCY PAGE_ROWS` prints its port, serves tags called `tag-N` of ROWS rows each, and
+ends when its standard input is closed; then it prints how many requests it saw.
 """
 
 from __future__ import annotations
