@@ -1,12 +1,14 @@
-"""What is loaded is the state: settled tags are not asked for again, all others are, and a dead run is run again."""
+"""What is loaded is the state: settled tags are asked for one page, all others are read, and a dead run goes on."""
 
 import json
 import signal
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from smspartner_pipelines.sandbox import Campaign, Fault
+from faults import Campaign, Fault
+from faults.populations import row
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -29,11 +31,19 @@ def clock():
     return Clock()
 
 
+@pytest.fixture(params=["data", "duckdb:all.duckdb", "delta:lake", "postgresql", "s3"])
+def place(request):
+    """Give a destination of each kind that keeps tags."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgresql").uri
+    return f"{request.getfixturevalue('bucket').uri}/data" if request.param == "s3" else request.param
+
+
 def asked(sandbox):
-    """List the tags that were asked for, each once, and forget the requests."""
-    tags = sorted({record.tag for record in sandbox.requests})
+    """List tag and page of each request, and forget the requests."""
+    found = sorted((record.tag, int(record.page or 1)) for record in sandbox.requests)
     sandbox.forget_requests()
-    return tags
+    return found
 
 
 def verdicts(report):
@@ -41,59 +51,90 @@ def verdicts(report):
     return {tag["tag"]: tag["verdict"] for tag in report["tags"]}
 
 
-def test_settled_tags_are_not_asked_for(start_sandbox, report, rows, clock):
-    """The second run asks for what may have changed, and sends no request for a tag that is settled."""
-    sandbox = start_sandbox(
-        [Campaign("settled", 50, int(clock.now) - 9 * DAY), Campaign("young", 50, int(clock.now) - DAY)], clock=clock
-    )
-    codes = [report(sandbox, "settled", "young", "--to", "data")[0]]
-    assert asked(sandbox) == ["settled", "young"]
-    code, second = report(sandbox, "settled", "young", "--to", "data")
-    assert ([*codes, code], asked(sandbox)) == ([0, 0], ["young"])
-    assert verdicts(second) == {"settled": "skipped", "young": "complete"}
-    assert {tag: sum(row["tag"] == tag for row in rows("data")) for tag in ("settled", "young")} == {
-        "settled": 50,
-        "young": 50,
-    }
+def test_a_tag_is_used_again(start_sandbox, report, command, place):
+    """A settled tag is asked for its first page in every run, and read when that shows that it was used again."""
+    sandbox = start_sandbox([Campaign.of_rows("rdv", [row(number) for number in range(3)])])
+    runs = [report(sandbox, "rdv", "--to", place)]
+    runs.append(report(sandbox, "rdv", "--to", place))
+    assert asked(sandbox) == [("rdv", 1)] * 2
+    now = int(time.time())
+    used = [row(100 + number, now) for number in range(3997)] + [row(number) for number in range(3)]
+    sandbox.set_campaign(Campaign.of_rows("rdv", used))
+    runs.append(report(sandbox, "rdv", "--to", place))
+    assert asked(sandbox) == [("rdv", page) for page in (1, 2, 3, 4, 5)]  # the fifth is the look behind the end
+    assert [(code, verdicts(found)["rdv"]) for code, found in runs] == [
+        (0, "complete"),
+        (0, "skipped"),
+        (0, "complete"),
+    ]
+    assert [found["tags"][0]["rows_loaded"] for _, found in runs] == [3, 3, 4000]
+    assert [found["tags"][0]["requests"] for _, found in runs] == [1, 1, 5]
+    (loaded,) = json.loads(command(None, "tags", place, "--json").stdout)
+    assert loaded["rows_loaded"] == 4000
+
+
+def test_an_opt_out_weeks_later(start_sandbox, report, rows):
+    """A settled tag whose first page has other rows under the same total is loaded anew; further pages need `all`."""
+    sent = [row(number) for number in range(5)]
+    sandbox = start_sandbox([Campaign.of_rows("promo", sent)], page_size=3)
+    report(sandbox, "promo", "--to", "data")
+    seen = []
+    for place in (1, 4):
+        sent[place] |= {"stopSMS": True}
+        sandbox.set_campaign(Campaign.of_rows("promo", sent))
+        for options in ((), ("--refresh", "all")):
+            _, found = report(sandbox, "promo", "--to", "data", *options)
+            seen.append((verdicts(found)["promo"], sum(one["stop_sms"] for one in rows("data"))))
+    assert seen == [("complete", 1), ("complete", 1), ("skipped", 1), ("complete", 2)]
+
+
+@pytest.mark.parametrize("form", ["plain", "masked", "hashed"])
+def test_unchanged_in_every_form(start_sandbox, report, form):
+    """A settled tag is skipped after one request in whichever form its numbers are loaded."""
+    sandbox = start_sandbox([Campaign.of_rows("promo", [row(number) for number in range(5)])], page_size=3)
+    given = ("promo", "--to", "data", "--phone-numbers", form)
+    key = {"SMSPARTNER_PHONE_KEY": "a phone key of 26 letters!"}
+    runs = [report(sandbox, *given, **key) for _ in range(2)]
+    assert [verdicts(found)["promo"] for _, found in runs] == ["complete", "skipped"]
+    assert asked(sandbox) == [("promo", 1), ("promo", 1), ("promo", 2)]
+
+
+def test_refresh(start_sandbox, campaign, report):
+    """`--refresh all` reads settled tags too, `unsettled` asks nothing of them, `auto` their first page."""
+    sandbox = start_sandbox([campaign("promo", 5)], page_size=3)
+    report(sandbox, "promo", "--to", "data")
+    asked(sandbox)
+    seen = {}
+    for refresh in ("all", "unsettled", "auto"):
+        _, found = report(sandbox, "promo", "--to", "data", "--refresh", refresh)
+        (one,) = found["tags"]
+        seen[refresh] = (one["verdict"], len(asked(sandbox)), one["requests"], one["rows_loaded"])
+    assert seen == {"all": ("complete", 2, 2, 5), "unsettled": ("skipped", 0, 0, 5), "auto": ("skipped", 1, 1, 5)}
 
 
 def test_waiting_tags_are_read_until_they_are_settled(start_sandbox, report, rows, clock):
-    """A tag is read again while rows wait; once none waits and 48 h are over, it is read for the last time."""
+    """A tag is read again while rows wait; once none waits and 48 h are over, its first page is enough."""
     sent_at = int(clock.now) - 5 * DAY
     promo = Campaign("promo", 200, sent_at)
-    sandbox = start_sandbox([promo], clock=clock)
+    sandbox = start_sandbox([promo], clock=clock, page_size=150)
     seen = []
     for clock.now in (sent_at + HOUR, sent_at + 20 * HOUR, sent_at + 5 * DAY, sent_at + 5 * DAY):
         _, found = report(sandbox, "promo", "--to", "data")
         waiting = sum(row["status"] == "Waiting" for row in promo.population(clock.now))
         loaded = sum(row["status"] == "waiting" for row in rows("data"))
-        seen.append((waiting == loaded, waiting > 0, verdicts(found)["promo"], asked(sandbox)))
-    ripening = (True, True, "complete", ["promo"])
-    assert [ripening, ripening, (True, False, "complete", ["promo"]), (True, False, "skipped", [])] == seen
+        seen.append((waiting == loaded, waiting > 0, verdicts(found)["promo"], len(asked(sandbox))))
+    ripening = (True, True, "complete", 2)
+    assert [ripening, ripening, (True, False, "complete", 2), (True, False, "skipped", 1)] == seen
 
 
-def test_young_tags_are_read_again(start_sandbox, report):
-    """A tag without waiting rows is read again while its last delivery is not 48 h old: statuses may still change."""
-    newest = int(datetime.now(UTC).timestamp()) - 47 * HOUR
-    row = {"phoneNumber": "+33639980001", "status": "Delivered", "stopSMS": False, "date": str(newest)}
-    sandbox = start_sandbox([Campaign.of_rows("promo", [row])])
+@pytest.mark.parametrize("facts", [{"date": ""}, {"status": "Ko", "date": ""}, {"hours": 47}])
+def test_tags_that_are_not_settled(start_sandbox, report, api_row, facts):
+    """Without any date, or with a delivery under 48 h ago, nothing proves that a tag is settled: it is read again."""
+    hours = facts.pop("hours", None)
+    facts = {"date": str(int(time.time()) - hours * HOUR)} if hours else facts
+    sandbox = start_sandbox([Campaign.of_rows("promo", [api_row(1, **facts)])])
     runs = [verdicts(report(sandbox, "promo", "--to", "data")[1]) for _ in range(2)]
     assert runs == [{"promo": "complete"}] * 2
-
-
-@pytest.mark.parametrize("status", ["Not delivered", "Ko"])
-def test_tags_without_any_date_are_read_again(start_sandbox, report, api_row, status):
-    """Without any date nothing proves that a tag is settled, so it is read again."""
-    sandbox = start_sandbox([Campaign.of_rows("promo", [api_row(1, status=status, date="")])])
-    runs = [verdicts(report(sandbox, "promo", "--to", "data")[1]) for _ in range(2)]
-    assert runs == [{"promo": "complete"}] * 2
-
-
-def test_refresh_all(start_sandbox, campaign, report):
-    """`--refresh all` reads settled tags too."""
-    sandbox = start_sandbox([campaign("promo")])
-    runs = [verdicts(report(sandbox, "promo", "--to", "data", "--refresh", "all")[1]) for _ in range(2)]
-    assert (runs, len(sandbox.requests)) == ([{"promo": "complete"}] * 2, 2)
 
 
 def test_fresh_for(start_sandbox, report, api_row):
@@ -106,6 +147,21 @@ def test_fresh_for(start_sandbox, report, api_row):
     assert [("skipped", f"fresh: read at {read_at}Z"), ("complete", "all 1 rows on 1 page")] == [
         (found["tags"][0]["verdict"], found["tags"][0]["reason"]) for found in (second, third)
     ]
+
+
+def test_a_second_try_hides_no_quarantine(start_sandbox, campaign, report, rows):
+    """A tag that is skipped since it is fresh keeps its quarantined rows: for the exit code, and in `tag_runs`."""
+    began = datetime.now(UTC).isoformat()
+    faults = [Fault("bad_status", tag="odd"), Fault("not_json", tag="cut", times=3)]
+    sandbox = start_sandbox([campaign("odd"), campaign("cut")], faults=faults)
+    codes = [report(sandbox, "odd", "cut", "--to", "data")[0]]
+    code, found = report(sandbox, "odd", "cut", "--to", "data", "--fresh-since", began)
+    assert ([*codes, code], verdicts(found)) == ([3, 4], {"odd": "skipped", "cut": "complete"})
+    skipped = next(one for one in rows("data", "tag_runs") if one["verdict"] == "skipped")
+    counts = {"rows_declared": 3, "rows_received": 3, "rows_loaded": 2, "rows_quarantined": 1, "delivered": 2}
+    nothing = dict.fromkeys(("pages", "requests", "retries"), 0)
+    assert counts | nothing == {name: skipped[name] for name in counts | nothing}
+    assert len(rows("data", "quarantine")) == 1
 
 
 def test_tags_with_quarantined_rows_are_read_again(start_sandbox, campaign, report, rows):
@@ -129,43 +185,57 @@ def test_incomplete_and_unknown_tags_are_read_again(start_sandbox, campaign, rep
     assert expected == [verdicts(first), verdicts(second)]
 
 
+def test_a_vendor_that_clears_old_lists(start_sandbox, campaign, report, rows):
+    """Tags the vendor has cleared are `shrunk` each night, until `--keep-shrunk` says to keep what is loaded."""
+    sandbox = start_sandbox([campaign("old")])
+    report(sandbox, "old", "--to", "data")
+    for cleared in (Campaign.of_rows("old", []), None):
+        sandbox.set_campaign(cleared) if cleared else sandbox.remove_campaign("old")
+        nights = [report(sandbox, "old", "--to", "data", *options) for options in ((), ("--keep-shrunk",))]
+        assert [(code, verdicts(found)["old"]) for code, found in nights] == [(3, "shrunk"), (0, "skipped")]
+    assert len(rows("data")) == 3
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 cut", None])
+def test_a_damaged_file_is_read_again(start_sandbox, campaign, report, rows, here, damage):
+    """A file under `statuses/` that is damaged or gone costs its own tag one more reading, and the others nothing."""
+    sandbox = start_sandbox([campaign("promo", 4), campaign("other", 3)])
+    report(sandbox, "promo", "other", "--to", "data")
+    before = rows("data", without=("run_id", "extracted_at"))
+    (file,) = (here / "data" / "statuses").glob("promo-*.parquet")
+    file.unlink() if damage is None else file.write_bytes(damage)
+    code, found = report(sandbox, "promo", "other", "--to", "data")
+    assert (code, verdicts(found)) == (0, {"promo": "complete", "other": "skipped"})
+    assert before == rows("data", without=("run_id", "extracted_at"))
+
+
 @pytest.mark.parametrize("export", ["all.csv", "all.csv.gz", "all.parquet", "-"])
 def test_exports_read_all(start_sandbox, campaign, command, export):
     """An export holds every tag asked for, also tags that a dataset beside it has settled."""
-    sandbox = start_sandbox([campaign("promo")])
+    sandbox = start_sandbox([campaign("promo", 5)], page_size=3)
     for _ in range(2):
         command(sandbox, "run", "promo", "--to", "data", "--to", export)
-    assert [record.tag for record in sandbox.requests] == ["promo", "promo"]
-
-
-def test_destination_that_has_a_tag_keeps_it(start_sandbox, campaign, report, files):
-    """A tag that one dataset lacks is read for that one; where it is settled, its file is not touched."""
-    sandbox = start_sandbox([campaign("promo")])
-    report(sandbox, "promo", "--to", "old")
-    before = files("old/statuses")
-    _, found = report(sandbox, "promo", "--to", "old", "--to", "new")
-    assert before == files("old/statuses")
-    assert [(one["uri"], one["tags_loaded"]) for one in found["destinations"]] == [("old", 0), ("new", 1)]
+    assert asked(sandbox) == [("promo", 1)] * 2 + [("promo", 2)] * 2
 
 
 def test_killed_run_is_simply_run_again(start_sandbox, campaign, start, report, rows):
-    """After SIGKILL the finished tags are loaded and not asked for again, and one more run completes the others."""
-    sandbox = start_sandbox(
-        [campaign("first"), campaign("hangs"), campaign("last")], faults=[Fault("slow", tag="hangs", seconds=60)]
-    )
-    killed = start(sandbox, "run", "first", "hangs", "last", "--to", "data", "--to", "-")
-    for _ in range(4):  # the header and the three rows of the first tag, which is in the dataset by then
-        killed.stdout.readline()
+    """A tag that is read is loaded however slow the others are; after SIGKILL one more run loads what is missing."""
+    tags = ("first", "hangs", "last")
+    sandbox = start_sandbox(map(campaign, tags), faults=[Fault("slow", tag="hangs", seconds=3600)])
+    killed = start(sandbox, "run", *tags, "--to", "data", SMSPARTNER_TIMEOUT="3600")
+    until = time.monotonic() + 60
+    while len(rows("data")) < 6 and time.monotonic() < until:
+        time.sleep(0.05)
     killed.kill()
     assert killed.wait(30) == -signal.SIGKILL
     kept = rows("data")
-    assert [row["tag"] for row in kept] == ["first"] * 3
+    assert [row["tag"] for row in kept] == ["first"] * 3 + ["last"] * 3
     sandbox.faults.clear()
     sandbox.forget_requests()
-    code, found = report(sandbox, "first", "hangs", "last", "--to", "data")
-    assert (code, asked(sandbox)) == (0, ["hangs", "last"])
-    assert verdicts(found) == {"first": "skipped", "hangs": "complete", "last": "complete"}
-    assert (9, kept) == (len(rows("data")), [row for row in rows("data") if row["tag"] == "first"])
+    code, found = report(sandbox, *tags, "--to", "data")
+    assert (code, verdicts(found)) == (0, {"first": "skipped", "hangs": "complete", "last": "skipped"})
+    assert asked(sandbox) == [(tag, 1) for tag in tags]
+    assert (9, kept) == (len(rows("data")), [row for row in rows("data") if row["tag"] != "hangs"])
     assert list(Path("data/.staging").iterdir()) == []
 
 
@@ -183,27 +253,13 @@ def test_history_grows_by_one_row_per_tag_and_run(start_sandbox, report, rows, c
     assert expected[0][1] > expected[1][1] > expected[2][1] == 0
 
 
-def test_loaded_tags_are_told(start_sandbox, campaign, command):
-    """`smspartner tags` tells of each tag what the next run judges by."""
+def test_what_the_next_run_judges_by(start_sandbox, campaign, command):
+    """`smspartner tags` gives of each tag the counts and times that the next run judges by."""
     sandbox = start_sandbox([campaign("promo")])
-    ended = command(sandbox, "run", "promo", "--to", "data", "--json")
-    (run,) = json.loads(ended.stdout)["tags"]
-    (told,) = json.loads(command(None, "tags", "data", "--json").stdout)
-    expected = {
-        "tag": "promo",
-        "rows_received": 3,
-        "rows_loaded": 3,
-        "rows_quarantined": 0,
-        "waiting": 0,
-        "newest_status_at": "2018-02-07T07:38:31.000000Z",
-        "extracted_at": run["extracted_at"],
-        "run_id": run["run_id"],
-        "consistent": True,
-        "phone_numbers": "plain",
-        "rows_erased": 0,
-        "settled": True,
-    }
-    assert expected == told
-    assert datetime.fromisoformat(told["extracted_at"]) - datetime.fromisoformat(told["newest_status_at"]) > timedelta(
-        2
-    )
+    (run,) = json.loads(command(sandbox, "run", "promo", "--to", "data", "--json").stdout)["tags"]
+    (loaded,) = json.loads(command(None, "tags", "data", "--json").stdout)
+    counts = ("rows_received", "rows_loaded", "rows_quarantined", "rows_erased", "delivered", "waiting", "run_id")
+    assert {name: run[name] for name in counts} == {name: loaded[name] for name in counts}
+    extracted, newest = (datetime.fromisoformat(loaded[name]) for name in ("extracted_at", "newest_status_at"))
+    assert extracted == datetime.fromisoformat(run["extracted_at"])
+    assert newest == datetime(2018, 2, 7, 7, 38, 31, tzinfo=UTC) < extracted - timedelta(2)
