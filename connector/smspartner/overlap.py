@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from smspartner.errors import PopulationIncomplete
 from smspartner.page import Page
-from smspartner.values import read_date
+from smspartner.values import NO_DATES
 
 Hashes = npt.NDArray[np.int64]
 """64 bits a row: among five million rows, two different ones are taken for the same once in a million tags."""
@@ -70,7 +70,7 @@ def same_messages(page: Page, other: Page) -> bool:
 
 def is_dated(date: object) -> bool:
     """Whether a row's `date` is anything but one of the vendor's ways to give none."""
-    return date is not None and read_date(date) != (None, None)
+    return date not in {None, 0} and str(date).strip() not in NO_DATES
 
 
 def count_shared(pages: Sequence[Page], hashes: Sequence[Hashes]) -> int:

@@ -57,7 +57,8 @@ _DATE_TIME = re.compile(
     r"(?P<seconds>[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.(?P<fraction>[0-9]{1,9}))?"
     r"(?P<offset>Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 )
-_NO_DATES = frozenset({"", "0", "0000-00-00 00:00:00"})
+NO_DATES = frozenset({"", "0", "0000-00-00 00:00:00"})
+"""How a row says that it has no date; null says the same."""
 
 
 def read_status(value: object) -> Reading:
@@ -90,7 +91,7 @@ def read_date(value: object) -> Reading:
     if isinstance(value, bool) or not isinstance(value, int | str | None):
         return None, DATE_UNREADABLE
     text = "" if value is None else str(value).strip()
-    if text in _NO_DATES:
+    if text in NO_DATES:
         return None, None
     moment = int(text) * 1_000_000 if _EPOCH.fullmatch(text) else _microseconds(text)
     if moment is None:
