@@ -230,7 +230,8 @@ def _failure(error: Exception, doing: str) -> DestinationError:
 def _delta_schema(table: Table) -> Schema:
     """Give the Delta schema, with the meanings as comments of columns."""
     fields = Schema.from_arrow(plain_schema(table)).fields
-    return Schema([Field(one.name, one.type, one.nullable, {"comment": table[one.name].meaning}) for one in fields])
+    meanings = {column.name: {"comment": column.meaning} for column in table.columns}
+    return Schema([Field(one.name, one.type, nullable=one.nullable, metadata=meanings[one.name]) for one in fields])
 
 
 def _data_files(found: DeltaTable) -> list[Path]:
