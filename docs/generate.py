@@ -18,18 +18,12 @@ import reference_parts
 from smspartner_pipelines.commands.sandbox import KEY as SANDBOX_KEY
 from smspartner_pipelines.exit_codes import MEANINGS
 from smspartner_pipelines.sandbox import Sandbox
-from smspartner_schemas.contract import STATUSES, VERDICT_MEANINGS
-from smspartner_schemas.describe import as_table
+from smspartner_schemas.contract import VERDICT_MEANINGS
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))  # for the hostile server, whose kinds of fault a page lists
 FAULT_MATRIX = ROOT / "tests" / "program" / "fault_matrix.toml"
 _EXAMPLE = ("run", "promo-nov", "soldes-été", "never-sent", "--to", "data")
-
-
-def columns() -> str:
-    """Give the table of columns."""
-    return as_table(STATUSES).strip()
 
 
 def exit_codes() -> str:
@@ -44,22 +38,20 @@ def verdicts() -> str:
     return "\n".join(["| verdict | meaning |", "|---|---|", *rows])
 
 
-def run_help() -> str:
-    """Give the help text of the main command."""
-    return f"```text\n{_smspartner('run', '--help').stdout.rstrip()}\n```"
-
-
 def commands() -> str:
     """Give the help texts of all commands."""
     return reference_parts.commands(lambda *arguments: _smspartner(*arguments).stdout)
 
 
 def example() -> str:
-    """Run the main job on the sandbox, and give what it prints, but for the run's random name."""
+    """Run the main job on the sandbox, and give what it prints, but for the run's name and time."""
     with Sandbox() as sandbox, tempfile.TemporaryDirectory() as directory:
         environment = {"SMSPARTNER_API_KEY": SANDBOX_KEY, "SMSPARTNER_BASE_URL": sandbox.url}
         printed = _smspartner(*_EXAMPLE, directory=directory, environment=environment).stderr
-    lines = [line.rstrip() for line in re.sub(r"run \d{8}T\d{6}Z-[0-9a-f]{8}", "run RUN_ID", printed).splitlines()]
+    printed = re.sub(
+        r"run \d{8}T\d{6}Z-[0-9a-f]{8}(.*), [0-9.]+ s$", r"run RUN_ID\1, 2.1 s", printed, flags=re.MULTILINE
+    )
+    lines = [line.rstrip() for line in printed.splitlines()]
     return "\n".join(["```text", f"$ smspartner {' '.join(_EXAMPLE)}", *lines, "```"])
 
 
@@ -142,13 +134,8 @@ def _duration(seconds: float) -> str:
 
 
 PAGES = {
-    "README.md": {
-        "columns": columns,
-        "example": example,
-        "exit-codes": exit_codes,
-        "help": run_help,
-        "verdicts": verdicts,
-    },
+    "README.md": {"example": example},
+    "docs/architecture.md": {"files": reference_parts.files},
     "docs/faults.md": {"lawful": lawful, "matrix": fault_matrix},
     "docs/reference/commands.md": {"commands": commands},
     "docs/reference/outcomes.md": {
@@ -157,7 +144,7 @@ PAGES = {
         "verdicts": verdicts,
     },
     "docs/reference/settings.md": {"secrets": reference_parts.secrets, "settings": reference_parts.settings},
-    "docs/reference/tables.md": {"bookkeeping": reference_parts.bookkeeping, "tables": reference_parts.tables},
+    "docs/reference/tables.md": {"state": reference_parts.state_tables, "tables": reference_parts.tables},
     "docs/scale.md": {"scale": scale},
 }
 """The parts of each page, by name."""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 from smspartner import vendor
-from smspartner.api_key import KEY_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
+from smspartner.api_key import KEY_COMMAND_VARIABLE, KEY_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
 from smspartner_pipelines.cli import smspartner
 from smspartner_schemas.campaigns import CAMPAIGNS, CAMPAIGNS_MEANING, CAMPAIGNS_NAME
-from smspartner_schemas.contract import ERASURES, LOADED_TAGS, RUNS, TABLES, Table
+from smspartner_schemas.contract import STATE_TABLES, TABLES, Table
 from smspartner_schemas.describe import as_table
+
+PACKAGES = ("schemas/smspartner_schemas", "connector/smspartner", "pipelines/smspartner_pipelines")
 
 _SECRETS = {
     KEY_VARIABLE: "the API key; see also `--api-key-file`",
+    KEY_COMMAND_VARIABLE: "a command whose first line is the key, such as `pass show smspartner`; no shell runs it",
     PHONE_KEY_VARIABLE: "the key of hashed phone numbers and of erasures, at least 16 random characters",
     RETIRED_KEYS_VARIABLE: "phone keys that were replaced, one a line: people erased under them stay erased",
 }
@@ -79,9 +85,9 @@ def tables() -> str:
     )
 
 
-def bookkeeping() -> str:
+def state_tables() -> str:
     """Give the columns of the tables that the product keeps for itself."""
-    return "\n\n".join(map(_described, (LOADED_TAGS, ERASURES, RUNS)))
+    return "\n\n".join(map(_described, STATE_TABLES))
 
 
 def _described(table: Table) -> str:
@@ -89,13 +95,36 @@ def _described(table: Table) -> str:
     return f"## {table.name}\n\n{table.meaning} Primary key: {key}.\n\n{as_table(table)}"
 
 
+def files() -> str:
+    """Give every file of the product with the first sentence of its docstring, package by package."""
+    return "\n\n".join(f"### {folder}\n\n{_files_of(folder.rpartition('/')[2])}" for folder in PACKAGES)
+
+
+def _files_of(package: str) -> str:
+    root = Path(str(importlib.import_module(package).__file__)).parent
+    modules = sorted(root.rglob("*.py"), key=lambda path: (len(path.relative_to(root).parts) > 1, path))
+    jobs = {path.relative_to(root).as_posix(): _job(path) for path in modules if path != root / "__init__.py"}
+    rows = [f"| `{name}` | {job} |" for name, job in jobs.items()]
+    return "\n".join(["| file | its one job |", "|---|---|", *rows])
+
+
+def _job(path: Path) -> str:
+    """Give the first paragraph of a module's docstring, without its full stop."""
+    said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return " ".join(said.partition("\n\n")[0].split()).removesuffix(".").replace("|", "\\|")
+
+
 def vendor_codes() -> str:
-    """Give the vendor's error codes, and what becomes of the tag or the run."""
-    rows = [f"| {code} | {meaning} | {_becomes(code)} |" for code, meaning in vendor.ERROR_CODES.items()]
-    return "\n".join(["| code | meaning | what becomes of it |", "|---|---|---|", *rows])
+    """Give the vendor's error codes, and the result for the tag or the run."""
+    rows = [f"| {code} | {meaning} | {_result(code)} |" for code, meaning in vendor.ERROR_CODES.items()]
+    return "\n".join(["| code | meaning | result |", "|---|---|---|", *rows])
 
 
-def _becomes(code: int) -> str:
+def _result(code: int) -> str:
     if code in vendor.ACCESS_CODES:
         return "the run ends at once, exit code 5"
+    if code in vendor.RETRYABLE_CODES:
+        return "asked again, then the tag is `failed`" + (
+            "; all requests slow down" if code == vendor.TOO_MANY_CODE else ""
+        )
     return "the tag is `unknown`" if code == vendor.UNKNOWN_TAG_CODE else "the tag is `failed`"
