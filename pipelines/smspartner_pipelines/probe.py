@@ -104,7 +104,8 @@ def _ask(client: Client, tag: str, asked: str, number: int | None) -> Seen:
     except AccessRefused:
         raise
     except RequestError as exc:
-        return Seen(asked, number, None, exc, raw and raw.http_status, raw and raw.headers)
+        came = (raw.http_status, raw.headers) if raw else (exc.http_status, None)
+        return Seen(asked, number, None, exc, *came)
     return Seen(asked, number, page, None, raw.http_status, raw.headers, rows, envelope)
 
 

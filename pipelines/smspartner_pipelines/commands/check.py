@@ -61,6 +61,7 @@ def _probe(tag: str, given: dict[str, Any], *, as_json: bool) -> ExitCode:
 
     from smspartner_pipelines.probe import as_lines, probe_api
 
-    report = probe_api(*check_tags([tag]), connection_from(given))
+    (checked,) = check_tags([tag])
+    report = probe_api(checked, connection_from(given))
     click.echo(json.dumps(report, ensure_ascii=False, indent=2) if as_json else "\n".join(as_lines(report)))
     return ExitCode.OK

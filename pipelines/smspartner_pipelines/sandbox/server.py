@@ -173,7 +173,9 @@ class Sandbox:
         of, body = self._final_pages.get((campaign.tag, page), (None, b""))
         if of is campaign and not edits:
             return body
-        draft = draft_page(page, self._page_size, campaign.rows, lambda *span: campaign.rows_between(*span, now))
+        draft = draft_page(
+            page, self._page_size, campaign.rows, lambda start, stop: campaign.rows_between(start, stop, now)
+        )
         for edit, strike in edits:
             edit(draft, strike)
         body = render_page(draft.document)
