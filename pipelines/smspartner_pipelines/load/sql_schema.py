@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from smspartner.errors import DestinationError, raise_alone
 from smspartner_schemas.arrow import plain_schema
@@ -13,9 +14,9 @@ from smspartner_schemas.sql import WAREHOUSE_TABLES, quoted, table_statements, v
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import pyarrow as pa
     from smspartner_schemas.contract import Table
-
-    from smspartner_pipelines.load.sql_tables import SqlTables
+    from smspartner_schemas.sql import Dialect
 
 _FOUND = (
     "SELECT CAST(t.table_name AS text) AS name, CAST(t.table_type AS text) AS kind, "
@@ -32,7 +33,30 @@ class NotUsable(DestinationError):
     """Rights, a schema or foreign tables are in the way: before a run loads, that is a SettingsError."""
 
 
-def prepare_tables(database: SqlTables) -> None:
+class SqlSession(ABC):
+    """What making and checking tables needs of a database. Parameters are `$1` in statements.
+
+    A statement outside a transaction is one by itself.
+    """
+
+    dialect: ClassVar[Dialect]
+    primary_key: ClassVar[bool]
+    comment: ClassVar[str]
+    """The comment on table `t`, as an expression."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    @abstractmethod
+    def run(self, statement: str, *values: object) -> None:
+        """Run a statement that gives no rows; raises ConnectionLost without a connection."""
+
+    @abstractmethod
+    def fetch(self, statement: str, *values: object) -> pa.Table:
+        """Give the rows of a query; raises ConnectionLost without a connection."""
+
+
+def prepare_tables(database: SqlSession) -> None:
     """Make tables that are missing, and the view with the first: afterwards it is the user's.
 
     Raises:
@@ -49,7 +73,7 @@ def prepare_tables(database: SqlTables) -> None:
         database.run(statement)
 
 
-def try_writing(database: SqlTables) -> None:
+def try_writing(database: SqlSession) -> None:
     """Make sure that all tables may be read and written.
 
     Raises:
@@ -64,7 +88,7 @@ def try_writing(database: SqlTables) -> None:
             raise_alone(NotUsable(f"{error.what} (table {name})", remedy=error.remedy))
 
 
-def checked_tables(database: SqlTables) -> set[str]:
+def checked_tables(database: SqlSession) -> set[str]:
     """Give the names of what stands in the schema; what has a name of ours must be ours.
 
     Raises:
@@ -98,7 +122,7 @@ def _problems(table: Table, columns: Sequence[Mapping[str, Any]]) -> Iterator[tu
             yield f"has a column {quoted(one['column_name'])} of yours that must not be null", "give it a default"
 
 
-def _check_types(database: SqlTables, table: Table) -> None:
+def _check_types(database: SqlSession, table: Table) -> None:
     names = ", ".join(map(quoted, table.column_names))
     where = f"{database.where}: {quoted(table.name)}"
     held = database.fetch(f"SELECT {names} FROM {quoted(table.name)} WHERE false").schema  # noqa: S608 - ours

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,14 +12,13 @@ from smspartner_schemas.contract import ERASURES, LOADED_TAGS
 from smspartner_schemas.sql import quoted
 
 from smspartner_pipelines.load.destination import NothingLoaded
-from smspartner_pipelines.load.sql_schema import NotUsable, checked_tables, prepare_tables, try_writing
+from smspartner_pipelines.load.sql_schema import NotUsable, SqlSession, checked_tables, prepare_tables, try_writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
     from smspartner_schemas.contract import Table
-    from smspartner_schemas.sql import Dialect
 
     from smspartner_pipelines.load.destination import Damage
     from smspartner_pipelines.load.warehouse import Change
@@ -42,16 +41,8 @@ class ConnectionLost(DestinationError):
     """The connection was cut: on a new one the same may succeed."""
 
 
-class SqlTables(ABC):
-    """See `Tables`. A database adds how to connect, to run a statement, to query, and to insert in bulk.
-
-    Parameters are `$1` in statements. A statement outside a transaction is one by itself.
-    """
-
-    dialect: ClassVar[Dialect]
-    primary_key: ClassVar[bool]
-    comment: ClassVar[str]
-    """The comment on table `t`, as an expression."""
+class SqlTables(SqlSession):
+    """See `Tables`. A database adds how to connect, to run a statement, to query, and to insert in bulk."""
 
     in_list: ClassVar[str]
     """The texts in the JSON list `$1`, as rows."""
@@ -59,7 +50,7 @@ class SqlTables(ABC):
     batch_rows = 250_000
 
     def __init__(self, where: str) -> None:
-        self.where = where
+        super().__init__(where)
         self._for_loading = False
         self._seen: set[str] = set()
 
@@ -79,16 +70,8 @@ class SqlTables(ABC):
         """Disconnect, if connected: what was not committed is dropped."""
 
     @abstractmethod
-    def run(self, statement: str, *values: object) -> None:
-        """Run a statement that gives no rows. Without a connection this and the next two raise ConnectionLost."""
-
-    @abstractmethod
-    def fetch(self, statement: str, *values: object) -> pa.Table:
-        """Give the rows of a query."""
-
-    @abstractmethod
     def insert(self, table: str, rows: pa.Table) -> None:
-        """Insert rows by the names of their columns, in bulk."""
+        """Insert rows by the names of their columns, in bulk; raises ConnectionLost without a connection."""
 
     @abstractmethod
     def check_lock(self) -> None:
