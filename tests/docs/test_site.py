@@ -12,19 +12,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from pymdownx.slugs import slugify
 from smspartner_pipelines.cli import smspartner as commands
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 FETCHED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
 """What a browser fetches by itself when it shows a page; a link is followed by readers alone."""
 
-anchor_of = slugify(case="lower")
-
 
 class Fetched(HTMLParser):
-    """Gathers what a page fetches, and the anchors it has."""
+    """Gathers what a page fetches, what it links, and the anchors it has."""
 
     def __init__(self, page: Path) -> None:
         super().__init__()
@@ -61,50 +57,36 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def is_there(address: str, page: Path, site: Path) -> bool:
-    """Tell whether the file that a page names is in the site."""
-    place = re.split("[?#]", address)[0]
-    return ((site if place.startswith("/") else page.parent) / place.lstrip("/")).exists()
-
-
-def test_no_page_fetches_anything_from_elsewhere(site: Path) -> None:
-    """The site opens offline: all that its pages and style sheets fetch is one of its own files, which is there."""
+def test_the_site_opens_offline(site: Path) -> None:
+    """What its pages and style sheets fetch, and each file they link, is in the site; search needs no server."""
     for page in site.rglob("*.html"):
-        for address in Fetched(page).addresses:
-            assert ":" not in address, (page, address)
-            assert is_there(address, page, site), (page, address)
+        found = Fetched(page)
+        assert [address for address in found.addresses if ":" in address] == [], page
+        for address in (*found.addresses, *(link for link in found.links if not link.startswith("http"))):
+            path = re.split("[?#]", address)[0]
+            assert ((site if path.startswith("/") else page.parent) / path.lstrip("/")).exists(), (page, address)
     for sheet in site.rglob("*.css"):
-        found = re.findall(r"(?:@import|url\()\s*[\"']?(?:https?:)?//", sheet.read_text(encoding="utf-8"))
-        assert found == [], sheet
-
-
-def test_every_file_that_a_page_links_is_in_the_site(site: Path) -> None:
-    """Examples and inputs that pages link come with the site, as pages do."""
-    for page in site.rglob("*.html"):
-        links = [link for link in Fetched(page).links if not link.startswith(("http:", "https:"))]
-        assert [link for link in links if not is_there(link, page, site)] == [], page
-
-
-def test_search_works_from_a_disk(site: Path) -> None:
-    """The search's index comes as a script, and so does what lets it run without a server."""
+        text = sheet.read_text(encoding="utf-8")
+        assert re.findall(r"(?:@import|url\()\s*[\"']?(?:https?:)?//", text) == [], sheet
     assert "short_page" in (site / "search" / "search_index.js").read_text(encoding="utf-8")
     assert "site/iframe-worker.js" in Fetched(site / "index.html").addresses
 
 
-def test_every_link_of_the_readme_leads_somewhere(site: Path) -> None:
-    """Each file that the README links is there, and each anchor; the site's build checks those of all other pages."""
-    headings = {anchor_of(heading, "-") for heading in re.findall(r"^#+ (.+)$", README, re.MULTILINE)}
-    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", README):
-        place, _, anchor = target.partition("#")
-        assert (ROOT / place).exists(), target
-        page = site / place.removeprefix("docs/").replace(".md", ".html")
-        assert not anchor or anchor in (Fetched(page).anchors if place else headings), target
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md"])
+def test_every_link_from_outside_leads_somewhere(site: Path, name: str) -> None:
+    """Each file and anchor that README and changelog link is there; the site's build checks those of its pages."""
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", (ROOT / name).read_text(encoding="utf-8")):
+        path, _, anchor = target.partition("#")
+        assert (ROOT / path).exists(), target
+        assert not anchor or anchor in Fetched(site / path.removeprefix("docs/").replace(".md", ".html")).anchors, (
+            target
+        )
 
 
 def test_the_reference_has_every_command_and_every_public_name(site: Path) -> None:
-    """Whatever the command line and the library offer has its place in the reference."""
+    """Everything the command line and the library offer is in the reference."""
     in_commands = Fetched(site / "reference" / "commands.html").anchors
-    assert {f"smspartner-{name}" for name, command in commands.commands.items() if not command.hidden} <= in_commands
+    assert {f"smspartner-{name}" for name in commands.commands} <= in_commands
     in_python = Fetched(site / "reference" / "python.html").anchors
     page = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
     offered = [(module, name) for module in re.findall(r"^::: (\S+)$", page, re.MULTILINE) for name in names_of(module)]
@@ -117,11 +99,7 @@ def names_of(module: str) -> list[str]:
     """Give what a module lists in `__all__`, without importing it: engines are not installed here."""
     found = importlib.util.find_spec(module)
     assert found is not None
-    tree = ast.parse(Path(str(found.origin)).read_text(encoding="utf-8"))
-    values = [ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign) and is_all(node)]
-    return values[0] if values else []
-
-
-def is_all(node: ast.Assign) -> bool:
-    """Tell whether a statement says what `__all__` is."""
-    return [ast.unparse(target) for target in node.targets] == ["__all__"]
+    for node in ast.parse(Path(str(found.origin)).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return list(ast.literal_eval(node.value))
+    return []
