@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
@@ -82,37 +82,23 @@ def parse_fault(text: str) -> Fault:
         ValueError: it can't be read, with a sentence that says why.
     """
     kind, _, options = text.strip().partition(":")
-    values: dict[str, str] = {}
+    values: dict[str, Any] = {}
     for option in filter(None, options.split(",")):
         name, equals, value = option.partition("=")
         name = name.strip()
-        if not equals or name not in ("tag", "page", "times", "after", "seconds"):
-            raise ValueError(f"{option!r} in the fault {text!r} is none of tag=, page=, times=, after=, seconds=")
+        if not equals or name not in _READ:
+            raise ValueError(f"{option!r} in the fault {text!r} is none of {', '.join(f'{one}=' for one in _READ)}")
         if name in values:
             raise ValueError(f"{name} is given twice in the fault {text!r}")
-        values[name] = value
-    return Fault(
-        kind.strip(),
-        tag=unquote(values["tag"]) if "tag" in values else None,
-        page=_whole_number("page", values["page"]) if "page" in values else None,
-        times=_whole_number("times", values["times"]) if "times" in values else None,
-        after=_whole_number("after", values.get("after", "0")),
-        seconds=_seconds(values.get("seconds", "1")),
-    )
+        try:
+            values[name] = _READ[name](value)
+        except ValueError:
+            kind_of = "number" if name == "seconds" else "whole number"
+            raise ValueError(f"{name} of a fault must be a {kind_of}, not {value!r}") from None
+    return Fault(kind.strip(), **values)
 
 
-def _whole_number(name: str, text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(f"{name} of a fault must be a whole number, not {text!r}") from None
-
-
-def _seconds(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"seconds of a fault must be a number, not {text!r}") from None
+_READ: dict[str, Callable[[str], object]] = {"tag": unquote, "page": int, "times": int, "after": int, "seconds": float}
 
 
 class FaultSchedule:
