@@ -196,6 +196,21 @@ def test_a_vendor_that_clears_old_lists(start_sandbox, campaign, report, rows):
     assert len(rows("data")) == 3
 
 
+def test_erased_here_and_at_the_vendor(start_sandbox, campaign, report, rows, command):
+    """A person erased here, and later at the vendor, makes no tag `shrunk`: erased rows are missed on neither side."""
+    sandbox = start_sandbox([campaign("promo", 4)])
+    key = {"SMSPARTNER_PHONE_KEY": "a phone key of 26 letters!"}
+    report(sandbox, "promo", "--to", "data", **key)
+    assert command(None, "forget", "+33639980004", "--to", "data", **key).returncode == 0
+    seen = []
+    for there in (4, 3, 3):
+        sandbox.set_campaign(campaign("promo", there))
+        code, found = report(sandbox, "promo", "--to", "data", "--refresh", "all", **key)
+        (one,) = found["tags"]
+        seen.append((code, one["verdict"], one["rows_loaded"], one["rows_erased"], len(rows("data"))))
+    assert seen == [(0, "complete", 3, 1, 3), (0, "complete", 3, 0, 3), (0, "complete", 3, 0, 3)]
+
+
 @pytest.mark.parametrize("damage", [b"", b"PAR1 cut", None])
 def test_a_damaged_file_is_read_again(start_sandbox, campaign, report, rows, here, damage):
     """A file under `statuses/` that is damaged or gone costs its own tag one more reading, and the others nothing."""
