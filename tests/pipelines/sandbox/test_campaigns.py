@@ -31,30 +31,6 @@ def test_first_rows_are_known() -> None:
     assert expected == Campaign("promo", 4, SENT, seed=7).population(LATE)
 
 
-def test_same_seed_same_rows() -> None:
-    """Two campaigns of one seed are equal row by row, those of two seeds are not."""
-    again = Campaign("other-tag", 3000, SENT, seed=7)
-    other = Campaign("promo", 3000, SENT, seed=8)
-
-    assert CAMPAIGN.population(LATE) == again.population(LATE)
-    assert CAMPAIGN.population(LATE) != other.population(LATE)
-
-
-def test_pages_are_slices_of_the_population() -> None:
-    """Rows asked for by index are those of the whole population."""
-    assert CAMPAIGN.rows_between(990, 1010, LATE) == CAMPAIGN.population(LATE)[990:1010]
-    assert CAMPAIGN.rows_between(2990, 9000, LATE) == CAMPAIGN.population(LATE)[2990:]
-
-
-def test_rows_have_the_documented_keys_in_order() -> None:
-    """Every row has the four documented keys, in the documented order, of the documented types."""
-    for row in rows_of(CAMPAIGN, SENT + 600):
-        assert {"phoneNumber": str, "status": str, "stopSMS": bool, "date": str} == {
-            key: type(value) for key, value in row.items()
-        }
-        assert list(row) == ["phoneNumber", "status", "stopSMS", "date"]
-
-
 def test_settled_mix() -> None:
     """A settled campaign is mostly delivered, with a few failures, opt-outs and repeated numbers."""
     rows = rows_of(CAMPAIGN, LATE)
@@ -101,22 +77,6 @@ def test_rows_ripen_and_never_go_back() -> None:
         for old, new in zip(before, after, strict=True):
             assert old["phoneNumber"] == new["phoneNumber"]
             assert old["status"] == "Waiting" or old == new
-
-
-@pytest.mark.parametrize(("seconds", "final"), [(0, False), (99, False), (100, True)])
-def test_final_after_the_longest_delay(seconds: int, final: bool) -> None:  # noqa: FBT001 - a table of cases
-    """A campaign says that it is final exactly when its longest delay has passed."""
-    assert final == Campaign("otp", 10, SENT, ripen_seconds=100).is_final(SENT + seconds)
-
-
-def test_given_rows_are_kept_as_they_are() -> None:
-    """A campaign of given rows holds exactly these, whatever the time."""
-    rows: list[object] = [{"phoneNumber": "n/a"}, None, 5, '{"raw": 1e3}']
-    campaign = Campaign.of_rows("odd", rows)
-
-    assert rows == campaign.population(0)
-    assert rows[1:3] == campaign.rows_between(1, 3, at=0)
-    assert (campaign.rows, campaign.is_final(0)) == (4, True)
 
 
 def test_demo_campaigns_cover_the_cases() -> None:
