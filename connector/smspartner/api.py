@@ -45,7 +45,7 @@ def iter_snapshots(
 
 
 def _connection_here() -> Connection:
-    """Connect as the environment says; whoever calls from a notebook may not have set one."""
+    """Connect as the environment says; a caller in a notebook may not have set one."""
     if not any(map(os.environ.get, (KEY_VARIABLE, KEY_FILE_VARIABLE, KEY_COMMAND_VARIABLE))):
         raise SettingsError(
             "there is no API key",

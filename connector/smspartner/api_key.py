@@ -63,7 +63,7 @@ def read_api_key(
 
 
 def check_secret(given: object, name: str) -> None:
-    """Refuse a secret given as bare text, which the `repr` of whatever holds it would show.
+    """Refuse a secret given as bare text, which the `repr` of its holder would show.
 
     Raises:
         SettingsError: it is not a `Secret`; it is not shown here either.

@@ -143,7 +143,7 @@ class Client:
             answer: RawAnswer | RequestError = self._send(url)
         except RequestError as exc:
             answer = exc
-        except Exception as exc:  # noqa: BLE001  # whatever it is, its text and frames hold the URL
+        except Exception as exc:  # noqa: BLE001  # of any kind, its text and frames hold the URL
             answer = map_failure(exc, self._connection.timeout)
         finally:
             self._watchdog.stop(deadline)
@@ -223,7 +223,7 @@ def _headers() -> dict[str, str]:
 
 
 def _settings_of_environment(connection: Connection) -> Any:
-    """Give the proxies and certificates that the environment names; on loopback, no proxy whatever it names."""
+    """Give the proxies and certificates that the environment names; on loopback, never a proxy."""
     with requests.Session() as session:
         settings: Any = session.merge_environment_settings(connection.base_url, {}, True, True, None)
     if connection.on_loopback:

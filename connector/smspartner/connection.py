@@ -59,7 +59,7 @@ class Connection:
 
     `rate` bounds all workers and retries together (None: 1,800 a minute, and no limit on loopback); `timeout` bounds
     one whole response, in seconds; `retries` are tries after the first; `backoff` is the first wait before a retry, in
-    seconds; `passes` bounds how often a tag is read while there are doubts, `pass_pauses` are the seconds between;
+    seconds; `passes` bounds how often a tag is read while its pages do not fit, `pass_pauses` are the seconds between;
     `verify` reads until two passes hold the same numbers.
 
     Raises:

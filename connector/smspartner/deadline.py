@@ -39,7 +39,7 @@ class Deadline:
             raise TimeoutError
 
     def expire(self) -> None:
-        """Shut the connection, which wakes whoever reads from it."""
+        """Shut the connection, which wakes the thread that reads from it."""
         self.cut = True
         if self._line is not None:
             with suppress(OSError):
@@ -123,7 +123,7 @@ class _Watched:
     """A connection whose socket the deadline of its thread can shut, during a TLS handshake, too."""
 
     response_class = _Response
-    debuglevel = 0  # whoever debugs with http.client's own must not get URLs printed
+    debuglevel = 0  # debugging with http.client's own must not print URLs
     _line: socket.socket | None = None
 
     def _new_conn(self) -> socket.socket:

@@ -64,7 +64,7 @@ class Person:
 
     @cached_property
     def spellings(self) -> tuple[str, ...]:
-        """Every form in which a table may hold the number and tell it from others: plain, and hashed under each key."""
+        """Every form in which a table may hold the number apart from others: plain, and hashed under each key."""
         number = self._number.reveal()
         return (number, *(hashed(number) for hashed in self._privacy.hashes.values()))
 

@@ -54,7 +54,7 @@ class SmsPartnerError(Exception):
         super().__init__(f"{self.what}; {self.remedy}" if self.remedy else self.what)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Go from process to process with all facts, whatever the constructor takes."""
+        """Go from process to process with all facts, for any constructor."""
         return _again, (type(self), self.args, vars(self))
 
 

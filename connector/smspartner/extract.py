@@ -164,7 +164,7 @@ class _Threads:
                 ended = self._schedule.done(job, came, wanted)
                 if ended is not None:
                     self._output.put(ended)
-        except BaseException as exc:  # noqa: BLE001  # whatever ends this thread must reach the consumer
+        except BaseException as exc:  # noqa: BLE001  # anything that ends this thread must reach the consumer
             if not (isinstance(exc, Interrupted) and self._is_over()):
                 self._output.put(exc)
             self._ended.set()

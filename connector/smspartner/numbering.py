@@ -69,7 +69,7 @@ def read_phone_number(value: object) -> tuple[str | None, str | None]:
 
 
 def _normalised(text: str) -> str | None:
-    if not _WRITTEN.fullmatch(text):  # letters are no digits, whatever a telephone's keys say
+    if not _WRITTEN.fullmatch(text):  # letters are no digits, in spite of a telephone's keys
         return None
     digits, without_zero = digits_of(text)
     if text.startswith("+"):

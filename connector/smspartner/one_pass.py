@@ -118,7 +118,7 @@ class OnePass:
         return answer
 
     def _check_repetition(self, number: int, page: Page) -> None:
-        """Doubt a page that repeats another, unless its rows are all alike: a dead number that was often written to."""
+        """Refuse a page that repeats another, unless all its rows are alike: a dead number, often written to."""
         if self.last > 1:
             self._hashes[number] = row_hashes(page)
         before = self._by_rows.setdefault(page.rows_json, number)

@@ -31,7 +31,7 @@ _Scalar = str | int | float | bool | None
 
 
 class _Row(msgspec.Struct, frozen=True, gc=False):
-    """What tells one row from another: statuses and opt-outs may change between two requests."""
+    """What distinguishes one row from another: statuses and opt-outs may change between two requests."""
 
     phoneNumber: _Scalar = None  # noqa: N815 - the vendor's name
     date: _Scalar = None

@@ -70,7 +70,7 @@ def read_page(
     """Read one response to "status by tag"; `charset` is the one that its head declares.
 
     Raises:
-        VendorError: the body says `success: false`; that decides whatever the HTTP status and the encoding.
+        VendorError: the body says `success: false`; that decides under any HTTP status and in any encoding.
         RateLimited: code or HTTP status 429.
         UnexpectedStatus: no such body, and an HTTP status other than 200.
         UnreadableBody: HTTP 200 without the documented envelope.

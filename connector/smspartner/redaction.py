@@ -221,7 +221,7 @@ class Redactor:
 
 
 def guard_logging(redact: Redactor) -> None:
-    """Redact every log record of the process where it is made, whoever configured logging (a notebook, a scheduler).
+    """Redact every log record of the process where it is made, however logging is configured (a notebook, a scheduler).
 
     It must be every logger: a filter on one sees nothing of what its children, or a tracing library, log of a request.
     """

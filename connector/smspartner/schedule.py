@@ -127,6 +127,6 @@ class Schedule:
         self._asking.append(reading)
 
     def _reserve(self, reading: Reading, size: int) -> None:
-        """Count the bodies a tag will need from the start, as soon as its first page tells, not as they arrive."""
+        """Count the bodies a tag will need as soon as its first page says how many, not as they arrive."""
         self._held += size + _TAG_OVERHEAD - reading.held
         reading.held = size + _TAG_OVERHEAD

@@ -1,4 +1,4 @@
-"""Populations become snapshots: typed rows and quarantine, in a thread beside whoever loads them.
+"""Populations become snapshots: typed rows and quarantine, in a thread beside the loading.
 
 A pass costs some milliseconds however few rows it has: populations that are ready together are typed together.
 """

@@ -49,8 +49,8 @@ class Forgotten:
 def forget_person(number: str, uris: Sequence[str], privacy: PhonePrivacy) -> Iterator[Forgotten]:
     """Erase a person from destinations, one after the other.
 
-    All are opened and locked first. In each the record that keeps the person out comes first, so that whatever happens
-    then, no run brings them back; where it was interrupted, it is simply done again.
+    All are opened and locked first. In each the record that keeps the person out comes first: also after
+    an interruption no run brings them back, and it is simply done again.
 
     Raises:
         SettingsError: the number is none, there is no phone key, or a destination keeps no tags or was never loaded.
@@ -188,7 +188,7 @@ def _unreadable_numbers(states: Mapping[str, LoadedTag], privacy: PhonePrivacy) 
         kind, _, key_id = form.partition(":")
         if kind == "masked":
             yield (
-                f"masked numbers can't be told apart ({_some(tags)}); run these tags again with --refresh all, which "
+                f"masked numbers name nobody for certain ({_some(tags)}); run these tags again with --refresh all, which "
                 "leaves the person out"
             )
         elif kind == "hashed" and key_id not in privacy.hashes:

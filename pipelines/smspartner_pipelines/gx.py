@@ -94,7 +94,7 @@ class Engine:
         try:
             self.learn(expectation)
             (result,) = self._results(frame, [expectation.rule], _WITH_ROWS)
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is the answer
+        except Exception as error:  # noqa: BLE001  # of any kind, it is the answer
             return str(error)
         found = _exception(result)
         return str(found["exception_message"]) if found else ""
@@ -127,7 +127,7 @@ class Engine:
 
 
 def start_import() -> None:
-    """Begin importing the library on a daemon thread; whoever needs it first waits. Calling it twice is fine."""
+    """Begin importing the library on a daemon thread; the first use waits for it. Calling it twice is fine."""
     if not _background and "great_expectations" not in sys.modules:
         thread = Thread(target=_import_in_background, name="import-great-expectations", daemon=True)
         _background.append(thread)

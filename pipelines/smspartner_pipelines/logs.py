@@ -1,4 +1,4 @@
-"""Log records on stderr, as text or as one JSON object a line; always redacted, whoever wrote them."""
+"""Log records on stderr, as text or as one JSON object a line; always redacted, those of libraries, too."""
 
 from __future__ import annotations
 

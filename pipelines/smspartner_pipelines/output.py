@@ -1,6 +1,6 @@
 """Standard output and standard error: the one is the result, the other is talk, and neither ever shows a secret.
 
-All text of the process, whoever writes it (tracebacks, warnings, libraries), goes through the two streams below, which
+All text of the process, also of others (tracebacks, warnings, libraries), goes through the two streams below, which
 hide secrets line by line, before `rich` or a terminal breaks the line. What an encoding lacks is written escaped.
 """
 
@@ -109,7 +109,7 @@ def _through(file: io.FileIO, stream: TextIO) -> TextIO:
     """Return `stream` with `file` beneath it, unless it is closed (then there is none) or a Windows console.
 
     It is buffered also where Python was asked to leave that out (PYTHONUNBUFFERED): a write that the system takes in
-    part is then completed. Whoever prints flushes.
+    part is then completed. Who prints flushes.
     """
     buffer = getattr(stream, "buffer", None)
     if not isinstance(stream, io.TextIOWrapper) or not isinstance(getattr(buffer, "raw", buffer), io.FileIO):

@@ -66,7 +66,7 @@ class Seen:
 
     @property
     def identities(self) -> list[str]:
-        """What tells rows apart, also where their statuses have changed between two answers."""
+        """What distinguishes rows, also where their statuses have changed between two answers."""
         return [
             f"{row.get('phoneNumber')} {row.get('date')}" if isinstance(row, dict) else str(row) for row in self.rows
         ]

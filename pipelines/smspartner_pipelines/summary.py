@@ -111,7 +111,7 @@ def _lines_for_a_person(outcome: RunOutcome) -> Iterator[str]:
     yield from _quarantine_lines(outcome)
     for destination in outcome.destinations:
         if destination.failure:
-            help_ = f" (`smspartner check --to {shlex.quote(destination.uri)}` tells more)"
+            help_ = f" (`smspartner check --to {shlex.quote(destination.uri)}` says more)"
             yield f"error: {destination.uri}: {destination.failure}{help_ if destination.uri != '-' else ''}"
         elif destination.dropped:
             yield f"{destination.uri} was not written, since the run ended early"
@@ -144,4 +144,4 @@ def _next_step(outcome: RunOutcome) -> str:
     if outcome.exit_code in {ExitCode.TAGS_NOT_COMPLETE, ExitCode.INTERRUPTED}:
         since = f"{outcome.started_at:%Y-%m-%dT%H:%M:%SZ}"
         return f"; the same command with --fresh-since {since} reads only what is missing"
-    return "; `smspartner check` tells more" if outcome.exit_code is ExitCode.REFUSED else ""
+    return "; `smspartner check` says more" if outcome.exit_code is ExitCode.REFUSED else ""

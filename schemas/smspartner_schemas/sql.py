@@ -86,7 +86,7 @@ def version_in(comment: str) -> int:
 
 
 def quoted(identifier: str) -> str:
-    """Return a name as SQL takes it, whatever it holds."""
+    """Return a name as SQL takes it, with any characters."""
     return '"' + identifier.replace('"', '""') + '"'
 
 

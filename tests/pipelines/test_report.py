@@ -101,7 +101,7 @@ def test_report_as_json(finished: RunOutcome) -> None:
 FOR_A_PERSON = [
     "gone: unknown: code 4",
     "in quarantine: 1 row of t[1]; `smspartner quarantine 'my data'` counts them by reason",
-    "error: bad: the disk is full; free some space (`smspartner check --to bad` tells more)",
+    "error: bad: the disk is full; free some space (`smspartner check --to bad` says more)",
     "rows.csv was not written, since the run ended early",
     "not read, 1 of 4 tags: never",
     (

@@ -149,7 +149,7 @@ def test_5_keeps_what_was_read(serve, smspartner, rows):
     assert (ended.returncode, [row["tag"] for row in rows("data")]) == (5, ["promo"] * 3)
     assert ": 3 rows loaded into data, " in ended.stderr
     assert "not read, 1 of 2 tags: struck" in lines(ended)
-    assert lines(ended)[-1].endswith("; `smspartner check` tells more")
+    assert lines(ended)[-1].endswith("; `smspartner check` says more")
 
 
 def test_5_despite_http_401(serve, command):

@@ -191,12 +191,12 @@ def test_hashed_under_another_key(serve, command, forget, rows):
 
 
 def test_masked_rows_are_told(serve, command, forget, rows):
-    """Masked numbers can't be told apart, which is said with what to do; a new reading then leaves the person out."""
+    """Masked numbers name nobody for certain, which is said with what to do; a new reading then leaves the person out."""
     sandbox = serve()
     load(command, sandbox, "--phone-numbers", "masked")
     ended = forget(GONE, "--to", "data")
     assert (ended.returncode, len(rows("data"))) == (1, 6)
-    assert "data: masked numbers can't be told apart (others, promo); run these tags again with" in ended.stderr
+    assert "data: masked numbers name nobody for certain (others, promo); run these tags again with" in ended.stderr
     load(command, sandbox, "--phone-numbers", "masked", SMSPARTNER_PHONE_KEY=PHONE_KEY)
     assert len(rows("data")) == 4
 

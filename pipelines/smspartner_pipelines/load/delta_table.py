@@ -49,7 +49,7 @@ _PROTOCOL = 1, 2
 """The newest versions for readers and writers that files can be read by themselves of: no deletions beside them."""
 
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
-"""How Rust ends what it says of an error of the operating system: a code, whatever the language."""
+"""How Rust ends what it says of an error of the operating system: a code, in any language."""
 
 
 class LakeTable:
@@ -108,13 +108,13 @@ class LakeTable:
                 found.vacuum(dry_run=False)
 
     def purge(self) -> None:
-        """Remove files that only old versions hold, whatever their age."""
+        """Remove files that only old versions hold, of any age."""
         with self._committing():
             found = DeltaTable(self.folder)
             found.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False, full=True)
 
     def replace(self, change: Change, facts: dict[str, str]) -> None:
-        """Make a change, in one commit that tells these facts; none where nothing changes."""
+        """Make a change, in one commit that states these facts; none where nothing changes."""
         held, values = {value for (value,) in self.count((change.key,))}, set(change.values)
         if not change.rows.num_rows and not held & values:
             return

@@ -108,7 +108,7 @@ class Export:
         for snapshot in snapshots:
             state_of(snapshot)
             rows = self._still_whole()
-            self._rows = None  # until all rows are taken, whatever ends this before
+            self._rows = None  # until all rows are taken, if anything ends this before
             with os_errors(f"writing {self._named}"):
                 rows.write(snapshot.table)
             self._rows = rows

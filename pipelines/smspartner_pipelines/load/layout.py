@@ -37,7 +37,7 @@ NOT_FOREIGN = {".lock", STAGING, ".gitignore", ".gitkeep", ".DS_Store", "lost+fo
 def file_name(tag: str) -> str:
     """Return the name of the files that hold `tag`: a readable slug, then a hash of the tag.
 
-    It is lower-case ASCII letters, digits and `-`, whatever the tag, so that no tag leaves the folder and none is
+    It is lower-case ASCII letters, digits and `-`, for any tag, so that no tag leaves the folder and none is
     another one on a file system that is blind to case.
     """
     ascii_tag = unicodedata.normalize("NFKD", tag).encode("ascii", "ignore").decode().lower()

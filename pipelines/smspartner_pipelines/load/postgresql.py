@@ -59,8 +59,8 @@ _BY_STATE: tuple[tuple[str, type[DestinationError], str, str], ...] = (
 """SQLSTATEs, or what they begin with; the first that fits counts."""
 
 _ENCODING = "client_encoding=UTF8"
-"""ADBC sends UTF-8 whatever libpq takes from environment, role or database. Of two, libpq takes the last: a `SET` would
-be undone by a rollback, and `options` give way to PGCLIENTENCODING."""
+"""ADBC sends UTF-8, also where libpq takes another encoding from environment, role or database. Of two, libpq takes the
+last: a `SET` would be undone by a rollback, and `options` give way to PGCLIENTENCODING."""
 
 _URI = re.compile(r"(?P<head>[^:]+://(?:(?P<user>[^@/]*)@)?(?P<host>[^/?]*)(?:/(?P<database>[^?]*))?)\??(?P<query>.*)")
 """As libpq reads it: a password may hold a question mark."""

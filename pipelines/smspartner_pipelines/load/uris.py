@@ -183,7 +183,7 @@ def _usable(path: str) -> str:
     if not path.strip() or "\0" in path:
         raise SettingsError("the destination names no path", remedy=_KNOWN)
     try:
-        # A path made by pathlib would lose the closing slash, which tells a directory from a file.
+        # A path made by pathlib would lose the closing slash, which says that it is a directory.
         return str(Path(path).expanduser()) + "/" * path.endswith("/") if path.startswith("~") else path
     except RuntimeError:  # no such user
         return path

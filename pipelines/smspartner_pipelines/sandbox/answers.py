@@ -56,7 +56,7 @@ class PageDraft:
     document: dict[str, Any]
 
     def show(self, page: int) -> None:
-        """Send the rows of this page, whatever number the document gives."""
+        """Send the rows of this page, under any number the document gives."""
         start, stop = (page - 1) * self.size, min(page * self.size, self.rows)
         self.document[LIST_KEY] = self.between(start, stop) if 0 <= start < stop else []
 

@@ -74,7 +74,7 @@ class Campaign:
         return cls(tag, len(given), sent_at=0, ripen_seconds=0, given=given)
 
     def is_final(self, at: float) -> bool:
-        """Tell whether no row will change after this time."""
+        """Return whether no row will change after this time."""
         return self.given is not None or at >= self.sent_at + self.ripen_seconds
 
     def population(self, at: float) -> list[object]:

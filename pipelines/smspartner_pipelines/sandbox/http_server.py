@@ -25,7 +25,7 @@ class HttpServer(ThreadingHTTPServer):
         address: host and port; port 0 takes a free one.
         exchange: answers one GET request on a wire.
         wire: makes the wire of a request.
-        stopping: is set by whoever stops the server.
+        stopping: is set to stop the server.
     """
 
     request_queue_size = 128  # the default of 5 makes clients that connect all at once wait for a second
