@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -66,8 +67,10 @@ def _long(option: click.Option) -> str:
 
 
 def _default(option: click.Option) -> str:
-    shown = option.default if option.show_default else None
-    return "" if shown is None else f"`{shown}`"
+    """Give the default as the help shows it."""
+    stated = re.search(r"\[default: (.+)\]", option.help or "")
+    shown = stated[1] if stated else option.get_help_extra(click.Context(smspartner)).get("default")
+    return f"`{shown}`" if shown else ""
 
 
 def secrets() -> str:

@@ -188,8 +188,8 @@ def _unreadable_numbers(states: Mapping[str, LoadedTag], privacy: PhonePrivacy) 
         kind, _, key_id = form.partition(":")
         if kind == "masked":
             yield (
-                f"masked numbers name nobody for certain ({_some(tags)}); run these tags again with --refresh all, which "
-                "leaves the person out"
+                f"masked numbers name nobody for certain ({_some(tags)}); run these tags again with --refresh all, "
+                "which leaves the person out"
             )
         elif kind == "hashed" and key_id not in privacy.hashes:
             yield (
