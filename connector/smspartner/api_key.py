@@ -62,6 +62,17 @@ def read_api_key(
     return key
 
 
+def learn_key_file(path: str) -> None:
+    """Let nothing show the key that a file holds, before it is needed: it may stand in a wrong option, too.
+
+    Pipes are left alone, since they can be read once, and so is what can't be the key: `read_api_key` says why.
+    """
+    if os.path.isfile(path):  # noqa: PTH113  # False for a path that can't be one
+        value, _ = _read_file(path)
+        if len(value) >= SHORTEST_KEY and value.isprintable():
+            REDACT.add(Secret(value))
+
+
 def check_secret(given: object, name: str) -> None:
     """Refuse a secret given as bare text, which the `repr` of its holder would show.
 

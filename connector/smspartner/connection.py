@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from smspartner.api_key import check_api_key, read_api_key
+from smspartner.api_key import SHORTEST_KEY, check_api_key, read_api_key
 from smspartner.errors import SettingsError
 from smspartner.redaction import REDACT, Secret, guard_logging
 from smspartner.vendor import DEFAULT_BASE_URL, MOST_REQUESTS_A_MINUTE
@@ -122,9 +122,9 @@ def check_limits(concurrency: int, timeout: float, retries: int, backoff: float)
 
 def _check_range(name: str, value: float, lowest: float, highest: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:
-        shown = (
-            value if isinstance(value, int | float) else type(value).__name__
-        )  # a text may be a key in a wrong place
+        shown = str(value) if isinstance(value, int | float) else type(value).__name__
+        if len(shown) >= SHORTEST_KEY:  # it may be a key in a wrong place
+            shown = "out of range"
         raise SettingsError(f"{name} is {shown}", remedy=f"give a number from {lowest} to {highest}")
 
 

@@ -73,7 +73,8 @@ def plain_text(text: str, longest: int = 200) -> str:
     Folded (NFKC), without control, invisible and direction characters, secrets and phone numbers, on one line, cut to
     `longest` characters. Cut last: half a key, or half a number, could not be found any more.
     """
-    line = " ".join(hide_numbers(REDACT(_folded(text))).split())
+    words = hide_numbers(REDACT(_folded(text))).split()
+    line = MASK if REDACT.finds("".join(words)) else " ".join(words)  # a secret on two lines
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 

@@ -6,7 +6,14 @@ import difflib
 import os
 from typing import TYPE_CHECKING
 
-from smspartner.api_key import KEY_COMMAND_VARIABLE, KEY_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
+from smspartner.api_key import (
+    KEY_COMMAND_VARIABLE,
+    KEY_FILE_VARIABLE,
+    KEY_VARIABLE,
+    PHONE_KEY_VARIABLE,
+    RETIRED_KEYS_VARIABLE,
+    learn_key_file,
+)
 from smspartner.redaction import REDACT, Secret
 
 from smspartner_pipelines.load import learn_secrets
@@ -30,6 +37,7 @@ def learn_secrets_of_environment(environ: Mapping[str, str] = os.environ) -> Non
     secrets = [environ.get(name, "") for name in (KEY_VARIABLE, *_PASSWORDS)]
     for secret in [*secrets, *_phone_keys(environ)]:
         REDACT.add(Secret(secret.strip()))
+    learn_key_file(environ.get(KEY_FILE_VARIABLE, ""))
     for uri in environ.get(f"{PREFIX}TO", "").split():
         learn_secrets(uri)
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import click
+from smspartner.api_key import learn_key_file
 from smspartner.vendor import DEFAULT_BASE_URL
 
 from smspartner_pipelines.config_file import read_config
@@ -78,6 +79,12 @@ def _load_config(context: click.Context, _parameter: click.Parameter, path: str 
         context.default_map = read_config(path, context)
 
 
+def _learn_key_file(_context: click.Context, _parameter: click.Parameter, path: str | None) -> str | None:
+    """Know the key before any other value is refused, and shown."""
+    learn_key_file(path or "")
+    return path
+
+
 json_option = output_option("--json", "as_json", is_flag=True, help="Put the result on stdout, as JSON.")
 quiet_option = output_option("--quiet", is_flag=True, help="No progress and no summary, only what needs a person.")
 
@@ -109,6 +116,7 @@ connection_options = _together(
     connection_option(
         "--api-key-file",
         metavar="FILE",
+        callback=_learn_key_file,
         help="File that holds the API key, where SMSPARTNER_API_KEY does not. There is no option for the key itself: "
         "command lines can be seen by others.",
     ),

@@ -69,6 +69,8 @@ def test_the_pace_of_a_run() -> None:
         ({"timeout": math.inf}, "timeout is inf; give a number from 0.001 to 3600"),
         ({"retries": -1}, "retries is -1; give a number from 0 to 100"),
         ({"retries": "s3cret-key"}, "retries is str; give a number from 0 to 100"),
+        ({"retries": 1234567890123456}, "retries is out of range; give a number from 0 to 100"),
+        ({"timeout": 1.234567890123456e20}, "timeout is out of range; give a number from 0.001 to 3600"),
         ({"backoff": -0.1}, "backoff is -0.1; give a number from 0 to 3600"),
         ({"passes": 0}, "passes is 0; give a number from 1 to 100"),
         ({"rate": 5.0}, "rate is float; give a Rate, such as parse_rate('300/min')"),

@@ -182,6 +182,7 @@ PLAIN = [
     ("\uff26\uff35\uff2c\uff2c \ufb01ne", "FULL fine"),
     ("soldes-e\u0301te\u0301 \U0001f600", "soldes-\u00e9t\u00e9 \U0001f600"),
     ("key K3Y-of-plain-text and 06 12 34 56 78", "key *** and ***"),
+    ("key k3y-of\n-plain- text", "***"),
     ("x" * 300, "x" * 199 + "\u2026"),
     ("x" * 190 + " k3y-of-plain-text", "x" * 190 + " ***"),
     ("", ""),

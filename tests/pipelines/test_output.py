@@ -98,6 +98,26 @@ def test_a_key_in_the_wrong_place(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "changes"),
+    [
+        (("run", "t", "--to", "d", "--tags-file", KEY), {"SMSPARTNER_API_KEY_FILE": "key"}),
+        (("run", f"--{KEY}"), {"SMSPARTNER_API_KEY_FILE": "key"}),
+        (("tags", KEY), {"SMSPARTNER_API_KEY_FILE": "key"}),
+        (("run", KEY, "--to", "d", "--api-key-file", "key"), {}),
+    ],
+    ids=["file of tags", "option", "destination", "tag"],
+)
+def test_a_key_of_a_file_in_the_wrong_place(
+    arguments: tuple[str, ...], changes: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that stands in a file is known before anything is refused, also by what needs no key."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    ended = run("", *arguments, **changes)
+    assert (ended.returncode, ended.stdout, KEY.encode() in ended.stderr) == (2, b"", False)
+
+
 def test_a_bug_is_told_by_class_and_place(tmp_path: Path) -> None:
     """What nobody foresaw ends with its class and place only: its text might hold a key or a number."""
     script = tmp_path / "bug.py"
