@@ -8,7 +8,8 @@
     │   ├── ResponseTimeout      the whole answer did not arrive in time
     │   ├── RateLimited          HTTP 429 or code 429: the API asks for a slower pace
     │   ├── UnexpectedStatus     an HTTP status without a valid answer
-    │   ├── UnreadableBody       cut, not JSON, or not the documented envelope
+    │   ├── UnreadableBody       not JSON, or not the documented envelope
+    │   │   └── CutBody          ended too early, or was damaged on its way
     │   ├── BodyTooLarge         more bytes than a page can have
     │   └── VendorError          `success: false` with the vendor's code
     │       ├── UnknownTag       code 4: nothing is known under the tag
@@ -134,10 +135,14 @@ class UnexpectedStatus(RequestError):
 
 
 class UnreadableBody(RequestError):
-    """The body is cut, not JSON, or not the documented envelope."""
+    """The body is not JSON, or not the documented envelope."""
 
     retryable = True
     remedy = "run again later; if it lasts, check network, proxy and --base-url"
+
+
+class CutBody(UnreadableBody):
+    """The body ended too early or was damaged on its way: what is missing may have held rows."""
 
 
 class BodyTooLarge(RequestError):

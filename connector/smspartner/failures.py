@@ -14,7 +14,7 @@ from http.client import BadStatusLine, HTTPException, IncompleteRead, RemoteDisc
 import requests
 from urllib3 import exceptions
 
-from smspartner.errors import ConnectionFailed, RequestError, ResponseTimeout, UnreadableBody
+from smspartner.errors import ConnectionFailed, CutBody, RequestError, ResponseTimeout
 
 _EXPIRED = 10
 _OTHER_NAMES = frozenset({62, 64})
@@ -47,7 +47,7 @@ _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], type[RequestError], str]
             exceptions.ProtocolError,
             IncompleteRead,
         ),
-        UnreadableBody,
+        CutBody,
         "the answer was cut off or damaged on its way",
     ),
     ((requests.RequestException, exceptions.HTTPError, HTTPException, OSError), ConnectionFailed, "no answer: {why}"),

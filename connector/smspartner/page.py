@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -15,6 +16,7 @@ from smspartner import drift, vendor
 from smspartner.errors import (
     AccessRefused,
     BodyTooLarge,
+    CutBody,
     RateLimited,
     RequestError,
     UnexpectedStatus,
@@ -151,13 +153,22 @@ def _read_head(body: bytes) -> tuple[Envelope, bool, int | None]:
     return envelope, success, _integer(envelope.get("code"))
 
 
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body, strict=False)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _unreadable(body: bytes) -> UnreadableBody:
     start = body[:200].lstrip().lower()
     if not start:
         return UnreadableBody("the body is empty")
     if start.startswith(b"<"):
         return UnreadableBody("the body is a web page (HTML or XML), not JSON")
-    return UnreadableBody(f"the body ({len(body):,} bytes) is not a JSON object; it may have been cut")
+    kind = CutBody if start.startswith((b"{", b"[")) and not _is_json(body) else UnreadableBody
+    return kind(f"the body ({len(body):,} bytes) is not a JSON object; it may have been cut")
 
 
 def _count(envelope: Envelope, name: str) -> int:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from smspartner.errors import (
+    CutBody,
     PopulationError,
     PopulationIncomplete,
     PopulationMoved,
@@ -146,8 +147,8 @@ def _check_behind_end(seen: PagingSeen, pages: tuple[Page, ...], answer: Answer)
     """
     total, (number, came) = pages[0].total, answer
     if isinstance(came, Unread):
-        answered_without_rows = isinstance(came.error, VendorError | UnexpectedStatus | UnreadableBody)
-        if not answered_without_rows:  # no answer at all, too large a one, or "too many requests"
+        answered = isinstance(came.error, VendorError | UnexpectedStatus | UnreadableBody)
+        if not answered or isinstance(came.error, CutBody):  # what was not sent, or not to its end, may hold rows
             raise came
     elif came.total != total and (came.row_count or came.total):  # some say 0 of 0 where a page is empty
         raise PopulationMoved(f"page 1 declared {total} rows in total, page {number} declared {came.total}")

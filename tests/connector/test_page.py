@@ -14,6 +14,7 @@ from smspartner import vendor
 from smspartner.errors import (
     AccessRefused,
     BodyTooLarge,
+    CutBody,
     RateLimited,
     RequestError,
     UnexpectedStatus,
@@ -192,7 +193,15 @@ def test_one_bad_field_of_the_envelope(field: bytes) -> None:
 def test_unreadable_bodies(given_body: bytes) -> None:
     """With HTTP 200, anything but the documented envelope is unreadable and worth another try."""
     error = error_of(given_body)
-    assert (type(error), error.retryable) == (UnreadableBody, True)
+    assert (isinstance(error, UnreadableBody), error.retryable) == (True, True)
+
+
+def test_what_was_cut_is_not_taken_for_an_answer_without_rows() -> None:
+    """JSON that breaks off is cut, wherever it does; other JSON, text and web pages are not: they hold no rows."""
+    whole = body()
+    assert {type(error_of(whole[:end])) for end in range(1, len(whole))} == {CutBody}
+    for other in (b"", b"[]", b"null", b"oops", HTML, b" [1, 2] "):
+        assert type(error_of(other)) is UnreadableBody
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from smspartner.errors import (
     BodyTooLarge,
     ConnectionFailed,
+    CutBody,
     RateLimited,
     RequestError,
     ResponseTimeout,
@@ -146,6 +147,7 @@ BEHIND = [
     ("code 4", GONE, "complete"),
     ("code 9", VendorError("code 9", code=9), "complete"),
     ("no page at all", UnreadableBody("no list"), "complete"),
+    ("a page that was cut, and may have held rows", CutBody("cut"), "failed"),
     ("no connection", ConnectionFailed("refused"), "failed"),
     ("no answer in time", ResponseTimeout("no answer"), "failed"),
     ("code 429", RateLimited("slower"), "failed"),
