@@ -12,7 +12,7 @@ from faults import table
 _NEWCOMER = {"phoneNumber": "+33699000001", "status": "Waiting", "stopSMS": False, "date": ""}
 
 
-@table.page("ignored_page", "answers page 1 whatever page is asked for, and says so")
+@table.page("ignored_page", "answers page 1 to any page asked for, and says so")
 def _ignored_page(page: PageDraft, _strike: Strike) -> None:
     page.show(1)
     page.document["currentPage"] = 1
