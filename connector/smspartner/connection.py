@@ -137,10 +137,11 @@ def check_base_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
+        (host or "").encode("idna")  # an empty label, or one that is too long
     except ValueError:
         host, port = None, None
     remedy = f"give https://HOST/PATH, such as {DEFAULT_BASE_URL}"
-    if host is None or parts.scheme not in {"http", "https"} or port == 0:
+    if not host or not re.fullmatch(r"[\w.:%-]+", host) or parts.scheme not in {"http", "https"} or port == 0:
         raise SettingsError("the base URL is not the URL of an API", remedy=remedy)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise SettingsError("the base URL has a user name, `?` or `#`", remedy=remedy)

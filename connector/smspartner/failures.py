@@ -25,7 +25,10 @@ _UNREACHABLE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN,
 
 _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], type[RequestError], str], ...] = (
     (
-        (requests.exceptions.ProxyError, exceptions.ProxyError),
+        (
+            *(requests.exceptions.ProxyError, exceptions.ProxyError),
+            *(requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL),  # SOCKS, and no URL; ours is checked
+        ),
         ConnectionFailed,
         "no answer: the proxy named by the environment can't be used",
     ),

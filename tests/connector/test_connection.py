@@ -126,6 +126,7 @@ REFUSED_URLS = {
     "the base URL is not the URL of an API; give https://HOST/PATH": (
         *("", "api.smspartner.fr", "ftp://me:s3cret@host/v1", "https://", "https:///v1", "https://host:port/"),
         *("https://me:s3cret@host:x/", "https://host:99999", "https://host:0", "https://[::1", "//host/v1", "s3cret"),
+        *("https://.", "https://a..b", "https://*.host", f"https://{'a' * 64}.fr", "https://host\\v1"),
     ),
     "the base URL has a user name, `?` or `#`; give https://HOST/PATH": (
         *("https://me:s3cret@host/v1", "https://me@host/v1", "https://host/v1?apiKey=s3cret", "https://host/v1#s3cret"),

@@ -86,6 +86,8 @@ CAUSES: list[tuple[Exception, str, bool]] = [
     (http.client.BadStatusLine(SAID), "no answer: what answers there does not speak HTTP", True),
     (http.client.IncompleteRead(b"", 5), "the answer was cut off or damaged on its way", True),
     (of_urllib3.ProxyError(SAID, OSError(SAID)), "no answer: the proxy named by the environment can't be used", True),
+    (of_requests.InvalidSchema(SAID), "no answer: the proxy named by the environment can't be used", True),
+    (of_requests.InvalidProxyURL(SAID), "no answer: the proxy named by the environment can't be used", True),
     (TimeoutError(SAID), "no whole answer within 2.5 s", True),
     (verification(20), f"{NO_TLS}its certificate is not trusted (see REQUESTS_CA_BUNDLE)", False),
     (verification(10), f"{NO_TLS}its certificate has expired, or this machine's clock is wrong", False),
