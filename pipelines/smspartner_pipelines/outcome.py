@@ -84,7 +84,7 @@ class RunOutcome:
 
     def note(self, snapshot: Snapshot, loaded: LoadedTag | None) -> None:
         """Record the result of a tag that was asked for; `loaded` is what was loaded of it before."""
-        row = _row(snapshot)
+        row = tag_run(snapshot)
         if snapshot.verdict == "skipped" and loaded is not None:
             row |= _counts_of(loaded)
         self._record(row)
@@ -171,7 +171,7 @@ def _counts_of(loaded: LoadedTag) -> TagRun:
     return {**counts, "rows_declared": loaded.rows_received, "extracted_at": loaded.extracted_at}
 
 
-def _row(snapshot: Snapshot) -> TagRun:
+def tag_run(snapshot: Snapshot) -> TagRun:
     """Give the row of `tag_runs` for a tag that was asked for."""
     import pyarrow.compute as pc
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from smspartner.connection import Connection
 from smspartner.errors import SettingsError
@@ -59,6 +59,8 @@ class RunSettings:
     def __post_init__(self) -> None:
         self._check_no_secret()
         self._check_destinations()
+        if self.refresh not in get_args(Refresh) or self.validate not in get_args(Validate):
+            raise SettingsError("refresh or validate has an unknown value", remedy="give one that the help names")
         if self.allow_quarantined < 0:
             raise SettingsError(f"allow_quarantined is {self.allow_quarantined}", remedy="give 0 or more")
         if self.validate == "contract" and self.expectations:

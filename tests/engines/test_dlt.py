@@ -1,322 +1,277 @@
-"""The door to dlt: real pipelines into DuckDB and PostgreSQL, told to by `scripts/dlt_steps.py`."""
+"""The source of dlt: real pipelines into DuckDB and PostgreSQL, run step by step by `scripts/dlt_steps.py`."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import secrets
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
-from smspartner import Connection
+from adbc_driver_postgresql import dbapi
+from faults import Campaign, Fault, HostileServer
+from smspartner import Connection, Secret
 from smspartner_pipelines.run import run
-from smspartner_pipelines.sandbox import Campaign, Fault, Sandbox
 from smspartner_pipelines.settings import RunSettings
 from smspartner_schemas.contract import QUARANTINE, STATUSES
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "dlt.md"
-NOW = 1_790_000_000
+LONG_AGO = 1_690_000_000
 KEY = "k3y+of/the tests"
 PER_RUN = {"extracted_at", "run_id"}
-"""Columns that tell of the run, not of the API's rows."""
-
-Steps = Callable[..., tuple[list[dict[str, Any]], subprocess.CompletedProcess[str]]]
+"""Columns that belong to the run, not to the API's rows."""
 
 
 def rows_of(status: str, count: int, *, seed: int = 0) -> list[object]:
-    """Make rows of one status, whose numbers are of the range kept for fiction; the last one comes twice."""
-    numbers = [f"+3363998{index + seed:04d}" for index in range(count - 1)]
-    date = "" if status == "Waiting" else str(NOW)
+    """Make rows of one status; the last one comes twice."""
+    numbers = [f"+336399800{(index + seed) % 100:02d}" for index in range(count - 1)]
+    date = "" if status == "Waiting" else str(LONG_AGO)
     given = [*numbers, numbers[-1]]
     return [{"phoneNumber": number, "status": status, "stopSMS": False, "date": date} for number in given]
 
 
-BAD = {"phoneNumber": "+33639989999", "status": "Lost in the mail", "stopSMS": False, "date": ""}
+BAD = {"phoneNumber": "+33639980099", "status": "Lost in the mail", "stopSMS": False, "date": ""}
 TAGS = ["large-1", "large-2", "changing", "doubtful", "emptied", "empty", "never"]
 BEFORE = [
-    Campaign("large-1", 30_000, NOW - 10**7, seed=1),
-    Campaign("large-2", 12_000, NOW - 10**7, seed=2),
+    Campaign("large-1", 5_990, LONG_AGO, seed=1),
+    Campaign("large-2", 2_500, LONG_AGO, seed=2),
     Campaign.of_rows("changing", rows_of("Waiting", 50)),
     Campaign.of_rows("doubtful", [*rows_of("Delivered", 20), BAD]),
     Campaign.of_rows("emptied", [*rows_of("Delivered", 7), BAD]),
-    Campaign("empty", 0, NOW),
+    Campaign("empty", 0, LONG_AGO),
 ]
 AFTER = [
     *BEFORE[:2],
     Campaign.of_rows("changing", rows_of("Delivered", 60, seed=20)),
     Campaign.of_rows("doubtful", rows_of("Delivered", 21)),
     Campaign.of_rows("emptied", []),
-    Campaign("empty", 0, NOW),
+    Campaign("empty", 0, LONG_AGO),
 ]
+SECRET_ROWS = Campaign.of_rows("bad", [BAD, *rows_of("Delivered", 3), BAD | {"status": "?"}])
+SERVERS: dict[str, Any] = {
+    "before": {"campaigns": BEFORE},
+    "after": {"campaigns": AFTER},
+    "short": {"campaigns": AFTER, "faults": [Fault("short_page", tag="changing")]},
+    "odd": {"campaigns": [SECRET_ROWS, AFTER[2]], "api_key": KEY, "faults": [Fault("html", tag="changing")]},
+    "untouched": {"campaigns": BEFORE},
+}
 
 
-@pytest.fixture
-def steps(engine: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> Steps:
-    """Run the steps of a plan; give what became of each, and the process with all it said."""
-
-    def run_plan(destination: str, *planned: dict[str, Any], dataset: str = "sms", level: str = "WARNING") -> Any:
-        plan = tmp_path / "plan.json"
-        named = {"destination": destination, "dataset": dataset, "steps": planned, "level": level}
-        plan.write_text(json.dumps(named))
-        told = {
-            "RUNTIME__DLTHUB_TELEMETRY": "false",
-            "RUNTIME__LOG_LEVEL": level,
-            "DLT_DATA_DIR": str(tmp_path / "dlt"),
+def steps_of(uris: dict[str, str], folder: str) -> dict[str, dict[str, Any]]:
+    """Give all steps by their names, which begin with their dataset's."""
+    steps: dict[str, dict[str, Any]] = {}
+    for kind in uris:
+        everything = {"tags": TAGS, "allow_quarantined": 2}
+        steps |= {
+            f"{kind} first": {"url": "before", **everything},
+            f"{kind} again": {"url": "before", **everything},
+            f"{kind} fresh": {"url": "before", "tags": TAGS, "options": {"fresh_for": "1h"}},
+            f"{kind} changed": {"url": "after", **everything},
+            f"{kind} allowed": {"url": "after", "tags": TAGS, "options": {"allow_shrink": True}},
         }
-        # Several files a table, so that what holds for a large population is seen in a small one.
-        told |= {"EXTRACT__DATA_WRITER__FILE_MAX_ITEMS": "5000", "NORMALIZE__DATA_WRITER__FILE_MAX_ITEMS": "5000"}
-        ended = engine("dlt", "dlt_steps.py", plan, SMSPARTNER_API_KEY="sandbox-key", **told)
-        assert ended.returncode == 0, ended.stderr
-        return json.loads(ended.stdout), ended
+    two = {"tags": ["changing", "doubtful"], "allow_quarantined": 1}
+    steps |= {"kept first": {"url": "before", **two}, "kept short": {"url": "short", **two}}
+    settled = {"url": "after", "tags": ["doubtful"]}
+    steps |= {
+        "state first": settled,
+        "state settled": settled,
+        "state fewer": settled | {"sql": "DELETE FROM state.statuses WHERE phone_number LIKE '%7'"},
+        "state doubled": settled | {"sql": "INSERT INTO state.statuses SELECT * FROM state.statuses LIMIT 3"},
+        "state forgotten": settled | {"sql": "DELETE FROM state.loaded_tags"},
+        "state dropped": settled | {"run": {"refresh": "drop_sources"}},
+        "state emptied": settled | {"run": {"refresh": "drop_data"}},
+        "state partly": settled | {"resources": ["statuses"], "options": {"refresh": "all"}},
+        "state repaired": settled,
+        "lost rows": {"url": "before", "tags": ["changing"], "resources": ["quarantine", "loaded_tags", "tag_runs"]},
+        "lost nothing": {"url": "before", "tags": ["changing"]},
+    }
+    refused = {"url": "untouched", "tags": ["large-1"]}
+    steps |= {
+        "refused replace": refused | {"run": {"write_disposition": "replace"}},
+        "refused append": refused | {"run": {"write_disposition": "append"}},
+        "refused folder": refused | {"destination": folder},
+        "refused option": refused | {"options": {"refresh": "never"}},
+    }
+    odd = {"url": "odd", "key": KEY, "tags": ["bad", "changing"]}
+    return steps | {
+        "secret odd": odd,
+        "secret gx": odd | {"options": {"validate": "gx"}},
+        "secret unreachable": odd | {"url": "http://127.0.0.1:9/v1", "tags": ["bad"]},
+        "secret key": odd | {"key": KEY + "!"},
+    }
 
-    return run_plan
 
+class Ran:
+    """All steps, run once: what they said, the requests, and readers of both databases who know nothing of dlt."""
 
-class Place:
-    """A database that dlt loads into, and a reader of it who knows nothing of dlt."""
+    def __init__(self, process: subprocess.CompletedProcess[str], names: list[str], uris: dict[str, str]) -> None:
+        assert process.returncode == 0, process.stderr[-5000:]
+        self.process = process
+        self.uris = uris
+        self.results: dict[str, dict[str, Any]] = dict(zip(names, json.loads(process.stdout), strict=True))
 
-    def __init__(self, uri: str, dataset: str) -> None:
-        self.uri = uri
-        self.dataset = dataset
-
-    def sql(self, statement: str) -> list[dict[str, Any]]:
-        """Give the rows of a statement, in which `{sms}` names the dataset."""
-        if self.uri.startswith("duckdb:"):
-            import duckdb
-
-            with duckdb.connect(self.uri.removeprefix("duckdb:")) as connection:
+    def sql(self, statement: str, kind: str = "duckdb") -> list[dict[str, Any]]:
+        """Give the rows of a statement."""
+        if kind == "duckdb":
+            with duckdb.connect(self.uris[kind].removeprefix("duckdb:")) as connection:
                 connection.sql("SET TimeZone = 'UTC'")
-                return connection.sql(statement.format(sms=self.dataset)).to_arrow_table().to_pylist()
-        from adbc_driver_postgresql import dbapi
+                return connection.sql(statement).to_arrow_table().to_pylist()
+        with dbapi.connect(self.uris[kind]) as connection, connection.cursor() as cursor:
+            return cursor.execute(statement).fetch_arrow_table().to_pylist()
 
-        with dbapi.connect(self.uri) as connection, connection.cursor() as cursor:
-            return cursor.execute(statement.format(sms=self.dataset)).fetch_arrow_table().to_pylist()
+    def counted(self, name: str) -> dict[str, int]:
+        """Give the rows that dlt counted in a step, markers of empty tags among them."""
+        assert "failed" not in self.results[name], self.results[name]
+        return {table: rows for table, rows in self.results[name]["counted"].items() if not table.startswith("_")}
 
 
-@pytest.fixture(params=["duckdb", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """Give an empty place in a database of each kind."""
-    if request.param == "duckdb":
-        return Place(f"duckdb:{tmp_path / 'loaded.duckdb'}", "sms")
-    return Place(request.getfixturevalue("postgresql_server"), f"sms_{secrets.token_hex(4)}")
+@pytest.fixture(scope="module")
+def servers() -> Iterator[dict[str, HostileServer]]:
+    """One server for each state of the API."""
+    with ExitStack() as running:
+        yield {name: running.enter_context(HostileServer(**options)) for name, options in SERVERS.items()}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where dlt keeps its files."""
+    return tmp_path_factory.mktemp("dlt")
+
+
+@pytest.fixture(scope="module")
+def ran(engine: Callable[..., Any], home: Path, postgresql_server: str, servers: dict[str, HostileServer]) -> Ran:
+    """All steps have run, with every logger at DEBUG."""
+    uris = {"duckdb": f"duckdb:{home / 'loaded.duckdb'}", f"sms_{secrets.token_hex(4)}": postgresql_server}
+    steps = steps_of(uris, str(home / "folder"))
+    for name, step in steps.items():
+        step.update(url=servers[step["url"]].url if step["url"] in servers else step["url"], dataset=name.split()[0])
+        step.setdefault("destination", uris.get(step["dataset"], uris["duckdb"]))
+    (home / "plan.json").write_text(json.dumps(list(steps.values())))
+    settings = {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "DEBUG", "DLT_DATA_DIR": str(home / "dlt")}
+    # Several files a table, so that what holds for a large population is seen in a small one.
+    settings |= {f"{stage}__DATA_WRITER__FILE_MAX_ITEMS": "1000" for stage in ("EXTRACT", "NORMALIZE")}
+    return Ran(engine("dlt", home, "dlt_steps.py", home / "plan.json", **settings), list(steps), uris)
 
 
 def in_order(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
-    """Give rows without what tells of their run, in an order of their own."""
+    """Give rows without what belongs to their run, in an order of their own."""
     kept = [name for name in columns if name not in PER_RUN]
     return sorted((tuple(row[name] for name in kept) for row in rows), key=repr)
 
 
-def loaded_by_run(connection: Connection, directory: Path) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """Load the same tags by `run` into a dataset, and give the rows of both tables."""
-    run(RunSettings(tuple(TAGS), connection, (str(directory),), validate="contract"))
-    return tuple(
-        in_order(pq.read_table(directory / table.name).to_pylist(), table.column_names)
-        for table in (STATUSES, QUARANTINE)
-    )  # type: ignore[return-value]
+@pytest.mark.parametrize("kind", [0, 1], ids=["duckdb", "postgresql"])
+def test_whole_tags_are_replaced(ran: Ran, servers: dict[str, HostileServer], kind: int, tmp_path: Path) -> None:
+    """However often it runs and however tags change, the destination holds what a run into a dataset holds."""
+    name = list(ran.uris)[kind]
+    first, again, changed, allowed = (ran.counted(f"{name} {one}") for one in ("first", "again", "changed", "allowed"))
+    assert first == {"statuses": 8568, "quarantine": 6, "loaded_tags": 6, "tag_runs": 7}
+    assert again == {"statuses": 78, "quarantine": 4, "loaded_tags": 4, "tag_runs": 7}  # one statuses row is a marker
+    assert ran.results[f"{name} changed"]["check"] == "NotComplete"
+    assert (
+        "emptied: shrunk (8 rows are loaded or in quarantine, the API has 0 now"
+        in ran.results[f"{name} changed"]["said"]
+    )
+    assert (changed["statuses"], allowed) == (82, {"statuses": 2, "quarantine": 2, "loaded_tags": 2, "tag_runs": 7})
+    assert all("check" not in ran.results[f"{name} {one}"] for one in ("first", "again", "allowed"))
+    connection = Connection(Secret("sandbox-key"), servers["after"].url)
+    run(RunSettings(tuple(TAGS), connection, (str(tmp_path),), validate="contract"))
+    for table in (STATUSES, QUARANTINE):
+        held = ran.sql(f"SELECT * FROM {name if kind else 'duckdb'}.{table.name}", name)
+        assert {row["tag_emptied"] for row in held} <= {None}
+        expected = pq.read_table(tmp_path / table.name).to_pylist() if table is STATUSES else []
+        assert in_order(held, table.column_names) == in_order(expected, table.column_names)
 
 
-def held(place: Place) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """Give the rows of both tables as a reader of the destination sees them."""
-    rows = place.sql("SELECT * FROM {sms}.statuses")
-    doubted = place.sql("SELECT * FROM {sms}.quarantine")
-    for row in doubted:
-        row["reasons"] = json.loads(row["reasons"])
-    assert {row["tag_emptied"] for row in rows + doubted} <= {None}
-    return in_order(rows, STATUSES.column_names), in_order(doubted, QUARANTINE.column_names)
-
-
-def test_tags_are_replaced_as_a_whole(
-    place: Place, steps: Steps, start_sandbox: Callable[..., Sandbox], connect: Any, tmp_path: Path
-) -> None:
-    """However often it runs and whatever has changed, the destination holds what a run into a dataset would hold."""
-    before, after = start_sandbox(BEFORE), start_sandbox(AFTER)
-    first = {"url": before.url, "tags": TAGS, "allow_quarantined": 2}
-    again = {"url": before.url, "tags": TAGS, "allow_quarantined": 2}
-    assert steps(place.uri, first, again, dataset=place.dataset)[0] == [
-        {"counted": {"statuses": 42_078, "quarantine": 6, "tag_runs": 7, "_dlt_pipeline_state": 1}},
-        {"counted": {"statuses": 78, "quarantine": 4, "tag_runs": 7}},  # a marker for `empty`, three in quarantine
+def test_settled_tags_are_asked_for_their_first_page(ran: Ran, servers: dict[str, HostileServer]) -> None:
+    """A settled tag costs one request a run, and fresh ones none; all keep their quarantined rows for `check`."""
+    asked = [request.page for request in servers["before"].requests if request.tag == "large-1"]
+    assert len(asked) == 2 * (6 + 1)  # into two destinations: six pages, then one
+    fresh = ran.results["duckdb fresh"]
+    assert (ran.counted("duckdb fresh")["tag_runs"], fresh["check"]) == (7, "QuarantinedRows")
+    assert "2 rows are not valid" in fresh["said"]
+    rows = ran.sql("SELECT verdict, rows_loaded, requests FROM duckdb.tag_runs WHERE tag = 'large-1' ORDER BY run_id")
+    assert [tuple(row.values()) for row in rows][:3] == [
+        ("complete", 5990, 6),
+        ("skipped", 5990, 1),
+        ("skipped", 5990, 0),
     ]
-    assert held(place) == loaded_by_run(connect(before), tmp_path / "before")
-    assert sum("large" in request.tag for request in before.requests) == 2 * 42  # settled: not read a second time
-
-    changed = {"url": after.url, "tags": TAGS}
-    shrunk, allowed = steps(place.uri, changed, changed | {"options": {"allow_shrink": True}}, dataset=place.dataset)[0]
-    told = "emptied: shrunk (8 rows are loaded, the API now has 0 rows; --allow-shrink accepts that)"
-    assert shrunk == {
-        "counted": {"statuses": 82, "quarantine": 3, "tag_runs": 7},
-        "check": "NotComplete",
-        "told": f"not every tag is complete: {told}; run again, or take the complete ones from iter_snapshots",
-    }
-    assert allowed == {"counted": {"statuses": 2, "quarantine": 2, "tag_runs": 7}}  # all markers
-    assert held(place) == loaded_by_run(connect(after), tmp_path / "after")
-    assert held(place)[1] == []
 
 
-@pytest.fixture
-def duckdb_place(tmp_path: Path) -> Place:
-    """Give an empty place in a DuckDB file."""
-    return Place(f"duckdb:{tmp_path / 'loaded.duckdb'}", "sms")
-
-
-def test_a_tag_that_is_not_complete_replaces_nothing(
-    duckdb_place: Place, steps: Steps, start_sandbox: Callable[..., Sandbox]
-) -> None:
-    """What was loaded of it stays, the others are loaded, and it is told: by a warning, in `tag_runs`, by `check`."""
-    tags = ["changing", "doubtful"]
-    before, after = start_sandbox(BEFORE), start_sandbox(AFTER, faults=[Fault("short_page", tag="changing")])
-    kept = {"allow_quarantined": 1, "tags": tags}
-    (_, second), ended = steps(duckdb_place.uri, {"url": before.url} | kept, {"url": after.url} | kept)
-    assert second["check"] == "NotComplete"
-    assert re.search(r"tag changing is not loaded: incomplete \(", ended.stderr)
-    assert duckdb_place.sql("SELECT tag, status, count(*) AS held FROM {sms}.statuses GROUP BY ALL ORDER BY ALL") == [
+def test_a_tag_that_is_not_complete_replaces_nothing(ran: Ran) -> None:
+    """What was loaded of it stays, the others are loaded, and a warning, `tag_runs` and `check` name it."""
+    assert ran.results["kept short"]["check"] == "NotComplete"
+    assert re.search(r"tag changing is not loaded: incomplete \(", ran.process.stderr)
+    assert ran.sql("SELECT tag, status, count(*) AS held FROM kept.statuses GROUP BY ALL ORDER BY ALL") == [
         {"tag": "changing", "status": "waiting", "held": 50},
         {"tag": "doubtful", "status": "delivered", "held": 21},
     ]
-    runs = duckdb_place.sql("SELECT tag, verdict, rows_loaded FROM {sms}.tag_runs ORDER BY run_id, tag")
+    runs = ran.sql("SELECT tag, verdict, rows_loaded FROM kept.tag_runs ORDER BY run_id, tag")
     assert [tuple(run.values()) for run in runs][2:] == [("changing", "incomplete", 0), ("doubtful", "complete", 21)]
 
 
-def test_only_what_is_there_counts_as_loaded(
-    duckdb_place: Place, steps: Steps, start_sandbox: Callable[..., Sandbox]
-) -> None:
-    """A settled tag is read again once rows of it are missing, doubled, or about to be dropped; all is there again."""
-    settled = AFTER[3]
-    sandbox = start_sandbox([settled])
-    step = {"url": sandbox.url, "tags": [settled.tag]}
-    everything = {"statuses": 21, "quarantine": 1, "tag_runs": 1}
-    told, _ = steps(
-        duckdb_place.uri,
-        step,
-        step,
-        step | {"sql": "DELETE FROM sms.statuses WHERE phone_number LIKE '%7'"},
-        step | {"sql": "INSERT INTO sms.statuses SELECT * FROM sms.statuses LIMIT 3"},
-        step | {"sql": "INSERT INTO sms.quarantine SELECT * FROM sms.quarantine; DELETE FROM sms.tag_runs"},
-        step | {"run": {"refresh": "drop_sources"}},
-        step | {"run": {"refresh": "drop_data"}},
-        step | {"resources": ["statuses"], "options": {"refresh": "all"}},
-        step,
-    )
-    counted = [one.get("counted") for one in told]
-    assert counted[0].items() >= everything.items()
-    assert counted[1] == {"tag_runs": 1}
-    assert [{name: one[name] for name in everything} for one in counted[2:7]] == [everything] * 5
-    assert counted[7:] == [{"statuses": 21}, everything]
-    assert [one.get("check") for one in told[:7]] == [None] * 7
-    assert duckdb_place.sql("SELECT count(*) AS held, count(DISTINCT run_id) AS runs FROM {sms}.statuses") == [
+def test_only_what_is_there_counts_as_loaded(ran: Ran) -> None:
+    """A settled tag is read again once rows of it are missing, doubled or dropped; then all is there again, once."""
+    everything = {"statuses": 21, "quarantine": 1, "loaded_tags": 1, "tag_runs": 1}
+    assert ran.counted("state first") == everything
+    assert ran.counted("state settled") == {"tag_runs": 1}
+    for name in ("fewer", "doubled", "forgotten", "dropped", "emptied", "repaired"):
+        assert (name, ran.counted(f"state {name}")) == (name, everything)
+        assert "check" not in ran.results[f"state {name}"]
+    assert ran.sql("SELECT count(*) AS held, count(DISTINCT run_id) AS runs FROM state.statuses") == [
         {"held": 21, "runs": 1}
     ]
 
 
-def test_what_would_double_or_remove_rows_is_refused(
-    duckdb_place: Place, steps: Steps, start_sandbox: Callable[..., Sandbox], tmp_path: Path
-) -> None:
+def test_a_lost_row_is_noticed(ran: Ran) -> None:
+    """`check` refuses a load whose rows, or whose results, were left out on the way; the next run brings them."""
+    assert ran.results["lost rows"]["check"] == "CountMismatch"
+    assert "does not hold the 50 rows, and 0 in quarantine, that were loaded" in ran.results["lost rows"]["said"]
+    assert "check" not in ran.results["lost nothing"]
+    assert ran.results["state partly"]["check"] == "SettingsError"
+
+
+def test_what_would_double_or_remove_rows_is_refused(ran: Ran, servers: dict[str, HostileServer]) -> None:
     """Other write dispositions, and destinations that can't replace by tag, are refused before any request."""
-    sandbox = start_sandbox(BEFORE)
-    step = {"url": sandbox.url, "tags": ["large-1"]}
-    (replace, append), _ = steps(
-        duckdb_place.uri,
-        step | {"run": {"write_disposition": "replace"}},
-        step | {"run": {"write_disposition": "append"}},
+    said = {"replace": "leave write_disposition out", "append": "leave write_disposition out"}
+    said |= {"folder": "can't replace rows by tag", "option": "unknown value"}
+    assert {name: ran.results[f"refused {name}"]["failed"].count(text) for name, text in said.items()} == dict.fromkeys(
+        said, 1
     )
-    (files,), _ = steps(str(tmp_path / "files"), step)
-    assert "leave `write_disposition` away" in replace["failed"]
-    assert "leave `write_disposition` away" in append["failed"]
-    assert "can't replace rows by tag" in files["failed"]
-    assert sandbox.requests == []
+    assert servers["untouched"].requests == []
 
 
-def test_a_lost_count_is_noticed(duckdb_place: Place, steps: Steps, start_sandbox: Callable[..., Sandbox]) -> None:
-    """`check` refuses a load whose rows were left out on the way, and the next run brings them."""
-    sandbox = start_sandbox(BEFORE)
-    step = {"url": sandbox.url, "tags": ["changing"]}
-    (lost, mended), _ = steps(duckdb_place.uri, step | {"resources": ["quarantine", "tag_runs"]}, step)
-    assert lost.get("check") == "CountMismatch", lost
-    assert "hold 0 rows and 0 rows, where 50 and 0 were read" in lost["told"]
-    assert "check" not in mended
-
-
-def written(directory: Path) -> dict[str, str]:
-    """Give the text of every file that dlt keeps, but for the rows on their way, which are data."""
-    kept = [path for path in directory.rglob("*") if path.is_file() and not path.name.endswith(".duckdb")]
-    rows = re.compile(r"(statuses|quarantine)\.[^/]*\.(parquet|jsonl|csv|insert_values)(\.gz)?$")
-    return {str(path): path.read_bytes().decode("latin-1") for path in kept if not rows.match(path.name)}
-
-
-def test_neither_key_nor_number_is_written_down(
-    duckdb_place: Place, steps: Steps, start_sandbox: Callable[..., Sandbox], tmp_path: Path
-) -> None:
-    """With every logger at DEBUG, good and failing runs leave key and numbers in no log, trace, schema or state."""
-    bad = Campaign.of_rows("bad", [BAD, *rows_of("Delivered", 3), {"phoneNumber": "+33639989998", "status": "?"}])
-    sandbox = start_sandbox([bad, AFTER[2]], api_key=KEY, faults=[Fault("html", tag="changing")])
-    step = {"url": sandbox.url, "key": KEY, "tags": ["bad", "changing"], "retries": 1}
-    unreachable = step | {"url": "http://127.0.0.1:9/v1", "tags": ["bad"]}
-    told, ended = steps(
-        duckdb_place.uri,
-        step,
-        step | {"options": {"validate": "gx"}},
-        unreachable,
-        step | {"key": KEY + "!"},
-        level="DEBUG",
-    )
-    assert [one.get("check") for one in told] == ["NotComplete", "NotComplete", "NotComplete", None]
-    assert "the API answered code 10" in told[3]["failed"]
-    assert duckdb_place.sql("SELECT count(*) AS held FROM {sms}.quarantine") == [{"held": 2}]
-    texts = {"stdout": ended.stdout, "stderr": ended.stderr, **written(tmp_path)}
-    assert any("trace.pickle" in name for name in texts)
-    assert any("schemas" in name for name in texts)
-    names = {name for name in texts if not name.endswith("plan.json")}
-    spelled = (KEY, quote(KEY), quote(KEY, safe=""), KEY.replace(" ", "+"), KEY.replace("/", "\\/"))
-    assert [name for name in names for one in spelled if one in texts[name]] == []
-    assert [name for name in names if re.search(r"6\W?3\W?9\W?9\W?8", texts[name])] == []
-
-
-def blocks(language: str) -> list[str]:
-    """Give the code blocks of the page in one language."""
-    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+def test_neither_key_nor_number_is_written_down(ran: Ran, home: Path, leaks: Callable[..., list[str]]) -> None:
+    """Good and failing runs leave key and numbers in no log, trace, schema or state, only in the rows themselves."""
+    assert [ran.results[f"secret {name}"]["check"] for name in ("odd", "gx", "unreachable")] == ["NotComplete"] * 3
+    assert "the API answered code 10" in ran.results["secret key"]["failed"]
+    assert ran.sql("SELECT count(*) AS held FROM secret.quarantine") == [{"held": 2}]
+    rows = r"\.duckdb|plan\.json|(statuses|quarantine)\.[^/]*\.(parquet|jsonl|csv|insert_values)(\.gz)?$"
+    texts = {"stdout": ran.process.stdout, "stderr": ran.process.stderr}
+    assert leaks(home, texts, KEY, without=rows) == []
 
 
 def test_the_page_runs_as_it_stands(
-    engine: Callable[..., subprocess.CompletedProcess[str]], start_sandbox: Callable[..., Sandbox], tmp_path: Path
+    engine: Callable[..., Any], blocks: Callable[..., list[str]], start_sandbox: Callable[..., Any], tmp_path: Path
 ) -> None:
     """The code and the configuration of docs/dlt.md work, with the key from dlt's secrets, and leave no rows behind."""
-    sandbox = start_sandbox()
-    folder = tmp_path / ".dlt"
-    folder.mkdir()
-    for block in blocks("toml"):
+    (tmp_path / ".dlt").mkdir()
+    for block in blocks("dlt.md", "toml"):
         name = re.match(r"# \.dlt/(\w+\.toml)\n", block)
         assert name is not None
-        (folder / name[1]).write_text(block.replace("…", "sandbox-key"), encoding="utf-8")
-    first, second = blocks("python")
-    (tmp_path / "pipeline.py").write_text(first, encoding="utf-8")
-    data = str(tmp_path / "data")
-    ended = engine("dlt", str(tmp_path / "pipeline.py"), SMSPARTNER_BASE_URL=sandbox.url, DLT_DATA_DIR=data)
+        (tmp_path / ".dlt" / name[1]).write_text(block.replace("…", "sandbox-key"), encoding="utf-8")
+    first, second = blocks("dlt.md", "python")
+    key = 'import os\nos.environ["SMSPARTNER_API_KEY"] = "sandbox-key"\n'
+    (tmp_path / "pipeline.py").write_text(first + key + second, encoding="utf-8")
+    settings = {"SMSPARTNER_BASE_URL": start_sandbox().url, "DLT_DATA_DIR": str(tmp_path / "kept")}
+    ended = engine("dlt", tmp_path, tmp_path / "pipeline.py", **settings)
     assert (ended.returncode, ended.stderr) == (0, "")
-    loaded = Place(f"duckdb:{tmp_path / 'smspartner.duckdb'}", "sms")
-    assert loaded.sql(
-        "SELECT tag, count(*) AS held FROM {sms}.statuses WHERE phone_number LIKE '%**%' GROUP BY ALL"
-    ) == [
-        {"tag": "promo-nov", "held": 4812},
-        {"tag": "soldes-été", "held": 2000},
-    ]
-    assert [path.name for path in Path(data).rglob("statuses.*.parquet")] == []
-    texts = {str(path): path.read_bytes() for path in Path(data).rglob("*") if path.is_file()}
-    assert [name for name, text in texts.items() if b"sandbox-key" in text] == []
-    (tmp_path / "pipeline.py").write_text(first + second, encoding="utf-8")
-    options = {"SMSPARTNER_API_KEY": "sandbox-key", "SMSPARTNER_BASE_URL": sandbox.url, "DLT_DATA_DIR": data}
-    ended = engine("dlt", str(tmp_path / "pipeline.py"), **options)
-    assert (ended.returncode, ended.stderr) == (0, "")
-
-
-def test_without_dlt_it_says_what_to_install() -> None:
-    """Whoever has not installed dlt is told which extra brings it."""
-    if importlib.util.find_spec("dlt"):
-        pytest.skip("dlt is installed beside the tests")
-    with pytest.raises(ModuleNotFoundError, match=re.escape("pip install 'smspartner-connector[dlt]'")):
-        importlib.import_module("smspartner_pipelines.dlt_source")
+    with duckdb.connect(tmp_path / "smspartner.duckdb") as connection:
+        masked = "SELECT tag, count(*) FROM sms.statuses WHERE phone_number LIKE '%**%' GROUP BY ALL ORDER BY ALL"
+        assert connection.sql(masked).fetchall() == [("promo-nov", 4812), ("soldes-été", 2000)]
+    kept = [path for path in (tmp_path / "kept").rglob("*") if path.is_file()]
+    assert [path for path in kept if "statuses." in path.name or b"sandbox-key" in path.read_bytes()] == []

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 DAG = """
 from pathlib import Path
-from smspartner_pipelines.airflow_dag import smspartner_dag
+from smspartner_pipelines.engines.airflow import smspartner_dag
 smspartner_dag("rows", tags=Path({tags!r}), to=[{to!r}], retries=0)
 """
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import dagster as dg
-from smspartner_pipelines.dagster_assets import smspartner_asset
+from smspartner_pipelines.engines.dagster import smspartner_asset
 
 
 def main(tags: str, to: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from smspartner_pipelines.dagster_assets import smspartner_asset
+from smspartner_pipelines.engines.dagster import smspartner_asset
 
 
 def materialise(scenario: dict[str, Any], instance: dg.DagsterInstance) -> dict[str, Any]:

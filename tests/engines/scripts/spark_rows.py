@@ -7,7 +7,7 @@ import sys
 
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
-from smspartner_pipelines.spark import SmsPartnerSource
+from smspartner_pipelines.engines.spark import SmsPartnerSource
 
 
 def main(tags_file: str, out: str) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 
 from smspartner.errors import SettingsError
 
-from smspartner_pipelines.as_job import Job, Option, Tags, find_tags
+from smspartner_pipelines.engines.job import Job, Option, Tags, find_tags
 
 try:
     from airflow.sdk import DAG, BaseOperator, task
     from airflow.sdk.exceptions import AirflowException, AirflowFailException
-except ModuleNotFoundError as exc:
-    raise SettingsError(f"this DAG needs {exc.name}: pip install 'smspartner-connector[airflow]'") from None
+except ModuleNotFoundError:
+    raise SettingsError("Airflow is missing", remedy="pip install 'smspartner-connector[airflow]'") from None
 
 __all__ = ["LoadStatuses", "smspartner_dag"]
 
@@ -61,17 +61,16 @@ class LoadStatuses(BaseOperator):
             AirflowFailException: trying again would not help: settings, key or account refused, rows in quarantine.
             AirflowException: tags are not complete, a destination failed, or the run was interrupted.
         """
-        trouble = ""
+        refused = ""
         since = context["dag_run"].start_date if context["ti"].try_number > 1 else None
         try:
             self._job = Job(self.to, self.options, self.command)  # as the templates are filled in
-            ended = self._job.run(
-                find_tags(self._function or self.tags), lambda level, text: self.log.log(level, "%s", text), since
-            )
+            tags = find_tags(self._function or self.tags)
+            ended = self._job.run(tags, lambda level, text: self.log.log(level, "%s", text), since)
         except SettingsError as exc:
-            trouble = str(exc)
-        if trouble:
-            raise AirflowFailException(trouble)
+            refused = str(exc)
+        if refused:
+            raise AirflowFailException(refused)
         if ended.exit_code == 0:
             return ended.summary()
         context["ti"].xcom_push(key="return_value", value=ended.summary())
@@ -86,11 +85,11 @@ def smspartner_dag(
     dag_id: str = "smspartner",
     *,
     tags: Tags,
-    to: Sequence[str] = (),
     schedule: Any = None,
-    options: Mapping[str, Option] | None = None,
     retries: int = 3,
     retry_delay: timedelta = timedelta(minutes=5),
+    to: Sequence[str] = (),
+    options: Mapping[str, Option] | None = None,
     command: Sequence[str] = (),
     **arguments: Any,
 ) -> DAG:
@@ -99,15 +98,8 @@ def smspartner_dag(
     `tags`, `to`, `options` and `command` are those of `LoadStatuses`; `arguments` go to the DAG. One run at a time:
     two would only exclude each other at the destination.
     """
+    again: dict[str, Any] = {"retries": retries, "retry_delay": retry_delay}
     with DAG(dag_id, schedule=schedule, **{"catchup": False, "max_active_runs": 1, **arguments}) as dag:
-        found = task(task_id="find_tags", retries=retries, retry_delay=retry_delay)(find_tags)(tags)
-        LoadStatuses(
-            task_id="load",
-            tags=found,
-            to=to,
-            options=options,
-            command=command,
-            retries=retries,
-            retry_delay=retry_delay,
-        )
+        found = task(task_id="find_tags", **again)(find_tags)(tags)
+        LoadStatuses(task_id="load", tags=found, to=to, options=options, command=command, **again)
     return dag

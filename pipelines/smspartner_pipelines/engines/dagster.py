@@ -1,0 +1,139 @@
+"""Dagster: an asset whose rows the command loads, and three checks that say what the run has proved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from smspartner.errors import SettingsError
+
+from smspartner_pipelines.engines.job import Job, JobEnd, Option, Tags, find_tags
+from smspartner_pipelines.exit_codes import ExitCode
+
+try:
+    import dagster as dg
+except ModuleNotFoundError:
+    raise SettingsError("Dagster is missing", remedy="pip install 'smspartner-connector[dagster]'") from None
+
+__all__ = ["AdHoc", "smspartner_asset"]
+
+_MATERIALISED = frozenset({ExitCode.OK, ExitCode.TAGS_NOT_COMPLETE, ExitCode.ROWS_IN_QUARANTINE})
+_CHECKS = {
+    "every_tag_is_complete": "Every tag asked for is complete, unknown to the API, or skipped since it is unchanged.",
+    "rows_are_valid": "No row and no tag failed an expectation of the contract's suite or your own.",
+    "nothing_in_quarantine": "Not more rows of the tags asked for are in quarantine than `allow_quarantined` says.",
+}
+
+
+class AdHoc(dg.Config):
+    """What one run may say for itself: `tags` to load instead of those of the definition."""
+
+    tags: list[str] | None = None
+
+
+def smspartner_asset(
+    name: str = "statuses",
+    *,
+    tags: Tags,
+    to: Sequence[str] = (),
+    options: Mapping[str, Option] | None = None,
+    max_retries: int = 3,
+    retry_delay: float = 300,
+    command: Sequence[str] = (),
+    **arguments: Any,
+) -> dg.AssetsDefinition:
+    """Make an asset of the rows of `statuses`, loaded by `smspartner run`.
+
+    The asset is materialised with what is loaded, also where tags are not complete after the last retry: then the check
+    `every_tag_is_complete` fails, and what is downstream is not run.
+
+    Args:
+        name: of the asset.
+        tags: a list, a `Path` of a file with one tag a line, or a function that gives tags; asked at every run anew.
+        to: destinations; without any, those of SMSPARTNER_TO in the environment of the run.
+        options: options of `smspartner run`, by their long names with `_` for `-`.
+        max_retries: how often a run that may end better is tried again; only what is missing is read.
+        retry_delay: seconds between the tries.
+        command: how to start `smspartner` where it lives in an environment of its own.
+        **arguments: as `dagster.asset` takes them, such as `group_name`, `deps`, `automation_condition`.
+
+    Raises:
+        SettingsError: a secret stands in what Dagster would keep, or an option is not for a job to set.
+    """
+    job = Job(to, options, command)
+    prefix = arguments.get("key_prefix") or []
+    key = dg.AssetKey([*([prefix] if isinstance(prefix, str) else prefix), name])
+
+    def load(context: dg.AssetExecutionContext, config: AdHoc) -> dg.MaterializeResult[Any]:
+        ended = _run(job, config.tags or tags, context)
+        last_try = context.retry_number >= max_retries
+        if ended.exit_code not in _MATERIALISED or (ended.try_again and not last_try):
+            raise dg.Failure(ended.sentence, metadata=ended.summary(), allow_retries=ended.try_again)
+        return dg.MaterializeResult(metadata=_metadata(ended), check_results=list(_check_results(ended)))
+
+    # Dagster reads the annotations of the function itself, which are only names here.
+    load.__annotations__ = {"context": dg.AssetExecutionContext, "config": AdHoc, "return": dg.MaterializeResult}
+    return dg.asset(
+        name=name,
+        check_specs=[
+            dg.AssetCheckSpec(check, asset=key, description=described, blocking=check == "every_tag_is_complete")
+            for check, described in _CHECKS.items()
+        ],
+        retry_policy=dg.RetryPolicy(max_retries=max_retries, delay=retry_delay),
+        **arguments,
+    )(load)
+
+
+def _run(job: Job, tags: Tags, context: dg.AssetExecutionContext) -> JobEnd:
+    """Run the command, whose log is that of Dagster's run; a retry reads what is missing since that run began.
+
+    Raises:
+        dg.Failure: the settings are wrong.
+    """
+    record = context.instance.get_run_record_by_id(context.run_id) if context.retry_number else None
+    since = datetime.fromtimestamp(record.start_time, UTC) if record and record.start_time else None
+    try:
+        return job.run(find_tags(tags), context.log.log, since)
+    except SettingsError as exc:
+        refused = str(exc)
+    raise dg.Failure(refused, allow_retries=False)
+
+
+def _metadata(ended: JobEnd) -> dict[str, Any]:
+    """Give the facts of a materialisation: the summary of the run, and rates."""
+    facts = ended.summary()
+    rows, seconds = facts["rows_loaded"], facts["seconds"]
+    facts |= {f"tags_{verdict}": count for verdict, count in facts.pop("verdicts").items()}
+    facts |= {"rows_per_second": round(rows / seconds)} if seconds else {}
+    return {name: fact for name, fact in facts.items() if fact is not None}
+
+
+def _check_results(ended: JobEnd) -> Iterator[dg.AssetCheckResult]:
+    """Give the results of the checks, as facts of the run report."""
+    report, summary = ended.report or {}, ended.summary()
+    yield dg.AssetCheckResult(
+        check_name="every_tag_is_complete",
+        passed=not ended.not_complete,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={name: summary[name] for name in ("verdicts", "not_complete", "tags_not_complete")},
+    )
+    validation = report["validation"]
+    counted = ("validate", "great_expectations_version", "batches", "tags", "rows", "rows_failed", "seconds", "note")
+    yield dg.AssetCheckResult(
+        check_name="rows_are_valid",
+        passed=bool(validation["success"]),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            **{name: validation[name] for name in counted if validation.get(name) is not None},
+            "failed": [one for one in validation.get("expectations", ()) if not one["success"]],
+        },
+    )
+    quarantined, allowed = report["totals"]["rows_quarantined"], report["settings"]["allow_quarantined"]
+    by_tag = {row["tag"]: row["rows_quarantined"] for row in report["tags"] if row["rows_quarantined"]}
+    yield dg.AssetCheckResult(
+        check_name="nothing_in_quarantine",
+        passed=quarantined <= allowed,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"rows_quarantined": quarantined, "allowed": allowed, "by_tag": by_tag},
+    )

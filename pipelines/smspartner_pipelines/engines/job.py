@@ -1,0 +1,239 @@
+"""The command in a process of its own, as a job of an orchestrator: its log as it comes, and how it ended.
+
+The process answers signals, redacts what it says, and gives its memory back; an orchestrator's worker keeps none of it.
+This module needs no library: the command may live in another environment (`command`), whose versions do not have to go
+together with the orchestrator's.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryFile
+from threading import Timer
+from typing import IO, Any, TypeAlias
+
+from smspartner.errors import SettingsError
+from smspartner.tags import check_tags, read_tags_file
+from smspartner_schemas.contract import ACCEPTED
+
+from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
+from smspartner_pipelines.load import secrets_in
+
+Option: TypeAlias = str | int | float | bool | Sequence[str] | None
+Tags: TypeAlias = Sequence[str] | Path | Callable[[], Iterable[str]]
+"""A list, a file with one tag a line, or a function that gives tags; the latter two are read when the job begins."""
+Say: TypeAlias = Callable[[int, str], object]
+"""Gets each line of the command, with its level as `logging` numbers them."""
+
+_FINAL = frozenset({ExitCode.OK, ExitCode.WRONG_SETTINGS, ExitCode.ROWS_IN_QUARANTINE, ExitCode.REFUSED})
+"""Exit codes that another try would not change."""
+
+_OURS = ("json", "log_format", "plan", "tags_file", "to")
+"""Options of the command that a job sets itself."""
+
+_KILL_AFTER = 60.0
+"""Seconds that a run has to end in order once it was asked to; killed, it loses its last tags and nothing else."""
+
+_FACTS = ("tag", "verdict", "reason")
+_LISTED, _NAMED = 100, 5
+"""Tags that a summary lists, and a sentence names; the run report, kept with what was loaded, has all."""
+
+
+def find_tags(tags: Tags) -> list[str]:
+    """Give the tags asked for now, checked, each once.
+
+    Raises:
+        TagError: there is none, one is none, or the file can't be read.
+        SettingsError: `tags` is a text, which may mean a tag or a file.
+    """
+    if isinstance(tags, str):
+        raise SettingsError("tags is a text", remedy="give a list of tags, a Path of a file, or a function")
+    if isinstance(tags, Path):
+        return check_tags(read_tags_file(str(tags)))
+    return check_tags(tags() if callable(tags) else tags)
+
+
+@dataclass(frozen=True)
+class JobEnd:
+    """How a job ended; nothing of it holds a secret or a phone number.
+
+    `exit_code` is negative if a signal killed the process. `report` is the run report, None if there is none. `errors`
+    are the lines in which the command said what went wrong.
+    """
+
+    exit_code: int
+    report: dict[str, Any] | None
+    errors: tuple[str, ...] = ()
+
+    @property
+    def try_again(self) -> bool:
+        """Whether the same job, tried again, may end better; what it has loaded stays."""
+        return self.exit_code not in _FINAL
+
+    @property
+    def not_complete(self) -> list[dict[str, Any]]:
+        """Tag, verdict and reason of the tags that are neither complete, unknown nor skipped."""
+        rows = self.report["tags"] if self.report else ()
+        return [{name: row[name] for name in _FACTS} for row in rows if row["verdict"] not in ACCEPTED]
+
+    @property
+    def sentence(self) -> str:
+        """Say how it ended, with the first of the tags that are not complete."""
+        return f"exit code {self.exit_code}: " + "; ".join(self._said())
+
+    def _said(self) -> Iterator[str]:
+        if self.report is None:
+            known = self.exit_code in set(ExitCode)
+            yield MEANINGS[ExitCode(self.exit_code)] if known else "killed, or the command is not `smspartner`"
+            yield from self.errors[-1:]
+            return
+        yield self.report["failure"] or self.report["meaning"]
+        yield from (f"{one['uri']}: {one['failure']}" for one in self.report["destinations"] if one["failure"])
+        if missing := [f"{row['tag']} ({row['verdict']})" for row in self.not_complete]:
+            yield ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if missing[_NAMED:] else "")
+        if self.report["not_reached"]:
+            yield f"{len(self.report['not_reached'])} tags were not reached"
+
+    def summary(self) -> dict[str, Any]:
+        """Give what an orchestrator may keep: counts and verdicts, names of tags, and neither numbers nor keys."""
+        ended: dict[str, Any] = {"exit_code": self.exit_code, "meaning": self.sentence.partition(": ")[2]}
+        if self.report is None:
+            return {**ended, "run_id": None}
+        counts = {name: sum(row[name] for row in self.report["tags"]) for name in ("delivered", "waiting")}
+        return {
+            **ended,
+            **{name: self.report[name] for name in ("run_id", "seconds")},
+            **self.report["totals"],
+            **counts,
+            "not_complete": self.not_complete[:_LISTED],
+            "tags_not_complete": len(self.not_complete),
+            "tags_not_reached": len(self.report["not_reached"]),
+            "destinations": [one["uri"] for one in self.report["destinations"]],
+        }
+
+
+class Job:
+    """One run of the command, into the destinations `to` (without any: those of SMSPARTNER_TO where the job runs).
+
+    `options` are those of `smspartner run`, by their long names with `_` for `-`; a flag is True or False. `command` is
+    how to start the command; without it, it is that of this environment.
+
+    Raises:
+        SettingsError: a secret would be kept by the orchestrator, or an option is one that a job sets itself.
+    """
+
+    def __init__(
+        self, to: Sequence[str] = (), options: Mapping[str, Option] | None = None, command: Sequence[str] = ()
+    ) -> None:
+        self._to = [to] if isinstance(to, str) else list(to)
+        self._options = dict(options or {})
+        start = [command] if isinstance(command, str) else list(command)
+        self._command = start or [sys.executable, "-P", "-m", "smspartner_pipelines.process"]
+        self._process: subprocess.Popen[str] | None = None
+        _check_options(self._to, self._options)
+
+    def run(self, tags: Iterable[str], say: Say, since: datetime | None = None) -> JobEnd:
+        """Run the command for these tags, to its end.
+
+        Tags that were read after `since` are not read again, whether they are settled or not: so a job that is tried
+        again resumes. An exception that ends the waiting (a timeout, an interrupt) asks the command to end, and goes on
+        when it has.
+
+        Raises:
+            SettingsError: the command can't be started.
+        """
+        asked, errors = list(tags), list[str]()
+        arguments = _arguments(self._to, {"fresh_since": since and since.isoformat(), **self._options})
+        # A file can't hold tags that begin like a comment; the list of arguments is limited, and everybody can see it.
+        arguments += ["--", *(tag for tag in asked if tag.startswith("#"))]
+        with TemporaryFile() as by_line, TemporaryFile() as report:
+            by_line.write("\n".join(asked).encode())
+            by_line.seek(0)
+            with self._start(arguments, by_line, report) as process:
+                self._listen(process, say, errors)
+            report.seek(0)
+            with suppress(ValueError):  # none was written, or not to its end
+                return JobEnd(process.returncode, json.load(report), tuple(errors))
+        return JobEnd(process.returncode, None, tuple(errors))
+
+    def stop(self) -> None:
+        """Ask a command that runs to end: it drops or finishes the tag in hand. Once: asked twice, it hurries."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+
+    def _start(self, arguments: list[str], tags: IO[bytes], report: IO[bytes]) -> subprocess.Popen[bytes]:
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  # the command, as whoever wrote the job names it
+                [*self._command, "run", *arguments], stdin=tags, stdout=report, stderr=subprocess.PIPE
+            )
+        except OSError as exc:
+            why = exc.strerror
+        else:
+            return self._process
+        raise SettingsError(f"the command {self._command[0]} can't be started: {why}", remedy="name it by its path")
+
+    def _listen(self, process: subprocess.Popen[bytes], say: Say, errors: list[str]) -> None:
+        """Pass on what the command says until it ends, and gather its errors."""
+        try:
+            _relay(process, say, errors)
+            process.wait()
+        except BaseException:
+            self.stop()
+            last_resort = Timer(_KILL_AFTER, process.kill)
+            last_resort.start()
+            ended = False
+            while not ended:  # a process that nobody listens to would not end
+                with suppress(Exception):
+                    _relay(process, say, errors)
+                    ended = process.wait() is not None
+            last_resort.cancel()
+            raise
+
+
+def _check_options(to: Iterable[str], options: Iterable[str]) -> None:
+    """Refuse what the orchestrator would keep in its database, and show."""
+    if any(any(secrets_in(uri)) for uri in to):
+        what = "a destination holds a password, which the orchestrator would keep"
+        raise SettingsError(what, remedy="set SMSPARTNER_TO, or PGPASSWORD, where the job runs")
+    for name in options:
+        if name in {"api_key", "phone_key"}:
+            remedy = f"set SMSPARTNER_{name.upper()} where the job runs"
+            raise SettingsError(f"the orchestrator would keep {name}", remedy=remedy)
+        if name in _OURS:
+            raise SettingsError(f"a job sets the option {name} itself", remedy="leave it out")
+
+
+def _arguments(to: Sequence[str], options: Mapping[str, Option]) -> list[str]:
+    arguments = ["--json", "--log-format=json", "--tags-file=-"]
+    for name, value in {"log_level": "info", **options, "to": to}.items():
+        long_name = f"--{name.replace('_', '-')}"
+        if value is True:
+            arguments.append(long_name)
+        elif value is not None and value is not False:
+            values = [value] if isinstance(value, str | int | float) else value
+            arguments += [f"{long_name}={one}" for one in values]
+    return arguments
+
+
+def _relay(process: subprocess.Popen[bytes], say: Say, errors: list[str]) -> None:
+    """Pass on the lines of the command: a log record is JSON, the summary and what went wrong is text."""
+    for line in process.stderr or ():
+        text = line.decode(errors="replace").rstrip("\n")
+        level = logging.ERROR if text.startswith("error: ") else logging.INFO
+        with suppress(ValueError, KeyError, TypeError):
+            record = json.loads(text)
+            text = "\n".join(filter(None, [record["message"], record.get("exception")]))
+            level = logging.getLevelNamesMapping()[record["level"].upper()]
+        if level >= logging.ERROR:
+            errors.append(text)
+        if text:
+            say(level, text)
