@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from smspartner_pipelines.airflow_dag import smspartner_dag
+from smspartner_pipelines.engines.airflow import smspartner_dag
 
 smspartner_dag(
     "sms_statuses",

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import dagster as dg
-from smspartner_pipelines.dagster_assets import smspartner_asset
+from smspartner_pipelines.engines.dagster import smspartner_asset
 
 statuses = smspartner_asset(
     "statuses",

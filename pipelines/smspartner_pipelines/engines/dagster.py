@@ -105,7 +105,7 @@ def _metadata(ended: JobEnd) -> dict[str, Any]:
     facts = ended.summary()
     rows, seconds = facts["rows_loaded"], facts["seconds"]
     facts |= {f"tags_{verdict}": count for verdict, count in facts.pop("verdicts").items()}
-    facts |= {"rows_per_second": round(rows / seconds)} if seconds else {}
+    facts |= {"rows_per_second": round(rows / seconds, 1)} if seconds else {}
     return {name: fact for name, fact in facts.items() if fact is not None}
 
 
