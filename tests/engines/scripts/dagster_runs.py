@@ -59,4 +59,5 @@ def main() -> None:
     sys.stdout.write("\n" + json.dumps(facts) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()  # the command below starts processes that import this file
