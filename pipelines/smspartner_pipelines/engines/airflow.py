@@ -14,7 +14,9 @@ try:
     from airflow.sdk import DAG, BaseOperator, task
     from airflow.sdk.exceptions import AirflowException, AirflowFailException
 except ModuleNotFoundError:
-    raise SettingsError("Airflow is missing", remedy="pip install 'smspartner-connector[airflow]'") from None
+    raise SettingsError(
+        "the library apache-airflow is missing", remedy="pip install 'smspartner-connector[airflow]'"
+    ) from None
 
 __all__ = ["LoadStatuses", "smspartner_dag"]
 

@@ -14,7 +14,9 @@ from smspartner_pipelines.exit_codes import ExitCode
 try:
     import dagster as dg
 except ModuleNotFoundError:
-    raise SettingsError("Dagster is missing", remedy="pip install 'smspartner-connector[dagster]'") from None
+    raise SettingsError(
+        "the library dagster is missing", remedy="pip install 'smspartner-connector[dagster]'"
+    ) from None
 
 __all__ = ["AdHoc", "smspartner_asset"]
 

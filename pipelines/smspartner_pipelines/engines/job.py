@@ -137,7 +137,7 @@ class Job:
         self._options = dict(options or {})
         start = [command] if isinstance(command, str) else list(command)
         self._command = start or [sys.executable, "-P", "-m", "smspartner_pipelines.process"]
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         _check_options(self._to, self._options)
 
     def run(self, tags: Iterable[str], say: Say, since: datetime | None = None) -> JobEnd:
@@ -151,7 +151,7 @@ class Job:
             SettingsError: the command can't be started.
         """
         asked, errors = list(tags), list[str]()
-        arguments = _arguments(self._to, {"fresh_since": since and since.isoformat(), **self._options})
+        arguments = _arguments(self._to, {"fresh_since": since.isoformat() if since else None, **self._options})
         # A file can't hold tags that begin like a comment; the list of arguments is limited, and everybody can see it.
         arguments += ["--", *(tag for tag in asked if tag.startswith("#"))]
         with TemporaryFile() as by_line, TemporaryFile() as report:

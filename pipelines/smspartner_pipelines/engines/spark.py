@@ -36,7 +36,7 @@ try:
     from pyspark.sql.pandas.types import from_arrow_schema
     from pyspark.sql.types import StructType
 except ModuleNotFoundError:
-    raise SettingsError("PySpark is missing", remedy="pip install 'smspartner-connector[spark]'") from None
+    raise SettingsError("the library pyspark is missing", remedy="pip install 'smspartner-connector[spark]'") from None
 
 __all__ = ["SmsPartnerSource"]
 
@@ -121,7 +121,10 @@ class SmsPartnerSource(DataSource):
 def _read_options(given: Mapping[str, str]) -> dict[str, Any]:
     """Read the options as Spark gives them: texts, under names in any case. No value is shown: it may be a secret."""
     spelled = {name.lower(): name for name in _READ}
-    options = {**_DEFAULTS, "base_url": check_base_url(os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL)}
+    options: dict[str, Any] = {
+        **_DEFAULTS,
+        "base_url": check_base_url(os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL),
+    }
     for name, text in given.items():
         if name.lower() not in spelled:
             raise SettingsError(f"there is no option {name}", remedy=f"give {', '.join(_READ)}; {_NO_KEY}")
