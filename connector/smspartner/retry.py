@@ -22,8 +22,10 @@ RECOVERY = 60.0
 """Seconds; after the last 429, the pace rises evenly to what it was."""
 
 MOST_AT_ONCE = 100
-_WINDOW = 1.02
-"""Of the budget's stretch of time: what starts within one must not arrive within a shorter one."""
+_MARGIN = 0.02
+_LONGEST_WAY = 0.15
+"""What the budget's stretch of time is longer by, its share and at least so many seconds: requests that start within
+one must not arrive within a shorter one, though some first open a connection."""
 
 _DROP = 0.5
 _SLOWEST = 1 / 30
@@ -49,7 +51,7 @@ class Pace:
         self._usual = rate.per_second if rate else None
         whole = rate is None or rate.count == int(rate.count)
         self._budget = int(rate.count) if rate and whole else int(rate is not None)
-        self._window = (rate.per_seconds if whole else 1 / rate.per_second) * _WINDOW if rate else 0.0
+        self._window = _window(rate.per_seconds if whole else 1 / rate.per_second) if rate else 0.0
         self._starts: deque[float] = deque(maxlen=self._budget or _REMEMBERED)
         self._next_even = 0.0
         self._held_until = 0.0
@@ -190,6 +192,10 @@ class RetryPolicy:
     def _sleep(self, seconds: float) -> None:
         if self._stop.wait(seconds):
             raise Interrupted("asked to stop")
+
+
+def _window(seconds: float) -> float:
+    return seconds + max(seconds * _MARGIN, _LONGEST_WAY)
 
 
 def _may_help(exc: BaseException) -> bool:

@@ -31,7 +31,9 @@ _OTHER_FILES = (
 """Endings of files that this product does not write; a directory is hardly meant."""
 
 _PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(//)?")
-_ASSIGNMENT = re.compile(r"\s*[A-Za-z_][\w.-]*\s*=")
+_NO_PATH = re.compile(r"[\s-]*[A-Za-z_][\w.-]*\s*=|[^./~].*:.*@", re.DOTALL)
+"""`word=` at the start, or a login: a string of libpq, or a URI that is written wrong."""
+
 _PASSWORD = re.compile(r"(:(?://)?[^:@/?#]*:)(.*)(?=@)", re.DOTALL)
 _SECRET_PARAMETER = re.compile(
     r"((?:[?&;]|^|\s)[^=&;?\s]*(?:pass|pwd|secret|token|key|sig|cred)[^=&;?\s]*\s*=\s*)('[^']*'|[^&;#\s]*)",
@@ -138,12 +140,23 @@ def _database(uri: str) -> Hashable:
 def _is_understood(uri: str) -> bool:
     prefix = _prefix(uri)
     if prefix is None:
-        return not _ASSIGNMENT.match(uri)
+        return not _NO_PATH.match(uri)
     name, place = prefix[1].lower(), uri[prefix.end() :]
     if prefix[2]:
-        return name in {*_SCHEMES, "file"}
-    plain = _prefix(place) is None and not _ASSIGNMENT.match(place)
-    return name == "file" or (name in _PREFIXES and (plain or (name == "parquet" and _is_object(place))))
+        return name in {*_SCHEMES, "file"} and _is_url(uri)
+    plain = _prefix(place) is None and not _NO_PATH.match(place)
+    return name == "file" or (
+        name in _PREFIXES and (plain or (name == "parquet" and _is_object(place) and _is_url(place)))
+    )
+
+
+def _is_url(uri: str) -> bool:
+    """Whether a URI with `//` can be taken apart, which one bracket is enough to prevent."""
+    try:
+        urlsplit(uri)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_object(uri: str) -> bool:
