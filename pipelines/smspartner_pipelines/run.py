@@ -53,7 +53,7 @@ def run(settings: RunSettings, progress: Progress = SILENT) -> RunOutcome:
             paging=outcome.paging,
         )
         snapshots = transform(populations, outcome.run_id, settings.privacy, selection.erased)
-        with outcome.keeps_what_ends_it(), closing(snapshots):
+        with outcome.keeps_what_ends_it(), stop.breakable(), closing(snapshots):
             for batch in in_batches(snapshots, validator.batch_rows, destinations):
                 judged = refuse_shrunk(validator.judge(batch), selection, settings)
                 load(judged, destinations, selection, outcome)

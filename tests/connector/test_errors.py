@@ -45,7 +45,7 @@ def test_one_base() -> None:
 
 def test_retryable_by_class() -> None:
     """Failures on the way may pass; answers that say no, and bodies too large, will not."""
-    assert {"ConnectionFailed", "ResponseTimeout", "RateLimited", "UnreadableBody"} == {
+    assert {"ConnectionFailed", "ResponseTimeout", "RateLimited", "UnreadableBody", "CutBody"} == {
         name for name, kind in classes().items() if issubclass(kind, RequestError) and kind.retryable
     }
 

@@ -13,7 +13,7 @@ import pytest
 import requests.exceptions as of_requests
 import urllib3
 import urllib3.exceptions as of_urllib3
-from smspartner.errors import ConnectionFailed, RequestError, ResponseTimeout, UnreadableBody
+from smspartner.errors import ConnectionFailed, RequestError, ResponseTimeout, CutBody
 from smspartner.failures import map_failure
 
 KEY = "k3y/of the+test"
@@ -53,7 +53,7 @@ def test_every_exception_of_the_libraries(module: Any, assert_hidden: Any) -> No
         if name in TIMED_OUT:
             expected = ResponseTimeout
         elif name in CUT:
-            expected = UnreadableBody
+            expected = CutBody
         if name != "ProxySchemeUnsupported":  # a ValueError, which would be a bug of ours
             assert (name, expected, True) == (name, type(failure), failure.retryable)
         assert_hidden(KEY, failure)

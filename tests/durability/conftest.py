@@ -165,12 +165,14 @@ class Gate:
     def __init__(self) -> None:
         self.opened = threading.Event()
         self.opened.set()
+        self.reached = threading.Event()
         self._passes = 0
         self._lock = threading.Lock()
 
     def close(self, passes: int) -> None:
         """Let only so many requests through from now on."""
         self._passes = passes
+        self.reached.clear()
         self.opened.clear()
 
     def __call__(self) -> float:
@@ -179,6 +181,7 @@ class Gate:
             self._passes -= 1
             passes = self._passes >= 0
         if not passes:
+            self.reached.set()
             self.opened.wait(60)
         return time.time()
 

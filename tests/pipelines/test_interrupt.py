@@ -13,10 +13,13 @@ from smspartner_pipelines.interrupt import SIGNALS, stop_on_signals
 def test_the_first_asks_and_the_second_ends(number: int) -> None:
     """A signal sets the event; whoever sends another one does not want to wait for the work in hand."""
     with stop_on_signals() as stop:
-        signal.raise_signal(number)
-        assert stop.is_set()
-        with pytest.raises(KeyboardInterrupt):
+        with stop.breakable():
             signal.raise_signal(number)
+            assert stop.is_set()
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(number)
+            signal.raise_signal(number)  # the end is under way
+        signal.raise_signal(number)  # what cleans up is left in peace
 
 
 def test_handlers_are_put_back() -> None:
