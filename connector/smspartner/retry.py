@@ -23,7 +23,7 @@ RECOVERY = 60.0
 
 MOST_AT_ONCE = 100
 _MARGIN = 0.02
-_LONGEST_WAY = 0.15
+_LONGEST_WAY = 0.1
 """What the budget's stretch of time is longer by, its share and at least so many seconds: requests that start within
 one must not arrive within a shorter one, though some first open a connection."""
 

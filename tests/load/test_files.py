@@ -11,6 +11,8 @@ import pytest
 from smspartner.errors import DestinationError, SettingsError
 from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.load.files import StagedFile, os_errors, replace_files
+from smspartner_pipelines.pages.campaign_report import ReportSettings, write_campaign_report
+from smspartner_pipelines.pages.validation_page import prepare_folder
 from smspartner_schemas.arrow import empty_table
 from smspartner_schemas.contract import TAG_RUNS
 
@@ -158,17 +160,40 @@ def shared(tmp_path):
 @as_root
 @pytest.mark.parametrize(
     ("link", "uri"),
-    [("data", "data"), ("rows.csv", "rows.csv"), ("mine", "mine/data"), ("mine", "mine/rows.parquet")],
+    [
+        ("data", "data"),
+        ("rows.csv", "rows.csv"),
+        ("mine", "mine/data"),
+        ("mine", "mine/rows.parquet"),
+        ("a.db", "a.db"),
+        ("a.db.wal", "a.db"),
+    ],
 )
 def test_planted_link(shared, link, uri):
     """A link that another user has put into a shared folder is not followed, wherever it stands in the path."""
     folder, trap = shared
-    (folder / link).symlink_to(trap / "rows.csv" if link == "rows.csv" else trap)
+    (folder / link).symlink_to(trap / "rows.csv" if "." in link else trap)
     os.chown(folder / link, SOMEBODY, SOMEBODY, follow_symlinks=False)
-    destination = open_destination(str(folder / uri))
+    destination = open_destination(f"{'duckdb:' if uri == 'a.db' else ''}{folder / uri}")
     for act in (destination.check, lambda: destination.open(for_loading=True).__enter__()):
         with pytest.raises(SettingsError, match=f"{link} is a link that another user has put there"):
             act()
+    assert list(trap.iterdir()) == []
+
+
+@as_root
+@pytest.mark.parametrize("page", ["page.html", "validation"])
+def test_planted_link_for_a_page(shared, page):
+    """Nor does a page follow one: it replaces whole files."""
+    folder, trap = shared
+    (folder / page).symlink_to(trap / "x")
+    os.chown(folder / page, SOMEBODY, SOMEBODY, follow_symlinks=False)
+    write = {
+        "page.html": lambda: write_campaign_report(ReportSettings(str(trap), str(folder / page))),
+        "validation": lambda: prepare_folder(folder / page),
+    }
+    with pytest.raises(SettingsError, match=f"{page} is a link that another user has put there"):
+        write[page]()
     assert list(trap.iterdir()) == []
 
 

@@ -13,7 +13,7 @@ import duckdb
 from smspartner.errors import DestinationBusy, DestinationError, raise_alone
 from smspartner_schemas.sql import quoted
 
-from smspartner_pipelines.load.files import os_errors, sync_directories, try_writing
+from smspartner_pipelines.load.files import os_errors, refuse_planted_link, sync_directories, try_writing
 from smspartner_pipelines.load.layout import refuse_inside_dataset
 from smspartner_pipelines.load.sql_schema import NotUsable
 from smspartner_pipelines.load.sql_tables import ConnectionLost, SqlTables
@@ -52,7 +52,8 @@ class DuckdbTables(SqlTables):
 
     def __init__(self, path: str, where: str) -> None:
         super().__init__(where)
-        self._path = Path(path).resolve()
+        self._given = Path(path)
+        self._path = self._given.resolve()
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._holds = False
         self._thread = Undisturbed()
@@ -62,6 +63,8 @@ class DuckdbTables(SqlTables):
         if self._path.name == ":memory:":
             raise NotUsable(f"{self.where} would be gone when the run ends", remedy="name a file")
         refuse_inside_dataset(self._path)
+        for path in (self._given, self._path.with_name(f"{self._path.name}.wal")):
+            refuse_planted_link(path)
         return self._path.exists()
 
     def check(self) -> None:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from smspartner.errors import SettingsError
 
-from smspartner_pipelines.load.files import replace_files, try_writing
+from smspartner_pipelines.load.files import refuse_planted_link, replace_files, try_writing
 from smspartner_pipelines.load.layout import refuse_inside_dataset
 from smspartner_pipelines.loaded import reading
 from smspartner_pipelines.pages.campaign_figures import campaign_figures
@@ -65,6 +65,7 @@ def _target(output: str) -> Path | None:
             f"the page can't be written to {output}", remedy="name a file that ends in .html, or - for stdout"
         )
     target = Path(output).expanduser()
+    refuse_planted_link(target)
     target = target.resolve() if target.is_symlink() else target
     if target.is_dir():
         raise SettingsError(f"the page can't be written to {output}: it is a directory", remedy="name a file")

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from smspartner.redaction import REDACT
 
-from smspartner_pipelines.load.files import make_directory, replace_files, try_writing
+from smspartner_pipelines.load.files import make_directory, refuse_planted_link, replace_files, try_writing
 from smspartner_pipelines.load.layout import refuse_inside_dataset
 
 MOST_FINDINGS = 500
@@ -24,6 +24,7 @@ def prepare_folder(folder: Path) -> None:
         DestinationError: nothing can be written there, or it lies inside a dataset.
     """
     refuse_inside_dataset(folder)
+    refuse_planted_link(folder)
     make_directory(folder)
     try_writing(folder / "validation.html")
 
