@@ -13,7 +13,7 @@ import pytest
 import requests.exceptions as of_requests
 import urllib3
 import urllib3.exceptions as of_urllib3
-from smspartner.errors import ConnectionFailed, RequestError, ResponseTimeout, CutBody
+from smspartner.errors import ConnectionFailed, CutBody, RequestError, ResponseTimeout
 from smspartner.failures import map_failure
 
 KEY = "k3y/of the+test"
