@@ -8,6 +8,7 @@ docs/completeness.md says in full what is proved, and what can't be.
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 
@@ -28,6 +29,7 @@ from smspartner.overlap import Hashes, number_hashes, same_messages
 from smspartner.page import Page
 
 USUAL_PAGE_SIZES = frozenset({10, 20, 25, 50, 100, 200, 250, 500, 1000})
+SMALLEST_PAGE_SIZE = min(USUAL_PAGE_SIZES)
 
 
 @dataclass
@@ -36,12 +38,16 @@ class PagingSeen:
 
     It only grows, so that the order of tags does not matter, and what one thread does not see yet of another costs one
     request at most. `largest` is the most rows on a first page, `followed` are the sizes of first pages behind which
-    other rows stood, `declares_more` is whether a first page declared more than it held, `looked` whether a page behind
-    an end was asked for.
+    other rows stood, `ended` those behind which a look found none, `alone` counts the tags whose first page held all
+    that it declared, by its rows. `declares_more` is whether a first page declared more than it held, and not a whole
+    number of pages, as a total that stops at the end of a page would. `looked` is whether a page behind an end was
+    asked for.
     """
 
     largest: int = 0
     followed: set[int] = field(default_factory=set)
+    ended: set[int] = field(default_factory=set)
+    alone: Counter[int] = field(default_factory=Counter)
     declares_more: bool = False
     looked: bool = False
 
@@ -50,18 +56,23 @@ class PagingSeen:
         """Whether the run had to look behind an end, and no tag had a second page with other rows."""
         return self.looked and not self.followed
 
-    def note_first(self, page: Page) -> None:
-        """Note the first page of a tag."""
+    def note_first(self, page: Page, *, again: bool = False) -> None:
+        """Note the first page of a tag, or of another pass over it (`again`)."""
         self.largest = max(self.largest, page.row_count)
-        self.declares_more = self.declares_more or page.total > page.row_count
+        self.alone[page.row_count] += page.total == page.row_count and not again
+        self.declares_more = self.declares_more or (page.row_count > 0 and page.total % page.row_count > 0)
 
-    def is_full(self, pages: Sequence[Page]) -> bool:
-        """Whether the last of a tag's pages is full, so that another may stand behind it."""
+    def is_full(self, pages: Sequence[Page], *, doubted: bool = False) -> bool:
+        """Whether the last of a tag's pages is full, so that another may stand behind it.
+
+        What a tag that was `doubted` in a pass before showed counts for more than what other tags show.
+        """
         rows = pages[-1].row_count
         if len(pages) > 1:
             return rows == pages[0].row_count
-        usual = rows in USUAL_PAGE_SIZES and rows >= self.largest
-        return not self.declares_more and (rows in self.followed or usual)
+        shared = self.alone[rows] > 1 and rows >= SMALLEST_PAGE_SIZE and rows not in self.ended
+        likely = rows >= self.largest and (rows in USUAL_PAGE_SIZES or shared)
+        return (doubted or not self.declares_more) and (rows in self.followed or likely)
 
 
 @dataclass(frozen=True)
@@ -98,10 +109,10 @@ def walk_pages(
         arrived = OnePass()
         try:
             first = arrived.add_first((yield Ask([1], pause)))
-            seen.note_first(first)
+            seen.note_first(first, again=index > 0)
             if index == 0 and is_loaded is not None and is_loaded(first):
                 return arrived.proof("skipped", "unchanged: total and first page are as loaded")
-            shared = yield from _read_on(seen, arrived)
+            shared = yield from _read_on(seen, arrived, doubted=doubt is not None)
         except PopulationError as exc:
             doubt, numbers = exc.with_traceback(None), None  # its frames hold all pages
             continue
@@ -117,7 +128,7 @@ def walk_pages(
     return arrived.proof(verdict, f"{(doubt or unconfirmed).what} (read {counted(passes, 'time')})")
 
 
-def _read_on(seen: PagingSeen, arrived: OnePass) -> Generator[Ask | None, Answer, int]:
+def _read_on(seen: PagingSeen, arrived: OnePass, *, doubted: bool) -> Generator[Ask | None, Answer, int]:
     """Read all pages after the first, and look behind the last; gives how many dated rows stand on more than one.
 
     Raises:
@@ -131,9 +142,10 @@ def _read_on(seen: PagingSeen, arrived: OnePass) -> Generator[Ask | None, Answer
     pages = arrived.in_order()
     if any(page.rows_json != pages[0].rows_json for page in pages):
         seen.followed.add(pages[0].row_count)
-    if seen.is_full(pages):
+    if seen.is_full(pages, doubted=doubted):
         seen.looked = True
         _check_behind_end(seen, pages, (yield Ask([arrived.last + 1])))
+        seen.ended.add(pages[0].row_count)
     return arrived.count_shared()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from smspartner.snapshot import new_run_id
-from smspartner_schemas.contract import QUARANTINE, STATUS_WORDS, STATUSES, TAG_RUNS, PhoneForm
+from smspartner_schemas.contract import ERASURES, QUARANTINE, STATUS_WORDS, STATUSES, TAG_RUNS, PhoneForm
 
 from smspartner_pipelines.gx import start_import
 from smspartner_pipelines.load.destination import Damage, Destination, LoadedTag, loaded_tags
@@ -73,6 +73,7 @@ def validate_loaded(destination: Destination, expectations: str | None = None) -
             of_rows += _row_findings(of_form, judges[form])
     for rows in rows_in(destination, QUARANTINE, ("tag", "run_id"), damages):
         _count_quarantine(rows, held)
+    deque(rows_in(destination, ERASURES, ("number_hash",), damages), maxlen=0)  # one that is damaged stops every run
     broken = list(_tag_findings(states, held, _newest_runs(destination, damages)))
     if broken:  # what a run has loaded anew meanwhile can't be compared
         now, _ = loaded_tags(destination)

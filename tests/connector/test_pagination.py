@@ -208,6 +208,11 @@ LOOKS = [
     ("a page of more rows was seen", [serve(range(21), 100)], 20, False),
     ("a page of as many rows was seen", [serve(range(20), 100)], 20, True),
     ("a first page declared more than it held", [serve(range(5), 4)], 20, False),
+    ("a first page declared a whole number of pages", [serve(range(40), 20)], 20, True),
+    ("no usual size, and another tag has as many", [serve(range(30), 99)], 30, True),
+    ("no usual size, and one of as many was looked behind", [serve(range(30), 99), serve(range(30), 99)], 30, False),
+    ("no page size, and another tag has as many", [serve(range(9), 99)], 9, False),
+    ("no usual size, and a larger one was seen", [serve(range(30), 99), serve(range(31), 99)], 30, False),
     ("such a page was followed by another", [serve(range(20), 10, total=10)], 10, True),
     (
         "such a page was followed, and a larger one was seen",
@@ -235,6 +240,18 @@ def test_when_a_first_page_alone_is_full(before: list[Server], rows: int, looks:
     run.asked.clear()
     assert run.read().verdict == "complete"
     assert run.asked == ([1, 2] if looks else [1])
+
+
+def test_rows_behind_the_end_are_not_forgotten() -> None:
+    """A tag with rows behind its end is looked at in every pass, whatever other tags show meanwhile of totals."""
+    run = Run(serve(range(25), 20, total=20))
+    walk = walk_pages("t", run.seen, pauses=())
+    next(walk)
+    walk.send((1, run.server(1)))
+    walk.send((2, run.server(2)))
+    run.server, capped = serve(range(45), 20), run.server
+    assert run.read("other").verdict == "complete"
+    assert list(walk.send((1, capped(1))).numbers) == [2]
 
 
 def test_many_pages_are_looked_behind_whatever_was_seen() -> None:
@@ -481,10 +498,10 @@ def test_a_page_that_can_not_be_read_fails_the_tag(number: int) -> None:
 
 def test_a_settled_tag_that_is_unchanged() -> None:
     """It is skipped after its first page, from which the run still learns about paging."""
-    run = Run(FULL)
-    proof = run.read(is_loaded=lambda first: first.total == 40)
+    run = Run(serve(range(45), 20))
+    proof = run.read(is_loaded=lambda first: first.total == 45)
     assert (proof.verdict, proof.reason) == ("skipped", "unchanged: total and first page are as loaded")
-    assert (proof.rows_declared, proof.rows_received, proof.pages_read, run.asked) == (40, 20, 1, [1])
+    assert (proof.rows_declared, proof.rows_received, proof.pages_read, run.asked) == (45, 20, 1, [1])
     assert run.seen.declares_more
 
 

@@ -312,6 +312,23 @@ def test_damaged_rows(here, make_snapshot):
     assert (rows, [damage.tag for damage in damages]) == ([], ["a", "b"])
 
 
+def test_a_changed_byte(here, make_snapshot, make_tag_runs):
+    """Rows in which a single byte has changed are damage, wherever in a file it stands, also where all can be read."""
+    load(here, make_snapshot("a", 3))
+    dataset = open_destination(str(here))
+    with dataset.open(for_loading=True):
+        dataset.finish(make_tag_runs("a"), RUN_ID, complete=True)
+    for table in (STATUSES, TAG_RUNS):
+        (path,) = (here / table.name).glob("*.parquet")
+        sound, whole = path.read_bytes(), scan(here, table)
+        rows_end = len(sound) - 8 - int.from_bytes(sound[-8:-4], "little")
+        for at in range(4, rows_end, 7):
+            path.write_bytes(sound[:at] + bytes([sound[at] ^ 0xA5]) + sound[at + 1 :])
+            rows, damages = scan(here, table)
+            assert damages or (rows, damages) == whole, at
+        path.write_bytes(sound)
+
+
 def test_unknown_facts(here, make_snapshot):
     """A fact that this version does not know is no damage."""
     load(here, make_snapshot("a"))

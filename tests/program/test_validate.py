@@ -182,6 +182,12 @@ def damage(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
 
 
+def spoil_erasure(dataset: Path) -> None:
+    """Leave a record of an erased person that can't be read; no run goes on without it."""
+    (dataset / "erasures").mkdir(exist_ok=True)
+    (dataset / "erasures" / "record.parquet").write_text("{")
+
+
 @pytest.mark.parametrize(
     ("harm", "expected"),
     [
@@ -191,6 +197,7 @@ def damage(path: Path) -> None:
         pytest.param(lambda data: damage(next((data / "tag_runs").glob("*.parquet"))), {"readable"}, id="tag_runs"),
         pytest.param(lambda data: damage(file_of(data, "second", "quarantine")), {"readable"}, id="quarantine"),
         pytest.param(lambda data: file_of(data, "second", "quarantine").unlink(), None, id="quarantine_gone"),
+        pytest.param(spoil_erasure, {"readable"}, id="erasure"),
     ],
 )
 def test_damage(load, validate, here, harm, expected):

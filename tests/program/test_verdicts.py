@@ -291,6 +291,24 @@ def test_vendors(start_sandbox, report, rows, case):
     assert len(sandbox.requests) <= (-(-count // size) + 1) * 3
 
 
+@pytest.mark.parametrize(
+    ("kind", "size", "counts", "incomplete"),
+    [
+        ("total_of_page", 30, (45, 90, 12, 31, 60), 3),  # the first of a size is none, as long as it is the only one
+        ("total_capped", 20, (45, 25, 61), 3),
+        ("total_capped", 20, (25, 45), 2),
+    ],
+)
+def test_vendors_of_many_tags(start_sandbox, report, kind, size, counts, incomplete):
+    """What a run sees of one tag's paging never hides from it that another tag's total does not count everything."""
+    campaigns = [Campaign.of_rows(f"t{count}", numbered(count).given) for count in counts]
+    sandbox = start_sandbox(campaigns, faults=[Fault(kind)], page_size=size)
+    tags = [one.tag for one in campaigns]
+    ended, found = report(sandbox, *tags, "--to", "data", "--concurrency", "1")
+    not_complete = [one["tag"] for one in found["tags"] if one["verdict"] != "complete"]
+    assert (ended, len(not_complete)) == (3, incomplete)
+
+
 def test_passes_are_apart(start_sandbox, campaign, report):
     """A pass that raises a doubt is followed by the next after a second, and that by the last after five."""
     sandbox = start_sandbox([campaign("promo", 3)], faults=[Fault("total_grows", page=2)], page_size=2)
