@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib import import_module, util
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from smspartner.errors import ValidationBroken
 
+from smspartner_pipelines.late_imports import loaded_late
 from smspartner_pipelines.suite import Expectation
 
 if TYPE_CHECKING:
@@ -172,23 +173,11 @@ def _import() -> Any:
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)  # what it logs is in the results
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"great_expectations\.")
     show = warnings.showwarning
-    for heavy in ("scipy.stats", "altair"):
-        _load_late(heavy)
-    with _some_home():
+    with _some_home(), loaded_late("scipy.stats", "altair"):
         library = import_module("great_expectations")
     if warnings.showwarning is not show:
         logging.captureWarnings(capture=False)  # it sent every warning of the process to the logs
     return library
-
-
-def _load_late(name: str) -> None:
-    """Let a module be loaded when something of it is used: they take half of the import's time, for few uses."""
-    spec = None if name in sys.modules else util.find_spec(name)
-    if spec is None or spec.loader is None:
-        return
-    spec.loader = loader = util.LazyLoader(spec.loader)
-    module = sys.modules[name] = util.module_from_spec(spec)
-    loader.exec_module(module)
 
 
 @contextmanager

@@ -447,7 +447,7 @@ assert "great_expectations" not in sys.modules
 start_import()
 found = judge.judge(pa.Table.from_pylist([{GOOD!r} | {{"status": "lost"}}], schema=arrow_schema(STATUSES)), [1])
 assert found[0].rows == {{0: ("status_in_set",)}}, found
-assert not sys.modules["scipy.stats"].__spec__.loader_state is None
+assert not {{"scipy.stats._stats_py", "altair.vegalite"}} & sys.modules.keys()  # half of the time of its import
 """
 
 
