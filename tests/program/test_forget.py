@@ -191,7 +191,7 @@ def test_hashed_under_another_key(serve, command, forget, rows):
 
 
 def test_masked_rows_are_told(serve, command, forget, rows):
-    """Masked numbers name nobody for certain, which is said with what to do; a new reading then leaves the person out."""
+    """Masked numbers name nobody for certain, which is said with what to do; a new reading leaves the person out."""
     sandbox = serve()
     load(command, sandbox, "--phone-numbers", "masked")
     ended = forget(GONE, "--to", "data")
