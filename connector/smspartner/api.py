@@ -108,13 +108,15 @@ def read_statuses(
     from smspartner_schemas.frames import to_frame
 
     order = check_tags(tags)
-    tables = _tables(iter_snapshots(order, connection, privacy=privacy), allow_quarantined)
+    tables = _tables(order, iter_snapshots(order, connection, privacy=privacy), allow_quarantined)
     if isinstance(tables, SmsPartnerError):
         raise tables
     return to_frame(pa.concat_tables([empty_table(STATUSES), *(tables[tag] for tag in order)]))
 
 
-def _tables(snapshots: Iterator[Snapshot], allow_quarantined: int) -> dict[str, pa.Table] | SmsPartnerError:
+def _tables(
+    order: list[str], snapshots: Iterator[Snapshot], allow_quarantined: int
+) -> dict[str, pa.Table] | SmsPartnerError:
     """Collect the rows by tag, or say what is wrong: returned, so that no frame of a traceback holds phone numbers."""
     tables, not_complete, quarantined = {}, {}, {}
     for snapshot in snapshots:
@@ -124,7 +126,7 @@ def _tables(snapshots: Iterator[Snapshot], allow_quarantined: int) -> dict[str, 
         if snapshot.quarantine.num_rows:
             quarantined[snapshot.tag] = snapshot.quarantine.num_rows
     if not_complete:
-        return NotComplete(not_complete)
+        return NotComplete({tag: not_complete[tag] for tag in order if tag in not_complete})
     if sum(quarantined.values()) > allow_quarantined:
-        return QuarantinedRows(quarantined)
+        return QuarantinedRows({tag: quarantined[tag] for tag in order if tag in quarantined})
     return tables

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from smspartner_schemas.contract import STATUSES
-
 if TYPE_CHECKING:
     from smspartner_schemas.contract import Column, ColumnType, Table
 
@@ -60,21 +58,3 @@ def plain_schema(table: Table) -> pa.Schema:
 def empty_table(table: Table) -> pa.Table:
     """Return a table of zero rows with the schema of `table`."""
     return arrow_schema(table).empty_table()
-
-
-def schema_problems(table: pa.Table, contract: Table = STATUSES) -> list[str]:
-    """Return what is wrong with the columns of `table`, one sentence each: missing, unknown, misplaced, mistyped.
-
-    Nullability flags are no problem: `smspartner_schemas.rules.NotNull` judges the values.
-    """
-    schema = arrow_schema(contract)
-    problems = [f"column {name} is missing" for name in schema.names if name not in table.column_names]
-    problems += [f"column {name} is not in the contract" for name in table.column_names if name not in schema.names]
-    if not problems and table.column_names != schema.names:
-        problems.append(f"columns are in the order {', '.join(table.column_names)}")
-    problems += [
-        f"column {field.name} is {table.schema.field(field.name).type}, not {field.type}"
-        for field in schema
-        if field.name in table.column_names and table.schema.field(field.name).type != field.type
-    ]
-    return problems

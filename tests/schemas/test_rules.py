@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pyarrow as pa
 import pytest
-from smspartner_schemas.arrow import empty_table, schema_problems
+from smspartner_schemas.arrow import empty_table
 from smspartner_schemas.contract import (
     CONTRACT_VERSION,
     EARLIEST_DATE,
@@ -165,21 +165,6 @@ def test_other_tables():
         assert broken(empty_table(table), rules) == {}
         assert rules[-1].name == "primary_key_unique"
     assert "rows_declared_not_null" not in [rule.name for rule in row_rules(TAG_RUNS)]
-
-
-def test_schema_problems(statuses):
-    """Missing, unknown, misplaced and mistyped columns are named, each in a sentence."""
-    table = statuses({})
-    assert schema_problems(table) == []
-    assert schema_problems(table.drop_columns("tag").append_column("label", pa.array(["x"]))) == [
-        "column tag is missing",
-        "column label is not in the contract",
-    ]
-    swapped = table.select([*STATUSES.column_names[:-2], "run_id", "extracted_at"])
-    assert schema_problems(swapped) == [f"columns are in the order {', '.join(swapped.column_names)}"]
-    assert schema_problems(table.set_column(2, "occurrence", pa.array([1]))) == [
-        "column occurrence is int64, not int32"
-    ]
 
 
 def test_suite_is_the_rules():
