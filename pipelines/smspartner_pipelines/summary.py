@@ -98,7 +98,8 @@ def _total_line(outcome: RunOutcome) -> str:
 def _place(destination: DestinationOutcome) -> str | None:
     """Name a destination that holds rows of the run, or some of them."""
     if destination.failure is None:
-        return None if destination.dropped else destination.uri
+        name = "standard output" if destination.uri == "-" else destination.uri
+        return None if destination.dropped else name
     loaded = counted(destination.tags_loaded, "tag")
     return f"{destination.uri} ({loaded}, then it failed)" if destination.tags_loaded else None
 
@@ -143,5 +144,6 @@ def _next_step(outcome: RunOutcome) -> str:
     """Give the command that helps, where there is one for all."""
     if outcome.exit_code in {ExitCode.TAGS_NOT_COMPLETE, ExitCode.INTERRUPTED}:
         since = f"{outcome.started_at:%Y-%m-%dT%H:%M:%SZ}"
-        return f"; the same command with --fresh-since {since} reads only what is missing"
+        instead = " instead of --refresh all" if outcome.settings.refresh == "all" else ""  # which reads every tag
+        return f"; the same command with --fresh-since {since}{instead} reads only what is missing"
     return "; `smspartner check` says more" if outcome.exit_code is ExitCode.REFUSED else ""

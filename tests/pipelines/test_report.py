@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -122,6 +123,12 @@ def test_summary(finished: RunOutcome, capsys: pytest.CaptureFixture[str]) -> No
         f"run {RUN_ID}: 4 rows loaded into my data, 1.5 s",
         *FOR_A_PERSON,
     ]
+
+
+def test_next_step_after_refreshing_all(finished: RunOutcome, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that read all was not asked to skip anything: the command that resumes leaves that option out."""
+    finished.settings = replace(finished.settings, refresh="all")
+    assert "Z instead of --refresh all reads only what is missing" in shown(finished, capsys)[-1]
 
 
 def test_quiet(finished: RunOutcome, capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,7 +82,7 @@ def test_standard_output_is_csv_and_nothing_else(sandbox, smspartner, here):
     """`--to -` writes the CSV, as a file would hold it, to stdout; the summary goes to stderr."""
     ended = smspartner(sandbox, "run", *TAGS, "--to", "-", "--to", "all.csv", options={"text": False, "encoding": None})
     assert (0, (here / "all.csv").read_bytes()) == (ended.returncode, ended.stdout)
-    assert b"280 rows loaded into -, all.csv" in ended.stderr
+    assert b"280 rows loaded into standard output, all.csv" in ended.stderr
 
 
 def test_standard_output_without_rows(sandbox, command):
