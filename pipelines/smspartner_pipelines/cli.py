@@ -33,7 +33,7 @@ def smspartner() -> None:
     """Load the delivery statuses of SMS sent through SMS Partner: complete or reported, typed, validated.
 
     Try it without an API key by `smspartner demo`. The main job is `smspartner run`; each command has a page of its
-    own, such as `smspartner run --help`. Every option can also be set by a variable of the environment (--fresh-for by
+    own, such as `smspartner run --help`. Most options can also be set by a variable of the environment (--fresh-for by
     SMSPARTNER_FRESH_FOR) and by a key of the --config file (fresh_for).
 
     \b
@@ -88,15 +88,16 @@ def _usage_problem(exc: click.ClickException) -> str:
     """Say what is wrong with the command line. No value is repeated: it may be the API key in the wrong place."""
     context = exc.ctx if isinstance(exc, click.UsageError) else None
     see = f"see `{context.command_path if context else 'smspartner'} --help`"
+    near = getattr(exc, "possibilities", None)  # also of a command, from click 8.4 on
+    meant = f"; did you mean {' or '.join(near)}?" if near else ""
     if isinstance(exc, click.NoSuchOption):
-        meant = f"; did you mean {' or '.join(exc.possibilities)}?" if exc.possibilities else ""
         return f"the option {exc.option_name} does not exist{meant}; {see}"
     if isinstance(exc, click.BadOptionUsage):
         return f"the option {exc.option_name} lacks its value, or takes none; {see}"
     parameter = exc.param if isinstance(exc, click.BadParameter) else None
     if parameter is None or context is None:
         in_command = context is not None and not isinstance(context.command, click.Group)
-        return f"{'an argument too many' if in_command else 'there is no such command'}; {see}"
+        return f"{'an argument too many' if in_command else f'there is no such command{meant}'}; {see}"
     option = isinstance(parameter, click.Option)
     name = max(parameter.opts, key=len) if option else parameter.make_metavar(context)
     if isinstance(exc, click.MissingParameter):

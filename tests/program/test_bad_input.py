@@ -64,6 +64,7 @@ ARGUMENTS = {
     ),
     "option without its value": ((*RUN, "--rate"), "the option --rate lacks its value, or takes none; see `smspartner"),
     "unknown command": (("extract", "promo"), "there is no such command; see `smspartner --help`"),
+    "command with a typo": (("rnu", "promo"), "there is no such command"),
     "an argument too many": (("tags", "a", "b"), "an argument too many; see `smspartner tags --help`"),
     "an argument too few": (("tags",), "DEST is missing; see `smspartner tags --help`"),
     "out of range": (

@@ -177,7 +177,9 @@ def _by_ending(path: str) -> tuple[str, str]:
         if name.endswith(ending):
             return ending, path
     if name.endswith(_OTHER_FILES):
-        raise SettingsError(f"this version writes no files like *{Path(name).suffix}", remedy=_KNOWN)
+        suffix = Path(name).suffix
+        remedy = f"for a DuckDB file, write duckdb:{mask_secrets(path)}" if suffix == ".duckdb" else _KNOWN
+        raise SettingsError(f"this version writes no files like *{suffix}", remedy=remedy)
     return "dataset", path
 
 
