@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import click
@@ -15,6 +16,9 @@ from smspartner.vendor import DEFAULT_BASE_URL
 
 from smspartner_pipelines.config_file import read_config
 from smspartner_pipelines.environment import PREFIX
+
+_GROUPS = ("Tags", "Destinations", "Incremental loading", "Validation", "API connection", "Output")
+"""Headings of the help, in their order."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -28,12 +32,12 @@ class GroupedCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, group by group."""
-        groups: dict[str, list[tuple[str, str]]] = {}
+        groups: dict[str, list[tuple[str, str]]] = {title: [] for title in _GROUPS}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if record and isinstance(parameter, click.Option):
-                groups.setdefault(getattr(parameter, "group", "Output"), []).append(record)
-        for title, records in groups.items():
+                groups[getattr(parameter, "group", "Output")].append(record)
+        for title, records in filter(itemgetter(1), groups.items()):
             with formatter.section(title):
                 formatter.write_dl(records)
         if self._exit_codes:
