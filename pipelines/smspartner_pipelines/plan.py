@@ -34,6 +34,9 @@ _PASSES_TO_VERIFY = 2
 """Passes over a tag that holds still; one that moves takes more."""
 
 _MINUTE = 60
+_SHOWN = 0.05
+"""Seconds from which on a duration is not written as 0.0."""
+
 _NAMES = ("tag", "rows", "requests", "note")
 
 
@@ -90,7 +93,7 @@ class Plan:
         counts = (len(self.tags), "tag"), (sum(tag.rows for tag in self.tags), "row"), (self.requests, "request")
         total = ", ".join(counted(*count) for count in counts)
         took = f"{self.seconds:.1f} s" if self.seconds < _MINUTE else str(timedelta(seconds=round(self.seconds)))
-        yield f"{total}, at least {took}" if self.requests else total
+        yield f"{total}, at least {took}" if self.seconds >= _SHOWN else total
 
     def facts(self) -> dict[str, Any]:
         """Give the plan for programs; durations in seconds."""

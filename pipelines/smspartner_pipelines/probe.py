@@ -158,7 +158,7 @@ def _answer(one: Seen, before: Sequence[Seen]) -> dict[str, Any]:
     same = [other.asked for other in before if one.rows and one.identities == other.identities]
     known = {identity for other in before for identity in other.identities}
     repeated = sum(identity in known for identity in one.identities)
-    return {**facts, "which_rows": f"those of {same[0]}" if same else f"{repeated} that were seen before"}
+    return {**facts, "which_rows": f"those of {same[0]}" if same else f"{repeated or 'none'} of them seen before"}
 
 
 def _order(rows: Sequence[Any]) -> str:
@@ -167,7 +167,13 @@ def _order(rows: Sequence[Any]) -> str:
     steps = {later > earlier for earlier, later in pairwise(found) if later != earlier}
     if not steps:
         return "unknown: too few dates that differ"
-    return "neither" if steps == {True, False} else "oldest first" if steps == {True} else "newest first"
+    return (
+        "neither oldest nor newest first"
+        if steps == {True, False}
+        else "oldest first"
+        if steps == {True}
+        else "newest first"
+    )
 
 
 def _fields(objects: Sequence[Mapping[str, Any]], tag: str) -> dict[str, dict[str, int]]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from smspartner.extract import Progress
 
+from smspartner_pipelines.text_table import counted
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -21,7 +23,7 @@ class LoggedProgress(Progress):
 
     def start(self, tags: int) -> None:
         """Log how many tags will be read."""
-        _LOG.info("reading %d tags", tags)
+        _LOG.info("reading %s", counted(tags, "tag"))
 
     def page(self, tag: str, arrived: int, pages: int) -> None:
         """Log the page."""

@@ -67,10 +67,11 @@ PLANS = (
     ("options", "total"),
     [
         ({"concurrency": 2}, "3 tags, 25,000 rows, 26 requests, at least 3.9 s"),
+        ({"concurrency": 256}, "3 tags, 25,000 rows, 26 requests"),
         ({"rate": Rate(6, 60.0)}, "3 tags, 25,000 rows, 26 requests, at least 0:04:20"),
         ({"rate": Rate(1000, 1.0)}, "3 tags, 25,000 rows, 26 requests, at least 1.0 s"),
     ],
-    ids=["measured", "rate", "rate beyond what is measured"],
+    ids=["measured", "too short to show", "rate", "rate beyond what is measured"],
 )
 def test_lines(start_sandbox: Any, connect: Any, options: dict[str, Any], total: str) -> None:
     """The plan says of each tag what it takes, and how long all takes at the least: by the rate, or as measured."""

@@ -13,7 +13,7 @@ from smspartner.errors import AccessRefused, RequestError
 from smspartner_pipelines.probe import as_lines, probe_api
 
 TAG = "Promo-Nov"
-EMPTY, FIRST, NEW = "0 that were seen before", "those of the first page", "0 that were seen before"
+EMPTY, FIRST, NEW = "none of them seen before", "those of the first page", "none of them seen before"
 LAST = "those of the last page"
 
 

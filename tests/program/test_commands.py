@@ -415,7 +415,7 @@ def test_logs_for_schedulers(sandbox, command):
     ended = command(sandbox, "run", "promo", "--to", "data", "--log-format", "json", "-v", "--quiet")
     lines = [json.loads(line) for line in ended.stderr.splitlines()]
     assert [(line["level"], line["message"]) for line in lines] == [
-        ("info", "reading 1 tags"),
+        ("info", "reading 1 tag"),
         ("info", "tag promo: complete"),
     ]
     assert [{"time", "level", "logger", "message"}] * 2 == [set(line) for line in lines]

@@ -41,11 +41,13 @@ def forget(number: str, to: tuple[str, ...], **given: Any) -> ExitCode:
         number = sys.stdin.readline(_LONGEST) if sys.stdin else ""
     left = False
     for one in forget_person(number, to, phone_privacy("plain")):
-        say(
-            f"{one.uri}: {counted(one.rows, 'row')} and {counted(one.quarantined, 'row')} in quarantine removed "
-            f"from {counted(len(one.tags), 'tag')}; the number will not be loaded there again",
-            to_stdout=True,
-        )
+        removed = "no row of the number was found"
+        if one.rows or one.quarantined:
+            removed = (
+                f"{counted(one.rows, 'row')} and {counted(one.quarantined, 'row')} in quarantine removed "
+                f"from {counted(len(one.tags), 'tag')}"
+            )
+        say(f"{one.uri}: {removed}; the number will not be loaded there again", to_stdout=True)
         for sentence in one.left:
             left = True
             say(f"{one.uri}: {sentence}", style="red")
