@@ -106,7 +106,7 @@ STATUSES = Table(
         Column(
             "phone_number",
             "string",
-            "E.164 (`+33612345678`); or masked / pseudonymised, if asked for",
+            "E.164 (`+33612345678`); or masked or hashed, if asked for",
             pattern=PHONE_PATTERNS["plain"],
         ),
         Column("occurrence", "int32", "n-th row of this number under this tag, from 1, in API order", minimum=1),
@@ -176,11 +176,9 @@ QUARANTINE = Table(
     columns=(
         _TAG,
         Column("page", "int32", "the page that held the row, from 1", minimum=1),
-        Column("position", "int32", "the row's place on its page, from 1", minimum=1),
+        Column("position", "int32", "the row's number on its page, from 1", minimum=1),
         Column("reasons", "strings", "every rule the row breaks"),
-        Column(
-            "raw", "string", "the row's JSON as the API sent it (phone number masked / pseudonymised, if asked for)"
-        ),
+        Column("raw", "string", "the row's JSON as the API sent it (phone number masked or hashed, if asked for)"),
         _EXTRACTED_AT,
         _RUN_ID,
     ),
