@@ -43,11 +43,15 @@ class Schedule:
         self._turn = threading.Condition()
 
     def next_job(self) -> Job | None:
-        """Wait for a page to ask for; None where no more will come."""
+        """Wait for a page to ask for; None where no more will come.
+
+        Who gets one wakes the next who waits: to wake all for each page would cost more than the pages.
+        """
         with self._turn:
             while self._unfinished and not self._ended:
                 job = self._wanted() or self._new_tag()
                 if job is not None:
+                    self._turn.notify()
                     return job
                 self._turn.wait(max(0.0, self._paused[0][0] - time.monotonic()) if self._paused else None)
         return None
@@ -79,7 +83,7 @@ class Schedule:
         """Count the bodies of a population no longer."""
         with self._turn:
             self._held -= held
-            self._turn.notify_all()
+            self._turn.notify()
 
     def end(self) -> None:
         """Give out no more jobs."""
@@ -118,7 +122,7 @@ class Schedule:
             heapq.heappush(self._paused, (time.monotonic() + ask.pause, id(reading), reading, ask))
         else:
             self._begin(reading, ask)
-        self._turn.notify_all()
+        self._turn.notify()
 
     def _begin(self, reading: Reading, ask: Ask) -> None:
         if not reading.held:
