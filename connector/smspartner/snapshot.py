@@ -12,8 +12,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from smspartner_schemas.arrow import arrow_schema, empty_table
-from smspartner_schemas.contract import QUARANTINE, STATUSES
+from smspartner_schemas.contract import QUARANTINE, STATUS_WORDS, STATUSES
 
 from smspartner.errors import CountMismatch
 from smspartner.page import Page
@@ -94,6 +95,18 @@ class Snapshot:
             counts.update(dict(zip(chunk.dictionary.to_pylist(), by_code, strict=True)))
         return dict(counts)
 
+    @cached_property
+    def row_counts(self) -> dict[str, int]:
+        """The counts that this reading comes to, by the names of the contract's `ROW_COUNTS`."""
+        return {
+            "rows_received": self.rows_received,
+            "rows_loaded": self.table.num_rows,
+            "rows_quarantined": self.quarantine.num_rows,
+            "rows_erased": self.rows_erased,
+            **{word: self.statuses.get(word, 0) for word in STATUS_WORDS},
+            "stop_sms": pc.sum(self.table["stop_sms"]).as_py() or 0,
+        }
+
     def quarantined_rows(self, rows: Mapping[int, tuple[str, ...]]) -> Snapshot:
         """Return the snapshot with rows of `table` (by index from 0, with reasons) moved to quarantine.
 
@@ -140,18 +153,15 @@ class Snapshot:
 
     def refused(self, verdict: str, reason: str) -> Snapshot:
         """Return the snapshot with another verdict than `complete`, and therefore without rows, loaded or erased."""
-        return Snapshot(
-            *(self.tag, verdict, reason, self.run_id),
-            extracted_at=self.extracted_at,
-            asked_at=self.asked_at,
-            rows_declared=self.rows_declared,
-            rows_received=self.rows_received,
-            pages=self.pages,
-            requests=self.requests,
-            retries=self.retries,
-            seconds=self.seconds,
-            drift=self.drift,
-            phone_numbers=self.phone_numbers,
+        return replace(
+            self,
+            verdict=verdict,
+            reason=reason,
+            table=empty_table(STATUSES),
+            quarantine=empty_table(QUARANTINE),
+            rows_erased=0,
+            first_page="",
+            origin=None,
         )
 
     def check_counts(self) -> None:

@@ -17,7 +17,7 @@ from smspartner.errors import (
     ValidationBroken,
 )
 from smspartner.pagination import PagingSeen
-from smspartner_schemas.contract import ACCEPTED, ROW_COUNTS, STATUS_WORDS, TAG_RUNS
+from smspartner_schemas.contract import ACCEPTED, ROW_COUNTS, TAG_RUNS
 
 from smspartner_pipelines.exit_codes import ExitCode
 
@@ -152,17 +152,10 @@ class RunOutcome:
     def tag_runs_table(self) -> pa.Table:
         """Give the results as rows of `tag_runs`, in the order the tags were asked for."""
         import pyarrow as pa
-        from smspartner_schemas.arrow import arrow_schema
+        from smspartner_schemas.arrow import arrow_schema, plain_schema
 
-        schema = arrow_schema(TAG_RUNS)
         rows = [self.tag_runs[tag] for tag in self.settings.tags if tag in self.tag_runs]
-        columns = {one.name: pa.array([row[one.name] for row in rows], _plain(one.type)) for one in schema}
-        return pa.table(columns).cast(schema)
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    """Give the type of the values of a dictionary, which is what an array is built with."""
-    return getattr(kind, "value_type", kind)
+        return pa.Table.from_pylist(rows, plain_schema(TAG_RUNS)).cast(arrow_schema(TAG_RUNS))
 
 
 def _counts_of(loaded: LoadedTag) -> TagRun:
@@ -173,20 +166,13 @@ def _counts_of(loaded: LoadedTag) -> TagRun:
 
 def tag_run(snapshot: Snapshot) -> TagRun:
     """Give the row of `tag_runs` for a tag that was asked for."""
-    import pyarrow.compute as pc
-
     return {
         "run_id": snapshot.run_id,
         "tag": snapshot.tag,
         "verdict": snapshot.verdict,
         "reason": snapshot.reason,
         "rows_declared": snapshot.rows_declared,
-        "rows_received": snapshot.rows_received,
-        "rows_loaded": snapshot.table.num_rows,
-        "rows_quarantined": snapshot.quarantine.num_rows,
-        "rows_erased": snapshot.rows_erased,
-        **{word: snapshot.statuses.get(word, 0) for word in STATUS_WORDS},
-        "stop_sms": pc.sum(snapshot.table.column("stop_sms")).as_py() or 0,
+        **snapshot.row_counts,
         "pages": snapshot.pages,
         "requests": snapshot.requests,
         "retries": snapshot.retries,

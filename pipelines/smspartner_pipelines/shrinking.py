@@ -23,9 +23,8 @@ def refuse_shrunk(snapshots: Iterable[Snapshot], selection: Selection, settings:
     """Refuse, as `shrunk`, what holds fewer rows than are loaded, or far fewer valid ones.
 
     Rows of erased people do not count: they may be erased here, at the vendor, or both, before the tag was loaded or
-    only since. A tag that
-    became unknown counts as one of 0 rows; with `allow_shrink` it is given as a complete tag of 0 rows, so that what is
-    loaded is replaced. With `keep_shrunk` such a tag is `skipped`.
+    only since. A tag that became unknown counts as one of 0 rows; with `allow_shrink` it is given as a complete tag of
+    0 rows, so that what is loaded is replaced. With `keep_shrunk` such a tag is `skipped`.
     """
     return [_checked(snapshot, selection.loaded_before(snapshot.tag), settings) for snapshot in snapshots]
 

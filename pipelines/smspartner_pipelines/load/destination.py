@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from smspartner.errors import DestinationError, SettingsError
-from smspartner_schemas.contract import ERASURES, LOADED_TAGS, STATUS_WORDS
+from smspartner_schemas.contract import ERASURES, LOADED_TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -142,12 +142,7 @@ def state_of(snapshot: Snapshot) -> LoadedTag:
     newest = pc.max(snapshot.table["status_at"]).as_py()
     return LoadedTag(
         tag=snapshot.tag,
-        rows_received=snapshot.rows_received,
-        rows_loaded=snapshot.table.num_rows,
-        rows_quarantined=snapshot.quarantine.num_rows,
-        rows_erased=snapshot.rows_erased,
-        **{word: snapshot.statuses.get(word, 0) for word in STATUS_WORDS},
-        stop_sms=pc.sum(snapshot.table["stop_sms"]).as_py() or 0,
+        **snapshot.row_counts,
         newest_status_at=newest and newest.astimezone(UTC),
         extracted_at=snapshot.extracted_at.astimezone(UTC),
         run_id=snapshot.run_id,
