@@ -17,8 +17,8 @@ from smspartner_schemas.arrow import empty_table
 from smspartner_schemas.contract import QUARANTINE, STATUSES
 
 from smspartner_pipelines.load.destination import Damage, LoadedTag, loaded_tags
-from smspartner_pipelines.loaded import reading
-from smspartner_pipelines.text_table import counted
+from smspartner_pipelines.output import counted
+from smspartner_pipelines.reading import open_loaded
 
 if TYPE_CHECKING:
     from smspartner.phone_numbers import PhonePrivacy
@@ -64,7 +64,7 @@ def forget_person(number: str, uris: Sequence[str], privacy: PhonePrivacy) -> It
 
 @contextmanager
 def _locked(uri: str) -> Iterator[Destination]:
-    with reading(uri) as destination:  # which says so where nothing was ever loaded
+    with open_loaded(uri) as destination:  # which says so where nothing was ever loaded
         pass
     with destination.open(for_loading=True):
         yield destination

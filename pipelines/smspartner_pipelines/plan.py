@@ -21,8 +21,8 @@ from smspartner_pipelines.exit_codes import ExitCode
 from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.load.destination import NothingLoaded, erasures, loaded_tags
 from smspartner_pipelines.outcome import DestinationOutcome
+from smspartner_pipelines.output import counted, text_table
 from smspartner_pipelines.selection import Selection, Target, select_tags
-from smspartner_pipelines.text_table import counted, text_table
 
 if TYPE_CHECKING:
     from smspartner.connection import Connection

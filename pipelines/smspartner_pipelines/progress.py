@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from smspartner.extract import Progress
 
-from smspartner_pipelines.text_table import counted
+from smspartner_pipelines.output import counted
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -1,16 +1,36 @@
-"""Rows of a destination, read in large pieces to be counted or judged; what can't be read is noted."""
+"""Reading what a destination holds: opened without its lock, rows in large pieces; what can't be read is noted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pyarrow as pa
+from smspartner.errors import SettingsError
 from smspartner_schemas.contract import Table
 
+from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.load.destination import Damage, Destination
 
 AT_LEAST = 500_000
 """Rows of a piece: a pass over few of them costs as much as one over thousands."""
+
+
+@contextmanager
+def open_loaded(uri: str) -> Iterator[Destination]:
+    """Open a destination to read what is loaded there.
+
+    Raises:
+        SettingsError: it is an export, which keeps no tags, or nothing was ever loaded there (NothingLoaded).
+        DestinationError: it can't be reached.
+    """
+    destination = open_destination(uri)
+    if not destination.keeps_tags:
+        raise SettingsError(
+            f"{destination.uri} is an export, which keeps no tags", remedy="name a dataset or a database"
+        )
+    with destination.open(for_loading=False):
+        yield destination
 
 
 def rows_in(

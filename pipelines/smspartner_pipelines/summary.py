@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 from smspartner_schemas.contract import ACCEPTED
 
 from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
-from smspartner_pipelines.output import say
+from smspartner_pipelines.output import counted, delivered_share, say, text_table
 from smspartner_pipelines.report import loaded_now
-from smspartner_pipelines.text_table import counted, text_table
 
 if TYPE_CHECKING:
     from smspartner_pipelines.outcome import DestinationOutcome, RunOutcome
@@ -38,12 +37,6 @@ def print_summary(outcome: RunOutcome, *, quiet: bool = False) -> None:
         return
     for line in _lines_for_a_person(outcome):
         say(line, style="red")
-
-
-def delivered_share(delivered: int, not_delivered: int, ko: int) -> str:
-    """Give the delivered share of the messages whose status is final, in percent; empty where there are none."""
-    final = delivered + not_delivered + ko
-    return f"{100 * delivered / final:.1f} %" if final else ""
 
 
 def _loaded_lines(outcome: RunOutcome) -> Iterator[str]:

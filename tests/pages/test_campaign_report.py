@@ -16,10 +16,10 @@ import pytest
 from smspartner.snapshot import Snapshot
 from smspartner_pipelines.cli import run_command
 from smspartner_pipelines.load import open_destination
-from smspartner_pipelines.loaded import reading
 from smspartner_pipelines.pages.campaign_figures import CampaignFigures, campaign_figures
 from smspartner_pipelines.pages.campaign_page import as_script_data
 from smspartner_pipelines.pages.campaign_report import ReportSettings, write_campaign_report
+from smspartner_pipelines.reading import open_loaded
 from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import QUARANTINE, STATUS_WORDS, STATUSES, TAG_RUNS
 
@@ -96,7 +96,7 @@ def load_all(uri: str, snapshots: list[Snapshot], runs: pa.Table) -> None:
 
 def figures_of(uri: str) -> CampaignFigures:
     """Count what a destination holds."""
-    with reading(uri) as destination:
+    with open_loaded(uri) as destination:
         return campaign_figures(destination)
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from smspartner.redaction import find_numbers
-from smspartner_pipelines.loaded import reading
+from smspartner_pipelines.reading import open_loaded
 from smspartner_pipelines.sandbox import Campaign
 from smspartner_pipelines.validate import validate_loaded
 from smspartner_schemas.contract import STATUSES
@@ -287,7 +287,7 @@ def test_a_run_meanwhile_is_no_fault(load, sandbox, command):
             return self._destination.scan(table, columns)
 
     load("data")
-    with reading("data") as destination:
+    with open_loaded("data") as destination:
         document = validate_loaded(Meanwhile(destination))
     assert (document["rows"], document["findings"]) == (5, [])
 

@@ -23,7 +23,8 @@ def demo(directory: str) -> ExitCode:
     from smspartner.connection import Connection
     from smspartner.redaction import Secret
 
-    from smspartner_pipelines.loaded import lines_for_people, reading, tag_states
+    from smspartner_pipelines.commands.tags import show_tags, tag_states
+    from smspartner_pipelines.reading import open_loaded
     from smspartner_pipelines.run import run
     from smspartner_pipelines.sandbox import Sandbox
     from smspartner_pipelines.settings import RunSettings
@@ -42,7 +43,7 @@ def demo(directory: str) -> ExitCode:
             if outcome.exit_code is not ExitCode.OK:
                 return outcome.exit_code
     click.echo("\nWhat is loaded:")
-    with reading(directory) as opened:
-        click.echo("\n".join(lines_for_people(*tag_states(opened), directory)))
+    with open_loaded(directory) as opened:
+        show_tags(tag_states(opened)[0], directory)
     click.echo(f"\nRead it with pandas: pandas.read_parquet('{directory}/statuses')")
     return outcome.exit_code

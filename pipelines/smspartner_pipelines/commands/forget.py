@@ -34,7 +34,7 @@ def forget(number: str, to: tuple[str, ...], **given: Any) -> ExitCode:
     smspartner forget +33612345678 --to data/
     """  # noqa: D301  # \b is click's mark
     from smspartner_pipelines.forget import forget_person
-    from smspartner_pipelines.text_table import counted
+    from smspartner_pipelines.output import counted
 
     start_logging(given)
     if number == "-":

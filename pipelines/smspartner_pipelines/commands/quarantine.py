@@ -30,11 +30,11 @@ def quarantine(destination: str, *, as_json: bool, **given: Any) -> ExitCode:
     """  # noqa: D301  # \b is click's mark
     from smspartner.redaction import REDACT
 
-    from smspartner_pipelines.loaded import reading
-    from smspartner_pipelines.text_table import text_table
+    from smspartner_pipelines.output import text_table
+    from smspartner_pipelines.reading import open_loaded
 
     start_logging(given)
-    with reading(destination) as opened:
+    with open_loaded(destination) as opened:
         counts, damages = _counts(opened)
     if as_json:
         click.echo(REDACT.json(counts, ensure_ascii=False, indent=2))

@@ -45,13 +45,13 @@ def validate(
     smspartner validate data/ -o validation/ --expectations mine.json
     """  # noqa: D301  # \b is click's mark
     start_logging(given)
-    from smspartner_pipelines.loaded import reading
     from smspartner_pipelines.output import say
     from smspartner_pipelines.pages.validation_page import prepare_folder, validation_json, write_validation
+    from smspartner_pipelines.reading import open_loaded
     from smspartner_pipelines.validate import validate_loaded
 
     folder = Path(output)
-    with reading(destination) as opened:
+    with open_loaded(destination) as opened:
         prepare_folder(folder)
         document = validate_loaded(opened, expectations)
     page = write_validation(folder, document)
@@ -64,7 +64,7 @@ def validate(
 
 def _lines(document: dict[str, Any], page: Path, *, quiet: bool) -> Iterator[str]:
     """Say what fails, then how it ended, and where the page is."""
-    from smspartner_pipelines.text_table import text_table
+    from smspartner_pipelines.output import text_table
 
     findings, of_what = document["findings"], f"{document['rows']:,} rows of {document['tags']:,} tags"
     if not findings:

@@ -13,9 +13,9 @@ from smspartner.errors import SettingsError
 
 from smspartner_pipelines.load.files import refuse_planted_link, replace_files, try_writing
 from smspartner_pipelines.load.layout import refuse_inside_dataset
-from smspartner_pipelines.loaded import reading
 from smspartner_pipelines.pages.campaign_figures import campaign_figures
 from smspartner_pipelines.pages.campaign_texts import Language
+from smspartner_pipelines.reading import open_loaded
 
 STDOUT = "-"
 _ENDINGS = (".html", ".htm")
@@ -45,7 +45,7 @@ def write_campaign_report(settings: ReportSettings) -> str:
     from smspartner_pipelines.pages.campaign_page import PageSettings, campaign_page
 
     made_at = datetime.now(UTC)
-    with reading(settings.destination) as destination:
+    with open_loaded(settings.destination) as destination:
         figures = campaign_figures(destination)
         shown = PageSettings(destination.uri, settings.language, made_at, settings.title, settings.zone)
     page = campaign_page(figures, shown).encode()
