@@ -18,9 +18,9 @@ from types import MappingProxyType
 from smspartner.client import Client
 from smspartner.connection import Connection
 from smspartner.errors import AccessRefused, Interrupted, RequestError
-from smspartner.one_pass import Unread
 from smspartner.page import Page
-from smspartner.pagination import PagingSeen, walk_pages
+from smspartner.pagination import Unread, walk_pages
+from smspartner.paging_seen import PagingSeen
 from smspartner.reading import FirstPage, Population, Reading
 from smspartner.retry import NotWanted, Pace, RetryPolicy
 from smspartner.schedule import HELD_BYTES, Job, Schedule

@@ -58,7 +58,7 @@ class Page:
     @property
     def page_count(self) -> int:
         """How many pages of this one's size the declared total takes; one where there are no rows."""
-        return -(-self.total // self.row_count) if self.row_count else 1
+        return max(1, -(-self.total // self.row_count)) if self.row_count else 1
 
     @cached_property
     def raw_rows(self) -> list[bytes]:

@@ -8,71 +8,31 @@ docs/completeness.md says in full what is proved, and what can't be.
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from smspartner.errors import (
-    CutBody,
-    PopulationError,
-    PopulationIncomplete,
-    PopulationMoved,
-    UnexpectedStatus,
-    UnknownTag,
-    UnreadableBody,
-    VendorError,
-)
-from smspartner.one_pass import Answer, OnePass, Proof, Unread, counted
-from smspartner.overlap import Hashes, number_hashes, same_messages
+from smspartner.errors import PopulationError, PopulationIncomplete, PopulationMoved, RequestError, UnknownTag
+from smspartner.overlap import Hashes, count_shared, number_hashes, row_hashes
 from smspartner.page import Page
+from smspartner.paging_seen import PagingSeen, is_without_rows
 
-USUAL_PAGE_SIZES = frozenset({10, 20, 25, 50, 100, 200, 250, 500, 1000})
-SMALLEST_PAGE_SIZE = min(USUAL_PAGE_SIZES)
+MOST_PAGES = 100_000
 
 
-@dataclass
-class PagingSeen:
-    """What a run has seen of the vendor's paging so far, shared by all tags.
+class Unread(Exception):
+    """A page that could not be read, after so many requests."""
 
-    It only grows, so that the order of tags does not matter, and what one thread does not see yet of another costs one
-    request at most. `largest` is the most rows on a first page, `followed` are the sizes of first pages behind which
-    other rows stood, `ended` those behind which a look found none, `alone` counts the tags whose first page held all
-    that it declared, by its rows. `declares_more` is whether a first page declared more than it held, and not a whole
-    number of pages, as a total that stops at the end of a page would. `looked` is whether a page behind an end was
-    asked for.
-    """
+    def __init__(self, number: int, error: RequestError, requests: int = 1) -> None:
+        super().__init__()
+        self.number = number
+        self.error = error
+        self.requests = requests
 
-    largest: int = 0
-    followed: set[int] = field(default_factory=set)
-    ended: set[int] = field(default_factory=set)
-    alone: Counter[int] = field(default_factory=Counter)
-    declares_more: bool = False
-    looked: bool = False
 
-    @property
-    def unproved(self) -> bool:
-        """Whether the run had to look behind an end, and no tag had a second page with other rows."""
-        return self.looked and not self.followed
-
-    def note_first(self, page: Page, *, again: bool = False) -> None:
-        """Note the first page of a tag, or of another pass over it (`again`)."""
-        self.largest = max(self.largest, page.row_count)
-        self.alone[page.row_count] += page.total == page.row_count and not again
-        self.declares_more = self.declares_more or (page.row_count > 0 and page.total % page.row_count > 0)
-
-    def is_full(self, pages: Sequence[Page], *, doubted: bool = False) -> bool:
-        """Whether the last of a tag's pages is full, so that another may stand behind it.
-
-        What a tag that was `doubted` in a pass before showed counts for more than what other tags show.
-        """
-        rows = pages[-1].row_count
-        if len(pages) > 1:
-            return rows == pages[0].row_count
-        shared = self.alone[rows] > 1 and rows >= SMALLEST_PAGE_SIZE and rows not in self.ended
-        likely = rows >= self.largest and (rows in USUAL_PAGE_SIZES or shared)
-        return (doubted or not self.declares_more) and (rows in self.followed or likely)
+Answer = tuple[int, Page | Unread]
+"""The page number that was asked for, and what came."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +41,21 @@ class Ask:
 
     numbers: Sequence[int]
     pause: float = 0.0
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The verdict on a tag: `complete` with all pages in order, or another one without any.
+
+    The counts are those of the last pass; `rows_declared` is None where no page came.
+    """
+
+    verdict: str
+    reason: str
+    pages: tuple[Page, ...]
+    rows_declared: int | None
+    rows_received: int
+    pages_read: int
 
 
 Walk = Generator[Ask | None, Answer, Proof]
@@ -102,19 +77,20 @@ def walk_pages(
     `verify`, two passes in a row must hold the same phone numbers as often, which also shows a row that came while
     another went: totals alone can't. Where `is_loaded` finds the first page unchanged, the tag is `skipped`.
     """
-    doubt: PopulationError | None = None
+    problem: PopulationError | None = None
     numbers: Hashes | None = None
     for index in range(passes):
-        pause = pauses[min(index, len(pauses)) - 1] if doubt is not None and pauses else 0.0
+        pause = pauses[min(index, len(pauses)) - 1] if problem is not None and pauses else 0.0
         arrived = OnePass()
         try:
-            first = arrived.add_first((yield Ask([1], pause)))
-            seen.note_first(first, again=index > 0)
+            more = arrived.add(*(yield Ask([1], pause)))
+            first = arrived.pages[1]
+            seen.note_first(first)
             if index == 0 and is_loaded is not None and is_loaded(first):
                 return arrived.proof("skipped", "unchanged: total and first page are as loaded")
-            shared = yield from _read_on(seen, arrived, doubted=doubt is not None)
+            shared = yield from _read_on(seen, arrived, more=more)
         except PopulationError as exc:
-            doubt, numbers = exc.with_traceback(None), None  # its frames hold all pages
+            problem, numbers = exc.with_traceback(None), None  # its frames hold all pages
             continue
         except Unread as exc:
             return arrived.proof(*_verdict(tag, exc))
@@ -122,67 +98,122 @@ def walk_pages(
         if numbers is None or (before is not None and np.array_equal(numbers, before)):
             return arrived.proof("complete", _complete(arrived.in_order(), shared))
         differ = "the phone numbers changed between two passes, though the totals did not"
-        doubt = None if before is None else PopulationMoved(differ)
+        problem = None if before is None else PopulationMoved(differ)
     unconfirmed = PopulationMoved("no second pass could confirm the phone numbers")
-    verdict = "unstable" if doubt is None or isinstance(doubt, PopulationMoved) else "incomplete"
-    return arrived.proof(verdict, f"{(doubt or unconfirmed).what} (read {counted(passes, 'time')})")
+    verdict = "unstable" if problem is None or isinstance(problem, PopulationMoved) else "incomplete"
+    return arrived.proof(verdict, f"{(problem or unconfirmed).what} (read {_counted(passes, 'time')})")
 
 
-def _read_on(seen: PagingSeen, arrived: OnePass, *, doubted: bool) -> Generator[Ask | None, Answer, int]:
+class OnePass:
+    """The pages of one pass by their numbers: each is checked as it arrives, on its own and against the others."""
+
+    def __init__(self) -> None:
+        self.pages: dict[int, Page] = {}
+        self.last = 1
+        self._hashes: dict[int, Hashes] = {}
+        self._by_rows: dict[bytes, int] = {}
+
+    def add(self, number: int, came: Page | Unread) -> bool:
+        """Check a page, page 1 before all others; gives whether more are to come.
+
+        Raises:
+            PopulationError: it can't be a page of this population.
+            Unread: it is not there.
+        """
+        if isinstance(came, Unread):
+            if number > 1 and isinstance(came.error, UnknownTag):
+                raise PopulationMoved(f"page 1 declared {self.pages[1].total} rows in total, then {came.error.what}")
+            raise came
+        self.pages[number] = came
+        first = self.pages[1]
+        if came.total != first.total:
+            raise PopulationMoved(f"page 1 declared {first.total} rows in total, page {number} declared {came.total}")
+        if came.number != number:
+            raise PopulationIncomplete(f"asked for page {number}, the API answered with page {came.number}")
+        if first.page_count > MOST_PAGES:
+            raise PopulationIncomplete(f"{first.total} rows at {first.row_count} a page are over {MOST_PAGES:,} pages")
+        self.last = first.page_count
+        expected = first.row_count if number < self.last else first.total - first.row_count * (self.last - 1)
+        if came.row_count != expected:
+            rows = _counted(came.row_count, "row")
+            raise PopulationIncomplete(f"page {number} of {self.last} holds {rows} instead of {expected}")
+        if self.last > 1:
+            self._hashes[number] = row_hashes(came)
+            self._check_repetition(number, came)
+        return len(self.pages) < self.last
+
+    def in_order(self) -> tuple[Page, ...]:
+        """Give all pages, in order."""
+        return tuple(self.pages[number] for number in range(1, self.last + 1))
+
+    def count_shared(self) -> int:
+        """Count the dated rows that stand on more than one page; raises PopulationIncomplete where pages overlap."""
+        if self.last == 1:
+            return 0
+        return count_shared(self.in_order(), [self._hashes[number] for number in range(1, self.last + 1)])
+
+    def proof(self, verdict: str, reason: str) -> Proof:
+        """Give the verdict on these pages, with what they count."""
+        pages = self.in_order() if verdict == "complete" else ()
+        declared = self.pages[1].total if self.pages else None
+        return Proof(
+            verdict, reason, pages, declared, sum(page.row_count for page in self.pages.values()), len(self.pages)
+        )
+
+    def _check_repetition(self, number: int, page: Page) -> None:
+        """Refuse a page that repeats another, unless all its rows are alike: a dead number, often written to."""
+        before = self._by_rows.setdefault(page.rows_json, number)
+        if before != number and len(set(page.raw_rows)) > 1:
+            raise PopulationIncomplete(f"page {number} repeats page {before} row for row")
+        if page.row_count == 1:
+            near = [self.pages.get(other) for other in range(number - 2, number + 3)]
+            alike = [other is not None and other.rows_json == page.rows_json for other in near]
+            if any(all(alike[start : start + 3]) for start in range(3)):
+                raise PopulationIncomplete(f"page {number} is a third page in a row of one same single row")
+
+
+def _read_on(seen: PagingSeen, arrived: OnePass, *, more: bool) -> Generator[Ask | None, Answer, int]:
     """Read all pages after the first, and look behind the last; gives how many dated rows stand on more than one.
 
     Raises:
-        PopulationError: a doubt.
+        PopulationError: a pass more may bring another result.
         Unread: a page is not there.
     """
-    if arrived.last > 1:
-        answer = yield Ask(range(2, arrived.last + 1))
-        while arrived.add(answer):
-            answer = yield None
+    ask = Ask(range(2, arrived.last + 1)) if more else None
+    while more:
+        more = arrived.add(*(yield ask))
+        ask = None
     pages = arrived.in_order()
     if any(page.rows_json != pages[0].rows_json for page in pages):
         seen.followed.add(pages[0].row_count)
-    if seen.is_full(pages, doubted=doubted):
+    if seen.is_full(pages):
         seen.looked = True
-        _check_behind_end(seen, pages, (yield Ask([arrived.last + 1])))
+        number, came = yield Ask([arrived.last + 1])
+        if isinstance(came, Page):
+            seen.check_behind_end(pages, number, came)
+        elif not is_without_rows(came.error):
+            raise came
         seen.ended.add(pages[0].row_count)
     return arrived.count_shared()
 
 
-def _check_behind_end(seen: PagingSeen, pages: tuple[Page, ...], answer: Answer) -> None:
-    """Check that nothing of the population stands behind its last page.
-
-    Raises:
-        PopulationMoved: the total is another one by now.
-        PopulationIncomplete: other rows stand there.
-        Unread: nothing is known of it.
-    """
-    total, (number, came) = pages[0].total, answer
-    if isinstance(came, Unread):
-        answered = isinstance(came.error, VendorError | UnexpectedStatus | UnreadableBody)
-        if not answered or isinstance(came.error, CutBody):  # what was not sent, or not to its end, may hold rows
-            raise came
-    elif came.total != total and (came.row_count or came.total):  # some say 0 of 0 where a page is empty
-        raise PopulationMoved(f"page 1 declared {total} rows in total, page {number} declared {came.total}")
-    elif came.row_count and not any(same_messages(came, page) for page in reversed(pages)):
-        seen.followed.add(pages[0].row_count)
-        rows = counted(came.row_count, "row")
-        raise PopulationIncomplete(f"page {number}, behind the end, holds {rows} that the total {total} does not count")
-
-
 def _complete(pages: tuple[Page, ...], shared: int) -> str:
     """Say what was proved, and how many rows may be one row that was read twice."""
-    proved = f"all {pages[0].total} rows on {counted(len(pages), 'page')}"
-    return f"{proved}; {counted(shared, 'dated row')} on more than one page" if shared else proved
+    proved = f"all {pages[0].total} rows on {_counted(len(pages), 'page')}"
+    return f"{proved}; {_counted(shared, 'dated row')} on more than one page" if shared else proved
 
 
 def _verdict(tag: str, unread: Unread) -> tuple[str, str]:
     """Say what a page that could not be read means for its tag."""
     if not isinstance(unread.error, UnknownTag):
-        return "failed", f"page {unread.number}: {unread.error.what} ({counted(unread.requests, 'request')})"
+        return "failed", f"page {unread.number}: {unread.error.what} ({_counted(unread.requests, 'request')})"
     notes = [unread.error.what]
     if tag != tag.lower():
         notes.append("this tag has capitals, and the vendor's tags are lower case")
     if tag != unicodedata.normalize("NFC", tag):
         notes.append("this tag has combining accents, and may have been sent with composed ones")
     return "unknown", "; ".join(notes)
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from smspartner.one_pass import Proof, Unread
 from smspartner.page import Page
-from smspartner.pagination import Ask, Walk
+from smspartner.pagination import Ask, Proof, Unread, Walk
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from smspartner.errors import (
     Interrupted,
     ValidationBroken,
 )
-from smspartner.pagination import PagingSeen
+from smspartner.paging_seen import PagingSeen
 from smspartner_schemas.contract import ACCEPTED, ROW_COUNTS, TAG_RUNS
 
 from smspartner_pipelines.exit_codes import ExitCode

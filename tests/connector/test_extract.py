@@ -284,12 +284,13 @@ def test_pages_of_an_ended_pass(serve: Any) -> None:
 
 def test_the_last_answers_of_a_tag_that_has_ended(serve: Any) -> None:
     """A tag is handed out with exact counts, when nothing of it is under way any more."""
-    released, answers = threading.Event(), honest()
+    asked, released, answers = threading.Event(), threading.Event(), honest()
 
     def answer(tag: str, number: int) -> Answer:
-        return (
-            refusal(4) if number == 2 else once(released, answers(tag, number)) if number == 3 else answers(tag, number)
-        )
+        if number == 3:
+            asked.set()
+            return once(released, answers(tag, number))
+        return once(asked, refusal(4)) if number == 2 else answers(tag, number)
 
     server = serve(answer)
     reading = extract(["t99"], server.connection(concurrency=2, passes=1), threading.Event())

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from smspartner.page import Page
-from smspartner.pagination import PagingSeen, walk_pages
+from smspartner.pagination import walk_pages
+from smspartner.paging_seen import PagingSeen
 
 
 class Population:

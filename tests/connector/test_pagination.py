@@ -23,9 +23,9 @@ from smspartner.errors import (
     UnreadableBody,
     VendorError,
 )
-from smspartner.one_pass import MOST_PAGES, Proof, Unread
 from smspartner.page import Page
-from smspartner.pagination import USUAL_PAGE_SIZES, PagingSeen, walk_pages
+from smspartner.pagination import MOST_PAGES, Proof, Unread, walk_pages
+from smspartner.paging_seen import USUAL_PAGE_SIZES, PagingSeen
 
 Server = Callable[[int], Page | RequestError]
 GONE = UnknownTag("the API answered code 4", code=4, http_status=200)
@@ -185,12 +185,12 @@ LIES = [
     (
         "total = rows of the page",
         serve(range(25), 20, total=20),
-        "page 2, behind the end, holds 5 rows that the total 20",
+        "page 2, behind the end, holds rows (5) that the total 20",
     ),
     (
         "total capped at a page",
         serve(range(250), 100, total=200),
-        "page 3, behind the end, holds 50 rows that the total 200",
+        "page 3, behind the end, holds rows (50) that the total 200",
     ),
 ]
 
@@ -288,9 +288,9 @@ def test_paging_that_is_not_proved(servers: list[Server], unproved: bool) -> Non
 SHORT = "page 2 of 3 holds {} instead of 4"
 DOUBTS: list[tuple[str, Server, str, str]] = [
     ("page 1 answers as page 2", lambda _: page(2, 10, range(4)), "incomplete", "asked for page 1, the API answered with page 2"),
-    ("page 1 is empty", lambda _: page(1, 10, []), "incomplete", "page 1 is empty, though 10 rows are declared in total"),
-    ("page 1 holds too many", lambda _: page(1, 3, range(4)), "incomplete", "page 1 holds 4 rows, more than the 3 declared in total"),
-    ("rows, and a total of 0", lambda _: page(1, 0, [1]), "incomplete", "page 1 holds 1 row, more than the 0 declared in total"),
+    ("page 1 is empty", lambda _: page(1, 10, []), "incomplete", "page 1 of 1 holds 0 rows instead of 10"),
+    ("page 1 holds too many", lambda _: page(1, 3, range(4)), "incomplete", "page 1 of 1 holds 4 rows instead of 3"),
+    ("rows, and a total of 0", lambda _: page(1, 0, [1]), "incomplete", "page 1 of 1 holds 1 row instead of 0"),
     ("page is ignored", lambda _: page(1, 10, range(4)), "incomplete", "asked for page 2, the API answered with page 1"),
     ("an empty page", but(serve(range(10), 4), p2=page(2, 10, [])), "incomplete", SHORT.format("0 rows")),
     ("a short page", but(serve(range(10), 4), p2=page(2, 10, [4])), "incomplete", SHORT.format("1 row")),

@@ -77,7 +77,7 @@ CASES = {
     "first-empty": (
         [faulty("empty_page", 1)],
         "incomplete",
-        "page 1 is empty, though 3 rows are declared in total (read 3 times)",
+        "page 1 of 1 holds 0 rows instead of 3 (read 3 times)",
         {"rows_declared": 3, "pages": 1, "requests": 3},
     ),
     "long": (
@@ -258,8 +258,8 @@ def numbered(count):
 VENDORS = {
     # what strikes every page, rows, rows on a page, options: verdict, and the beginning of the reason
     "total counts the page": ("total_of_page", 25, 20, (), "unstable", "page 1 declared 20 rows in total, page 2"),
-    "total capped at a page": ("total_capped", 250, 100, (), "incomplete", "page 3, behind the end, holds 50 rows"),
-    "total capped at page 1": ("total_capped", 130, 100, (), "incomplete", "page 2, behind the end, holds 30 rows"),
+    "total capped at a page": ("total_capped", 250, 100, (), "incomplete", "page 3, behind the end, holds rows (50)"),
+    "total capped at page 1": ("total_capped", 130, 100, (), "incomplete", "page 2, behind the end, holds rows (30)"),
     "last page for all behind": ("behind_clamped", 200, 100, (), "complete", "all 200 rows on 2 pages"),
     "its statuses flip": ("behind_flipped", 200, 100, (), "complete", "all 200 rows on 2 pages"),
     "overlap of three": ("overlap_some", 500, 100, (), "incomplete", "pages 1 and 2 overlap"),
