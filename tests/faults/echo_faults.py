@@ -10,19 +10,15 @@ import base64
 import html
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
 from smspartner_pipelines.sandbox.answers import Answer, html_answer, vendor_error
+from smspartner_pipelines.sandbox.faults import Kind, Strike
+from smspartner_pipelines.sandbox.http_server import Wire
 
-from faults import table
-
-if TYPE_CHECKING:
-    from smspartner_pipelines.sandbox.faults import Strike
-    from smspartner_pipelines.sandbox.wire import Wire
-
-Document = dict[str, Any]
+from faults.table import Row, Rows, document, rows
 
 
 def key_of(target: str) -> str:
@@ -50,106 +46,104 @@ def encoded_anew(key: str) -> str:
     return " ".join(f"{name}={way}" for name, way in ways.items())
 
 
-@table.answer("echo_message", "the vendor's error 999, whose message repeats the URL")
-def _message(_answer: Answer, strike: Strike) -> Answer:
-    return vendor_error(999, f"Erreur inconnue: GET {strike.target}")
+def _vendor(meaning: str, code: int, message: Callable[[str], str]) -> Kind:
+    """Answer with the vendor's error of this code; the message is made of the request's path and query."""
+    return Kind(meaning, answer=lambda _answer, strike: vendor_error(code, message(strike.target)))
 
 
-@table.answer("echo_message_decoded", "the vendor's error 999, whose message repeats the key, decoded")
-def _message_decoded(_answer: Answer, strike: Strike) -> Answer:
-    return vendor_error(999, f"Erreur inconnue avec la clé {key_of(strike.target)}")
+def _other_cases(target: str) -> str:
+    key = key_of(target)
+    return " ".join([key.upper(), key.swapcase(), "\u200b".join(key), "\u00ad".join(key.lower())])
 
 
-@table.answer("echo_message_anew", "the vendor's error 999, whose message repeats the key in other encodings")
-def _message_anew(_answer: Answer, strike: Strike) -> Answer:
-    return vendor_error(999, encoded_anew(key_of(strike.target)))
-
-
-@table.answer("echo_message_case", "the vendor's error 999, whose message repeats the key in other letter cases")
-def _message_case(_answer: Answer, strike: Strike) -> Answer:
-    key = key_of(strike.target)
-    return vendor_error(999, " ".join([key.upper(), key.swapcase(), "\u200b".join(key), "\u00ad".join(key.lower())]))
-
-
-@table.answer("echo_refusal", "the vendor's error 10, whose message repeats the key, decoded")
-def _refusal(_answer: Answer, strike: Strike) -> Answer:
-    return vendor_error(10, f"Clé API incorrecte: {key_of(strike.target)}")
-
-
-@table.answer("echo_unknown", "the vendor's error 4, whose message repeats the URL")
-def _unknown(_answer: Answer, strike: Strike) -> Answer:
-    return vendor_error(4, f"Message introuvable: {strike.target}")
-
-
-@table.answer("echo_html", "HTTP 500 with an HTML page that repeats the URL")
 def _html(_answer: Answer, strike: Strike) -> Answer:
     return html_answer(500, f"Error at {html.escape(strike.target)} ({html.escape(key_of(strike.target))})")
 
 
-@table.answer("echo_not_json", "text with HTTP 200 that repeats the URL")
-def _not_json(_answer: Answer, strike: Strike) -> Answer:
-    return Answer(f"Cannot GET {strike.target}\n".encode())
-
-
-@table.answer("echo_redirect", "HTTP 302 to a path that repeats the query")
 def _redirect(_answer: Answer, strike: Strike) -> Answer:
     return html_answer(302, "Found", ("Location", f"/v1/elsewhere?{urlsplit(strike.target).query}"))
 
 
-@table.answer("echo_header", "the right answer with headers that repeat the URL, which clients should read")
 def _header(answer: Answer, strike: Strike) -> Answer:
-    told = (("X-Request", strike.target), ("Set-Cookie", f"apiKey={quote(key_of(strike.target))}; Path=/"))
-    return replace(answer, headers=(*answer.headers, *told))
+    echoes = (("X-Request", strike.target), ("Set-Cookie", f"apiKey={quote(key_of(strike.target))}; Path=/"))
+    return replace(answer, headers=(*answer.headers, *echoes))
 
 
-@table.answer("echo_retry_after", "HTTP 429 whose Retry-After repeats the URL")
 def _retry_after(_answer: Answer, strike: Strike) -> Answer:
     return html_answer(429, "Too Many Requests", ("Retry-After", strike.target))
 
 
-@table.wire("echo_request", "sends the request's first line back, as an echo server does, and closes")
 def _request(wire: Wire, _answer: Answer, strike: Strike) -> None:
-    wire.closing = True
+    wire.close_connection = True
     wire.end(f"GET {strike.target} HTTP/1.1\r\n\r\n".encode())
 
 
-@table.document("echo_envelope", "the envelope has an unknown field with the key as its name and the URL in it")
-def _envelope(document: Document, strike: Strike) -> Document:
-    return document | {key_of(strike.target): strike.target, f"seen at {strike.target}": True}
+def _first(meaning: str, changes: Callable[[str], Row]) -> Kind:
+    """Change fields of the first row, or add it; the function is given the request's path and query."""
+
+    def edit(found: Rows, strike: Strike) -> Rows:
+        first = found[0] if found and isinstance(found[0], dict) else {}
+        return [first | changes(strike.target), *found[1:]]
+
+    return rows(meaning, edit)
 
 
-@table.document("echo_total", "`total` is the URL")
-def _total(document: Document, strike: Strike) -> Document:
-    return document | {"total": strike.target}
-
-
-def _echo_in_first_row(kind: str, description: str, echo: Any) -> None:
-    def edit(rows: list[object], strike: Strike) -> list[object]:
-        first = rows[0] if rows and isinstance(rows[0], dict) else {}
-        return [first | echo(strike.target), *rows[1:]]
-
-    table.rows(kind, description)(edit)
-
-
-for _kind, _field in {"echo_number": "phoneNumber", "echo_status": "status", "echo_date": "date"}.items():
-    _echo_in_first_row(
-        _kind, f"the first row's `{_field}` is the key", lambda target, field=_field: {field: key_of(target)}
-    )
-_echo_in_first_row(
-    "echo_row",
-    "the first row repeats the URL in all its fields, and in one that is named like the key",
-    lambda target: dict.fromkeys(("phoneNumber", "status", "stopSMS", "date", key_of(target)), target),
-)
-_echo_in_first_row(
-    "echo_field",
-    "the first row has unknown fields named like the key and the URL, which clients should read",
-    lambda target: {key_of(target): key_of(target), f"seen at {target}": target},
-)
-
-
-@table.rows("echo_row_anew", "the first row's status repeats the key in other encodings, in escaped JSON")
-def _row_anew(rows: list[object], strike: Strike) -> list[object]:
+def _row_anew(found: Rows, strike: Strike) -> Rows:
     key = key_of(strike.target)
     within = json.dumps({"apiKey": json.dumps(key), "seen": encoded_anew(key)})
     escaped = "".join(f"\\u{ord(letter):04X}" for letter in within)
-    return [f'{{"phoneNumber": "n/a", "status": "{escaped}"}}', *rows[1:]]  # raw JSON text, as every `str` among rows
+    return [f'{{"phoneNumber": "n/a", "status": "{escaped}"}}', *found[1:]]  # raw JSON, as every `str` among rows
+
+
+KINDS = {
+    "echo_message": _vendor(
+        "the vendor's error 999, whose message repeats the URL", 999, lambda target: f"Erreur inconnue: GET {target}"
+    ),
+    "echo_message_decoded": _vendor(
+        "the vendor's error 999, whose message repeats the key, decoded",
+        999,
+        lambda target: f"Erreur inconnue avec la clé {key_of(target)}",
+    ),
+    "echo_message_anew": _vendor(
+        "the vendor's error 999, whose message repeats the key in other encodings",
+        999,
+        lambda target: encoded_anew(key_of(target)),
+    ),
+    "echo_message_case": _vendor(
+        "the vendor's error 999, whose message repeats the key in other letter cases", 999, _other_cases
+    ),
+    "echo_refusal": _vendor(
+        "the vendor's error 10, whose message repeats the key, decoded",
+        10,
+        lambda target: f"Clé API incorrecte: {key_of(target)}",
+    ),
+    "echo_unknown": _vendor(
+        "the vendor's error 4, whose message repeats the URL", 4, lambda target: f"Message introuvable: {target}"
+    ),
+    "echo_html": Kind("HTTP 500 with an HTML page that repeats the URL", answer=_html),
+    "echo_not_json": Kind(
+        "text with HTTP 200 that repeats the URL",
+        answer=lambda _answer, strike: Answer(f"Cannot GET {strike.target}\n".encode()),
+    ),
+    "echo_redirect": Kind("HTTP 302 to a path that repeats the query", answer=_redirect),
+    "echo_header": Kind("the right answer with headers that repeat the URL, which clients should read", answer=_header),
+    "echo_retry_after": Kind("HTTP 429 whose Retry-After repeats the URL", answer=_retry_after),
+    "echo_request": Kind("sends the request's first line back, as an echo server does, and closes", wire=_request),
+    "echo_envelope": document(
+        "the envelope has an unknown field with the key as its name and the URL in it",
+        lambda page, strike: page | {key_of(strike.target): strike.target, f"seen at {strike.target}": True},
+    ),
+    "echo_total": document("`total` is the URL", lambda page, strike: page | {"total": strike.target}),
+    "echo_number": _first("the first row's `phoneNumber` is the key", lambda at: {"phoneNumber": key_of(at)}),
+    "echo_status": _first("the first row's `status` is the key", lambda at: {"status": key_of(at)}),
+    "echo_date": _first("the first row's `date` is the key", lambda at: {"date": key_of(at)}),
+    "echo_row": _first(
+        "the first row repeats the URL in all its fields, and in one that is named like the key",
+        lambda at: dict.fromkeys(("phoneNumber", "status", "stopSMS", "date", key_of(at)), at),
+    ),
+    "echo_field": _first(
+        "the first row has unknown fields named like the key and the URL, which clients should read",
+        lambda at: {key_of(at): key_of(at), f"seen at {at}": at},
+    ),
+    "echo_row_anew": rows("the first row's status repeats the key in other encodings, in escaped JSON", _row_anew),
+}

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler
-from pathlib import Path
 from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from smspartner_pipelines.sandbox import Campaign, Sandbox
-from smspartner_pipelines.sandbox.http_server import HttpServer
-from smspartner_pipelines.sandbox.wire import Wire
+from smspartner_pipelines.sandbox import FAULT_KINDS, Campaign, Sandbox
+from smspartner_pipelines.sandbox.http_server import HttpServer, Wire
 
-from faults.table import KINDS
+from faults import answer_faults, echo_faults, page_faults, row_faults, transport_faults
+
+TABLES = [
+    FAULT_KINDS,
+    *(one.KINDS for one in (answer_faults, echo_faults, page_faults, row_faults, transport_faults)),
+]
+KINDS = {name: kind for table in TABLES for name, kind in table.items()}
+"""Every kind of fault by its name: those of the product's sandbox, and all others."""
 
 SILENT = frozenset({"reset", "close", "garbage_status"})
 """The kinds that send no HTTP status."""
@@ -75,45 +79,40 @@ class _CountedWire(Wire):
         super().reset()
 
 
-class HostileServer(Sandbox):
-    """The sandbox with every kind of fault; arguments as `Sandbox` takes them, and those of TLS.
+class _TlsServer(HttpServer):
+    tls: ssl.SSLContext | None = None
 
-    Args:
-        campaigns: as `Sandbox`.
-        certfile: a PEM certificate makes it an HTTPS server.
-        keyfile: the certificate's key, unless `certfile` holds it.
-        host: the address to listen on.
-        options: as `Sandbox`.
+    def get_request(self) -> tuple[Any, Any]:
+        """Accept a connection, whose own thread shakes hands: a slow client must not hold up the others."""
+        connection, address = super().get_request()
+        if self.tls:
+            connection = self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
+
+
+class HostileServer(Sandbox):
+    """The sandbox with every kind of fault; `options` are those of `Sandbox`.
+
+    A PEM certificate with its key (`certfile`) makes it an HTTPS server; `host` is the address to listen on.
     """
 
     kinds = KINDS
-    wire = _CountedWire
 
     def __init__(
-        self,
-        campaigns: Iterable[Campaign] | None = None,
-        *,
-        certfile: str | Path | None = None,
-        keyfile: str | Path | None = None,
-        host: str = "127.0.0.1",
-        **options: Any,
+        self, campaigns: Any = None, *, certfile: str | None = None, host: str = "127.0.0.1", **options: Any
     ) -> None:
         super().__init__(campaigns, **options)
-        self._host = host
-        self._tls: ssl.SSLContext | None = None
-        if certfile:
-            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self._tls.load_cert_chain(certfile, keyfile)
+        self._host, self._certfile = host, certfile
         self._log_lock = Lock()
         self._requests: list[RequestRecord] = []
-        self._in_flight = 0
-        self._peak_in_flight = 0
+        self._in_flight = self.peak_in_flight = 0
+        """The most requests that waited for their answers at one time."""
 
     @property
     def url(self) -> str:
         """The base URL."""
         url = super().url.replace("127.0.0.1", self._host)
-        return url.replace("http:", "https:") if self._tls else url
+        return url.replace("http:", "https:") if self._certfile else url
 
     @property
     def requests(self) -> list[RequestRecord]:
@@ -121,16 +120,11 @@ class HostileServer(Sandbox):
         with self._log_lock:
             return list(self._requests)
 
-    @property
-    def peak_in_flight(self) -> int:
-        """The most requests that waited for their answers at one time."""
-        return self._peak_in_flight
-
     def forget_requests(self) -> None:
         """Empty the log, and measure `peak_in_flight` anew."""
         with self._log_lock:
             self._requests.clear()
-            self._peak_in_flight = self._in_flight
+            self.peak_in_flight = self._in_flight
 
     def set_campaign(self, campaign: Campaign) -> None:
         """Serve this population under its tag from the next request on."""
@@ -142,25 +136,25 @@ class HostileServer(Sandbox):
 
     def listen(self) -> HttpServer:
         """Open the port, with TLS where there is a certificate."""
-        server = HttpServer((self._host, self._port), self.exchange, self.wire, self._stopping)
-        if self._tls:
-            # The handshake waits for the connection's own thread: a slow client must not hold up the others.
-            server.socket = self._tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        return server
+        tls = None
+        if self._certfile:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(self._certfile)
+        kind = type("TlsServer", (_TlsServer,), {"tls": tls})
+        return kind((self._host, self._port), _CountedWire, self.exchange)
 
-    def exchange(self, request: BaseHTTPRequestHandler, wire: Wire) -> None:
+    def exchange(self, wire: Wire) -> None:
         """Answer one request, and log it."""
         assert isinstance(wire, _CountedWire)
         arrived = time.monotonic()
         with self._log_lock:
             self._in_flight += 1
-            self._peak_in_flight = max(self._peak_in_flight, self._in_flight)
+            self.peak_in_flight = max(self.peak_in_flight, self._in_flight)
         wire.on_end = self._end
         try:
-            answer, strikes = self.respond(request.path)
+            answer, strikes = self.respond(wire.path)
             kinds = tuple(strike.kind for strike in strikes)
-            status = None if SILENT.intersection(kinds) else answer.status
-            self._log(request, arrived, status, kinds)
+            self._log(wire, arrived, None if SILENT.intersection(kinds) else answer.status, kinds)
             self.deliver(answer, strikes, wire)
         finally:
             wire.settle()
@@ -169,8 +163,8 @@ class HostileServer(Sandbox):
         with self._log_lock:
             self._in_flight -= 1
 
-    def _log(self, request: BaseHTTPRequestHandler, arrived: float, status: int | None, kinds: tuple[str, ...]) -> None:
-        url = urlsplit(request.path)
+    def _log(self, wire: Wire, arrived: float, status: int | None, kinds: tuple[str, ...]) -> None:
+        url = urlsplit(wire.path)
         pairs = parse_qsl(url.query, keep_blank_values=True)
         query = dict(pairs)
         record = RequestRecord(
@@ -179,7 +173,7 @@ class HostileServer(Sandbox):
             page=query.get("page"),
             parameters=tuple(name for name, _ in pairs),
             key_ok="apiKey" in query and self._api_key in (None, query["apiKey"]),
-            headers={name: request.headers[name] for name in _LOGGED_HEADERS if name in request.headers},
+            headers={name: wire.headers[name] for name in _LOGGED_HEADERS if name in wire.headers},
             time=arrived,
             status=status,
             faults=kinds,

@@ -1,64 +1,56 @@
-"""How a kind of fault is written down: a function, registered under its name with a line that says what it does."""
+"""How a kind of fault is written down: a line that says what it does, and a function of what it changes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from smspartner_pipelines.sandbox.answers import LIST_KEY, PageDraft
-from smspartner_pipelines.sandbox.fault_kinds import FAULT_KINDS
-from smspartner_pipelines.sandbox.faults import Kind, Strike
+from smspartner_pipelines.sandbox.answers import LIST_KEY, Answer, Page
+from smspartner_pipelines.sandbox.faults import Kind, Strike, always
 
-KINDS: dict[str, Kind] = dict(FAULT_KINDS)
-"""Every kind of the hostile server by its name: those of the product's sandbox, and all others."""
-
-Register = Callable[[Callable[..., Any]], Callable[..., Any]]
+Document = dict[str, Any]
+Row = dict[str, Any]
+Rows = list[Any]
 
 
-def answer(kind: str, meaning: str) -> Register:
-    """Register a function of an answer and a strike to the answer sent instead."""
-    return _register(kind, lambda function: Kind(meaning, answer=function))
+def instead(meaning: str, answer: Answer) -> Kind:
+    """Give this answer, whatever was asked for."""
+    return Kind(meaning, answer=always(answer))
 
 
-def wire(kind: str, meaning: str) -> Register:
-    """Register a function of wire, answer and strike, which sends the answer or gives what is still to be sent."""
-    return _register(kind, lambda function: Kind(meaning, wire=function))
+def body(meaning: str, change: Callable[[bytes], bytes], *headers: tuple[str, str]) -> Kind:
+    """Change the body, and send these headers, too."""
+    return Kind(
+        meaning,
+        answer=lambda answer, _: replace(answer, body=change(answer.body), headers=(*answer.headers, *headers)),
+    )
 
 
-def page(kind: str, meaning: str) -> Register:
-    """Register a function of a page's draft and a strike, which changes the draft."""
-    return _register(kind, lambda function: Kind(meaning, page=function))
+def document(meaning: str, change: Callable[[Document, Strike], Document]) -> Kind:
+    """Change a page's JSON document."""
+
+    def edit(page: Page, strike: Strike) -> None:
+        page.document = change(page.document, strike)
+
+    return Kind(meaning, page=edit)
 
 
-def document(kind: str, meaning: str) -> Register:
-    """Register a function of a page's JSON document and a strike to the document sent instead."""
-
-    def edit(function: Callable[..., Any]) -> Kind:
-        def change(draft: PageDraft, strike: Strike) -> None:
-            draft.document = function(draft.document, strike)
-
-        return Kind(meaning, page=change)
-
-    return _register(kind, edit)
+def rows(meaning: str, change: Callable[[Rows, Strike], Rows]) -> Kind:
+    """Change a page's rows; one that is a `str` is raw JSON text."""
+    return document(meaning, lambda page, strike: page | {LIST_KEY: change(page[LIST_KEY], strike)})
 
 
-def rows(kind: str, meaning: str) -> Register:
-    """Register a function of a page's rows and a strike to the rows sent instead."""
-
-    def edit(function: Callable[..., Any]) -> Kind:
-        def change(draft: PageDraft, strike: Strike) -> None:
-            draft.document[LIST_KEY] = function(draft.document[LIST_KEY], strike)
-
-        return Kind(meaning, page=change)
-
-    return _register(kind, edit)
+def every_row(meaning: str, change: Callable[[Row], object]) -> Kind:
+    """Change each row; rows that are no objects stay."""
+    return rows(meaning, lambda found, _: [change(row) if isinstance(row, dict) else row for row in found])
 
 
-def _register(name: str, kind_of: Callable[[Callable[..., Any]], Kind]) -> Register:
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        if name in KINDS:
-            raise ValueError(f"the fault {name} is registered twice")
-        KINDS[name] = kind_of(function)
-        return function
+def first_row(meaning: str, change: Callable[[Row, Strike], object]) -> Kind:
+    """Change the first row of a page."""
 
-    return decorate
+    def edit(found: Rows, strike: Strike) -> Rows:
+        first = found[0] if found and isinstance(found[0], dict) else {}
+        return [change(first, strike), *found[1:]] if found else found
+
+    return rows(meaning, edit)

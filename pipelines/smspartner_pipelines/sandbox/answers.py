@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 JSON = "application/json; charset=utf-8"
@@ -38,8 +38,8 @@ class Answer:
 
 
 @dataclass
-class PageDraft:
-    """A page before it is written down, which faults may change.
+class Page:
+    """A page before it is written down, which faults may change; beyond the end it is empty, with the right total.
 
     Attributes:
         asked: the number of the page asked for.
@@ -53,20 +53,28 @@ class PageDraft:
     size: int
     rows: int
     between: Callable[[int, int], list[object]]
-    document: dict[str, Any]
+    document: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.document = {"success": True, "code": 200, "currentPage": self.asked, "total": self.rows}
+        self.show(self.asked)
 
     def show(self, page: int) -> None:
         """Send the rows of this page, under any number the document gives."""
         start, stop = (page - 1) * self.size, min(page * self.size, self.rows)
         self.document[LIST_KEY] = self.between(start, stop) if 0 <= start < stop else []
 
+    def body(self) -> bytes:
+        """Lay the page out exactly as the documentation prints it: one line for each key and one for each row."""
+        members = (f"  {_encode(key)}: {_member(value)}" for key, value in self.document.items())
+        return ("{\n" + ",\n".join(members) + "\n}").encode()
 
-def draft_page(page: int, size: int, rows: int, between: Callable[[int, int], list[object]]) -> PageDraft:
-    """Make a page as the documentation shows it; beyond the end it is empty, with the right total."""
-    document = {"success": True, "code": 200, "currentPage": page, "total": rows, LIST_KEY: []}
-    draft = PageDraft(page, size, rows, between, document)
-    draft.show(page)
-    return draft
+
+def _member(value: object) -> str:
+    if not isinstance(value, list):
+        return _encode(value)
+    rows = (f"    {row if isinstance(row, str) else _encode(row)}" for row in value)
+    return "[\n" + ",\n".join(rows) + "\n  ]" if value else "[]"
 
 
 def html_answer(status: int, title: str, *headers: tuple[str, str]) -> Answer:
@@ -88,17 +96,3 @@ def account() -> Answer:
     money = {"solde": "190.000", "currency": "EUR", "balance": "190.000"}
     body = {"success": True, "code": 200, "user": user, "credits": credits_left | money}
     return Answer(_encode(body).encode())
-
-
-def render_page(document: dict[str, Any]) -> bytes:
-    """Lay a page out exactly as the documentation prints it: one line for each key and one for each row."""
-    members = (f"  {_encode(key)}: {_member(value)}" for key, value in document.items())
-    return ("{\n" + ",\n".join(members) + "\n}").encode()
-
-
-def _member(value: object) -> str:
-    if not isinstance(value, list):
-        return _encode(value)
-    if not value:
-        return "[]"
-    return "[\n" + ",\n".join(f"    {row if isinstance(row, str) else _encode(row)}" for row in value) + "\n  ]"

@@ -1,18 +1,18 @@
-"""Which requests a fault strikes, and how one is written on the command line."""
+"""Faults to rehearse a job on: what any HTTP API does on a bad day, and what would cost rows unseen."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from smspartner_pipelines.sandbox.answers import LIST_KEY, Answer, Page, html_answer, vendor_error
+
 if TYPE_CHECKING:
-    from smspartner_pipelines.sandbox.answers import Answer, PageDraft
-    from smspartner_pipelines.sandbox.wire import Wire
+    from smspartner_pipelines.sandbox.http_server import Wire
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Kind:
     """
 
     meaning: str
-    page: Callable[[PageDraft, Strike], None] | None = None
+    page: Callable[[Page, Strike], None] | None = None
     answer: Callable[[Answer, Strike], Answer] | None = None
     wire: Callable[[Wire, Answer, Strike], Answer | None] | None = None
 
@@ -73,6 +73,9 @@ class Fault:
             raise ValueError(f"seconds of a fault must be 0 or more, not {self.seconds}")
 
 
+_READ: dict[str, Callable[[str], object]] = {"tag": unquote, "page": int, "times": int, "after": int, "seconds": float}
+
+
 def parse_fault(text: str) -> Fault:
     """Read a fault as the command line takes it: `kind` or `kind:tag=promo-nov,page=2,times=1,after=1,seconds=5`.
 
@@ -84,60 +87,107 @@ def parse_fault(text: str) -> Fault:
     kind, _, options = text.strip().partition(":")
     values: dict[str, Any] = {}
     for option in filter(None, options.split(",")):
-        name, equals, value = option.partition("=")
-        name = name.strip()
-        if not equals or name not in _READ:
-            raise ValueError(f"{option!r} in the fault {text!r} is none of {', '.join(f'{one}=' for one in _READ)}")
-        if name in values:
-            raise ValueError(f"{name} is given twice in the fault {text!r}")
+        name, _, value = option.partition("=")
         try:
-            values[name] = _READ[name](value)
-        except ValueError:
-            kind_of = "number" if name == "seconds" else "whole number"
-            raise ValueError(f"{name} of a fault must be a {kind_of}, not {value!r}") from None
+            values[name.strip()] = _READ[name.strip()](value)
+        except (KeyError, ValueError):
+            known = "tag=TAG, page=N, times=N, after=N, seconds=SECONDS"
+            raise ValueError(f"{option!r} in the fault {text!r} is none of {known}") from None
     return Fault(kind.strip(), **values)
-
-
-_READ: dict[str, Callable[[str], object]] = {"tag": unquote, "page": int, "times": int, "after": int, "seconds": float}
 
 
 class FaultSchedule:
     """The faults of a running sandbox; threads may ask and change it side by side.
 
     Raises:
-        ValueError: a fault is of a kind that is not among `known`.
+        ValueError: a fault is of a kind that is not among `kinds`.
     """
 
-    def __init__(self, faults: Iterable[Fault], known: Collection[str]) -> None:
+    def __init__(self, faults: Iterable[Fault], kinds: Mapping[str, Kind]) -> None:
         self._lock = Lock()
-        self._known = known
-        self._matched: dict[int, tuple[Fault, int]] = {}
+        self._kinds = kinds
+        self._matched: list[tuple[Fault, int]] = []
         self.add(*faults)
 
     def add(self, *faults: Fault) -> None:
         """Add faults; each counts the requests from now on."""
         for fault in faults:
-            if fault.kind not in self._known:
-                close = get_close_matches(fault.kind, self._known, n=1)
-                hint = f"; did you mean {close[0]!r}?" if close else ""
-                raise ValueError(f"there is no fault {fault.kind!r}{hint}")
+            if fault.kind not in self._kinds:
+                raise ValueError(f"there is no fault {fault.kind!r}")
         with self._lock:
-            for fault in faults:
-                self._matched[max(self._matched, default=0) + 1] = (fault, 0)
+            self._matched += [(fault, 0) for fault in faults]
 
     def clear(self) -> None:
         """Remove all faults."""
         with self._lock:
-            self._matched = {}
+            self._matched = []
 
-    def strikes(self, tag: str | None, page: int | None, kinds: Collection[str], target: str) -> list[Strike]:
-        """Count one request, and say which faults of these kinds strike it, in the order they were added."""
+    def strikes(self, tag: str | None, page: int, target: str, *, with_rows: bool) -> list[Strike]:
+        """Count one request, and say which faults strike it, in the order they were added.
+
+        Without rows, kinds that change a page strike nothing, and are not counted.
+        """
         found = []
         with self._lock:
-            for place, (fault, matched) in self._matched.items():
-                if fault.kind in kinds and fault.tag in (None, tag) and fault.page in (None, page):
+            for place, (fault, matched) in enumerate(self._matched):
+                fits = with_rows or not self._kinds[fault.kind].page
+                if fits and fault.tag in (None, tag) and fault.page in (None, page):
                     self._matched[place] = (fault, matched + 1)
                     nth = matched + 1 - fault.after
                     if nth >= 1 and (fault.times is None or nth <= fault.times):
                         found.append(Strike(fault.kind, nth, fault.seconds, target))
         return found
+
+
+def _slow(wire: Wire, answer: Answer, strike: Strike) -> Answer:
+    wire.pause(strike.seconds)
+    return answer
+
+
+def _rate_limit(_answer: Answer, strike: Strike) -> Answer:
+    return html_answer(429, "Too Many Requests", ("Retry-After", str(math.ceil(strike.seconds))))
+
+
+def _short_page(page: Page, _strike: Strike) -> None:
+    del page.document[LIST_KEY][-1:]
+
+
+def _total_grows(page: Page, strike: Strike) -> None:
+    page.document["total"] += strike.nth
+
+
+def always(answer: Answer) -> Callable[[Answer, Strike], Answer]:
+    """Make the function of a kind that gives this answer in the place of any."""
+    return lambda _answer, _strike: answer
+
+
+def _first_row(**changes: object) -> Callable[[Page, Strike], None]:
+    def change(page: Page, _strike: Strike) -> None:
+        rows = page.document[LIST_KEY]
+        if rows and isinstance(rows[0], dict):
+            rows[0] = rows[0] | changes
+
+    return change
+
+
+FAULT_KINDS = {
+    "slow": Kind("waits `seconds` (default 1) before it answers", wire=_slow),
+    "reset": Kind("the connection is reset before the first byte", wire=lambda wire, _answer, _strike: wire.reset()),
+    "rate_limit_seconds": Kind("HTTP 429 with Retry-After in seconds (`seconds`, default 1)", answer=_rate_limit),
+    "server_error": Kind("HTTP 500 with HTML", answer=always(html_answer(500, "Internal Server Error"))),
+    "html": Kind("HTML with HTTP 200", answer=always(html_answer(200, "Maintenance en cours"))),
+    "cut_json": Kind(
+        "JSON cut in the middle, with the Content-Length of what is sent",
+        answer=lambda answer, _strike: replace(answer, body=answer.body[: len(answer.body) // 2]),
+    ),
+    "vendor_error_4": Kind("the vendor's error 4: nothing is known under the tag", answer=always(vendor_error(4))),
+    "vendor_error_10": Kind("the vendor's error 10: the key is wrong", answer=always(vendor_error(10))),
+    "short_page": Kind("the last row of the page is missing", page=_short_page),
+    "repeated_page": Kind(
+        "the rows of page 1 under the number of the page asked for", page=lambda page, _strike: page.show(1)
+    ),
+    "total_grows": Kind("the total is one row higher at every request that is struck", page=_total_grows),
+    "bad_status": Kind("the first row has an unknown status word", page=_first_row(status="Teleported")),
+    "bad_number": Kind("the first row's number is `n/a`", page=_first_row(phoneNumber="n/a")),
+}
+"""Every kind of fault of the sandbox by its name."""

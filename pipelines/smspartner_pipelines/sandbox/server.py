@@ -7,22 +7,18 @@ a page beyond the end is an empty list with the right total; of a parameter give
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from http.server import BaseHTTPRequestHandler
-from threading import Event, Lock, Thread
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
-from smspartner_pipelines.sandbox.answers import Answer, account, draft_page, html_answer, render_page, vendor_error
+from smspartner_pipelines.sandbox.answers import Answer, Page, account, html_answer, vendor_error
 from smspartner_pipelines.sandbox.campaigns import Campaign, demo_campaigns
-from smspartner_pipelines.sandbox.fault_kinds import FAULT_KINDS
-from smspartner_pipelines.sandbox.faults import Fault, FaultSchedule, Kind, Strike
-from smspartner_pipelines.sandbox.http_server import HttpServer
-from smspartner_pipelines.sandbox.wire import Wire
+from smspartner_pipelines.sandbox.faults import FAULT_KINDS, Fault, FaultSchedule, Kind, Strike
+from smspartner_pipelines.sandbox.http_server import HttpServer, Wire
 
 STATUS_PATH = "/v1/bulk-status-by-tag"
 ACCOUNT_PATH = "/v1/me"
-_POLL_SECONDS = 0.01  # `stop` waits that long at most for the listening thread
 _MOST_CACHED_PAGES = 10_000
 _LONGEST_NUMBER = 18
 
@@ -48,7 +44,6 @@ class Sandbox:
     """
 
     kinds: ClassVar[Mapping[str, Kind]] = FAULT_KINDS
-    wire: ClassVar[type[Wire]] = Wire
 
     def __init__(
         self,
@@ -67,11 +62,8 @@ class Sandbox:
         self.campaigns = {one.tag: one for one in (demo_campaigns(int(clock())) if campaigns is None else campaigns)}
         self._page_size, self._latency, self._api_key, self._clock = page_size, latency, api_key, clock
         self._port = port
-        self._final_pages: dict[tuple[str, int], tuple[Campaign, bytes]] = {}
-        self._lock = Lock()
-        self._stopping = Event()
+        self._final_page = lru_cache(_MOST_CACHED_PAGES)(self._write)
         self._server: HttpServer | None = None
-        self._thread: Thread | None = None
 
     def __enter__(self) -> Sandbox:
         self.start()
@@ -86,47 +78,34 @@ class Sandbox:
         Raises:
             OSError: the port is taken.
         """
-        if self._server is not None:
-            raise RuntimeError("the sandbox runs already")
-        self._stopping.clear()
         self._server = self.listen()
-        self._thread = Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), name="sandbox", daemon=True)
-        self._thread.start()
 
     def listen(self) -> HttpServer:
         """Open the port."""
-        return HttpServer(("127.0.0.1", self._port), self.exchange, self.wire, self._stopping)
+        return HttpServer(("127.0.0.1", self._port), Wire, self.exchange)
 
     def stop(self) -> None:
         """End all connections, also those that a fault holds, and stop; harmless when it does not run."""
-        with self._lock:  # whoever comes second finds nothing left to stop
-            server, thread = self._server, self._thread
-            self._server = self._thread = None
-        if server is None or thread is None:
-            return
-        self._stopping.set()
-        server.shutdown()
-        server.server_close()
-        server.end_connections()
-        thread.join()
+        server, self._server = self._server, None
+        if server:
+            server.stop()
 
     @property
     def url(self) -> str:
         """The base URL, such as `http://127.0.0.1:8025/v1`."""
         if self._server is None:
             raise RuntimeError("the sandbox does not run, so it has no URL")
-        return f"http://127.0.0.1:{self._server.server_port}/v1"
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
-    def exchange(self, request: BaseHTTPRequestHandler, wire: Wire) -> None:
+    def exchange(self, wire: Wire) -> None:
         """Answer one GET request."""
-        self.deliver(*self.respond(request.path), wire)
+        self.deliver(*self.respond(wire.path), wire)
 
-    def deliver(self, answer: Answer, strikes: list[Strike], wire: Wire) -> None:
+    def deliver(self, answer: Answer, strikes: Sequence[Strike], wire: Wire) -> None:
         """Send an answer, through the faults of the wire."""
         wire.pause(self._latency)
         for strike in strikes:
-            send = self.kinds[strike.kind].wire
-            if send:
+            if send := self.kinds[strike.kind].wire:
                 remaining = send(wire, answer, strike)
                 if remaining is None:
                     return
@@ -137,25 +116,20 @@ class Sandbox:
         """Give the answer to a path and query, and the faults that strike it, of which the wire's are still to come."""
         url = urlsplit(target)
         query = dict(parse_qsl(url.query, keep_blank_values=True))
-        tag, page = query.get("tag"), _page_number(query.get("page"))
-        answer = self._refusal(url.path, query)
-        kinds = {name for name, kind in self.kinds.items() if answer is None or not kind.page}
-        if url.path == ACCOUNT_PATH:
-            tag, page = None, 0
-        elif url.path != STATUS_PATH:
-            kinds = set()  # such paths are spared, so that a client that follows a redirect is seen to arrive
-        strikes = self.faults.strikes(tag, page, kinds, target)
+        if url.path not in (STATUS_PATH, ACCOUNT_PATH):
+            return html_answer(404, "Not Found"), []  # no fault, so that a client that follows a redirect is seen
+        tag, page = (None, 0) if url.path == ACCOUNT_PATH else (query.get("tag"), _page_number(query.get("page")))
+        answer = self._without_rows(url.path, query)
+        strikes = self.faults.strikes(tag, page, target, with_rows=answer is None)
         if answer is None:
             answer = Answer(self._page(self.campaigns[query["tag"]], page, strikes))
         for strike in strikes:
-            instead = self.kinds[strike.kind].answer
-            answer = instead(answer, strike) if instead else answer
+            if instead := self.kinds[strike.kind].answer:
+                answer = instead(answer, strike)
         return answer, strikes
 
-    def _refusal(self, path: str, query: Mapping[str, str]) -> Answer | None:
+    def _without_rows(self, path: str, query: Mapping[str, str]) -> Answer | None:
         """Answer a request that gets no page of rows; None if it gets one."""
-        if path not in (STATUS_PATH, ACCOUNT_PATH):
-            return html_answer(404, "Not Found")
         if not query.get("apiKey"):
             return vendor_error(1)
         if self._api_key not in (None, query["apiKey"]):
@@ -166,22 +140,20 @@ class Sandbox:
             return vendor_error(3, "Tag requis")
         return None if query["tag"] in self.campaigns else vendor_error(4)
 
-    def _page(self, campaign: Campaign, page: int, strikes: list[Strike]) -> bytes:
+    def _page(self, campaign: Campaign, number: int, strikes: Sequence[Strike]) -> bytes:
         """Write a page down; those of a campaign that is final are kept."""
         now = self._clock()
-        edits = [(edit, strike) for strike in strikes if (edit := self.kinds[strike.kind].page)]
-        of, body = self._final_pages.get((campaign.tag, page), (None, b""))
-        if of is campaign and not edits:
-            return body
-        draft = draft_page(
-            page, self._page_size, campaign.rows, lambda start, stop: campaign.rows_between(start, stop, now)
-        )
-        for edit, strike in edits:
-            edit(draft, strike)
-        body = render_page(draft.document)
-        if not edits and campaign.is_final(now) and len(self._final_pages) < _MOST_CACHED_PAGES:
-            self._final_pages[campaign.tag, page] = (campaign, body)
-        return body
+        edits = tuple(strike for strike in strikes if self.kinds[strike.kind].page)
+        if not edits and campaign.is_final(now):
+            return self._final_page(campaign, number)
+        return self._write(campaign, number, now, edits)
+
+    def _write(self, campaign: Campaign, number: int, now: float = float("inf"), edits: Sequence[Strike] = ()) -> bytes:
+        page = Page(number, self._page_size, campaign.rows, lambda start, stop: campaign.rows_between(start, stop, now))
+        for strike in edits:
+            if edit := self.kinds[strike.kind].page:
+                edit(page, strike)
+        return page.body()
 
 
 def _page_number(text: str | None) -> int:
