@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pytest
-from smspartner_pipelines.load.csv import CsvRows
+from smspartner_pipelines.load.csv import CsvWriter
 from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import STATUSES
 
@@ -19,7 +19,7 @@ NASTY += ["'", "=1+1"]
 def write(*tables):
     """A whole CSV."""
     sink = io.BytesIO()
-    rows = CsvRows(sink, STATUSES)
+    rows = CsvWriter(sink, STATUSES)
     for table in tables:
         rows.write(table)
     rows.close()

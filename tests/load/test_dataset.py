@@ -17,7 +17,7 @@ from smspartner.erasure import Erasure
 from smspartner.errors import CountMismatch, DestinationBusy, DestinationError, SettingsError
 from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.load.destination import Damage, LoadedTag, NothingLoaded, erasures, loaded_tags
-from smspartner_pipelines.load.layout import file_name
+from smspartner_pipelines.load.parquet import file_name
 from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import ERASURES, LOADED_TAGS, QUARANTINE, RUNS, STATUSES, TAG_RUNS
 from smspartner_schemas.frames import pandas_dtypes, to_frame
@@ -480,7 +480,7 @@ def test_second_run(here, start, make_snapshot):
     assert loaded(here).keys() == {"first", "second"}
 
 
-def test_goes_away(here, make_snapshot):
+def test_goes_away(here, make_snapshot, make_tag_runs):
     """A dataset that is removed or moved while a run goes on takes nothing more, whoever made another in its place."""
     dataset = open_destination(str(here))
     with dataset.open(for_loading=True):
@@ -489,7 +489,7 @@ def test_goes_away(here, make_snapshot):
         for act in (
             lambda: list(dataset.replace([make_snapshot()])),
             lambda: dataset.save_report(b"{}", RUN_ID),
-            lambda: dataset.finish(make_snapshot().table, RUN_ID, complete=True),
+            lambda: dataset.finish(make_tag_runs(), RUN_ID, complete=True),
             lambda: dataset.record_erasure(Erasure("0123abcd", "f" * 64, READ_AT, {})),
         ):
             with pytest.raises(DestinationError, match="was removed, moved or replaced while the run went on"):

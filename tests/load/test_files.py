@@ -222,7 +222,7 @@ def test_planted_lock(shared, make_snapshot):
 CONTENDER = """
 from pathlib import Path
 from smspartner.errors import DestinationBusy
-from smspartner_pipelines.load.lock import exclusive
+from smspartner_pipelines.load.folder import exclusive
 here, held = Path(sys.argv[1]), 0
 print("ready", flush=True)
 sys.stdin.readline()

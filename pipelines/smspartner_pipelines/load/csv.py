@@ -20,40 +20,28 @@ _LINE_END = "\r\n"
 _SPACE_IN_TIME = 10  # "2026-11-23 18:00:00.000000"
 
 
-class CsvRows:
-    """Rows of many tags as one CSV into `sink`, with its header even if no row comes.
+class CsvWriter:
+    """Writes rows as one CSV into `sink`, with its header even if no row comes.
 
-    They are gathered into pieces of many rows, since a tag may be a handful and each call of Arrow costs the same.
-    Compressed, the same rows give the same bytes: gzip's header holds no time and no name.
+    Each call of Arrow costs the same, so that many rows are best given at once. Compressed, the same rows give the same
+    bytes: gzip's header holds no time and no name.
     """
 
     def __init__(self, sink: Any, table: Table, *, compressed: bool = False) -> None:
         # Level 6 is gzip's own default; Python's, 9, takes several times as long for a few percent.
         self._gzip = gzip.GzipFile("", "wb", 6, sink, mtime=0) if compressed else None
         self._sink = self._gzip or sink
-        self._gathered: list[pa.Table] = []
-        self._rows = 0
         self._sink.write((",".join(table.column_names) + _LINE_END).encode())
 
     def write(self, rows: pa.Table) -> None:
-        """Take `rows`; they are written when there are enough of them."""
-        self._gathered.append(rows)
-        self._rows += rows.num_rows
-        if self._rows >= _CHUNK_ROWS:
-            self._write_gathered()
+        """Write rows."""
+        for batch in rows.combine_chunks().to_batches(max_chunksize=_CHUNK_ROWS):
+            self._sink.write(_lines(batch))
 
     def close(self) -> None:
         """Write what is still to come."""
-        self._write_gathered()
         if self._gzip:
             self._gzip.close()
-
-    def _write_gathered(self) -> None:
-        if self._rows:
-            rows = pa.concat_tables(self._gathered).unify_dictionaries().combine_chunks()
-            self._gathered, self._rows = [], 0
-            for batch in rows.to_batches(max_chunksize=_CHUNK_ROWS):
-                self._sink.write(_lines(batch))
 
 
 def _lines(batch: pa.RecordBatch) -> memoryview:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 from smspartner_schemas.arrow import arrow_schema
@@ -18,12 +22,12 @@ from smspartner_pipelines.load.destination import (
     loaded_tags_table,
     state_of,
 )
-from smspartner_pipelines.load.layout import DAMAGED, ENDING, STAGING, facts_of, file_name, state_in
-from smspartner_pipelines.load.parquet import parquet_bytes, read_rows
-from smspartner_pipelines.load.side_by_side import in_order, in_pieces
+from smspartner_pipelines.load.folder import STAGING
+from smspartner_pipelines.load.parquet import DAMAGED, ENDING, file_name, parquet_bytes, read_rows, state_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from smspartner.erasure import Erasure
     from smspartner.snapshot import Snapshot
@@ -33,14 +37,16 @@ if TYPE_CHECKING:
     from smspartner_pipelines.load.folder import LocalFiles
     from smspartner_pipelines.load.object_files import ObjectFiles
 
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
 _TAGS_AT_ONCE = 64
-_BYTES_AT_ONCE = 32 * 1024 * 1024
-"""Rows in memory whose files are written together."""
+"""Tags whose files are open together."""
 
 _FOOTERS_AT_ONCE = 256
-_BY_TAG = {STATUSES, QUARANTINE, LOADED_TAGS}
+_PIECE_ROWS = 100_000
+_BY_RUN = {TAG_RUNS, RUNS, ERASURES}
 _COUNTED_AS = {STATUSES: "rows_loaded", QUARANTINE: "rows_quarantined"}
-_SHOWN_OF_HASH = 16
 
 _APART = "does not fit the quarantine of its tag: a run died between the two, or a file was changed"
 _ROWS_GONE = "is the quarantine of a tag whose rows are gone"
@@ -80,68 +86,56 @@ class Dataset:
 
     def replace(self, snapshots: Sequence[Snapshot]) -> Iterator[list[WrittenFile]]:
         """See `Destination.replace`: some tags are written, synced and moved together."""
-        together: list[Snapshot] = []
-        size = 0
-        for snapshot in snapshots:
-            together.append(snapshot)
-            size += snapshot.table.nbytes
-            if len(together) == _TAGS_AT_ONCE or size > _BYTES_AT_ONCE:
-                yield from self._replace_together(together)
-                together, size = [], 0
-        yield from self._replace_together(together)
+        for start in range(0, len(snapshots), _TAGS_AT_ONCE):
+            yield from self._replace_together(snapshots[start : start + _TAGS_AT_ONCE])
 
-    def _replace_together(self, snapshots: Sequence[Snapshot]) -> list[list[WrittenFile]]:
-        names, rows, staged = [], {}, {}
+    def _replace_together(self, snapshots: Sequence[Snapshot]) -> Iterator[list[WrittenFile]]:
+        rows, staged = {}, {}
         for snapshot in snapshots:
-            name = file_name(snapshot.tag)
-            facts = facts_of(state_of(snapshot))
-            names.append(name)
-            rows[_path(STATUSES, name)] = parquet_bytes(snapshot.table, STATUSES, facts)
+            name, state = file_name(snapshot.tag), state_of(snapshot)
+            rows[name] = parquet_bytes(snapshot.table, STATUSES, state)
             if snapshot.quarantine.num_rows:
-                staged[name] = parquet_bytes(snapshot.quarantine, QUARANTINE, facts)
-        self._files.check_lock()
-        second = self._files.write({_staged(name): content for name, content in staged.items()})
-        first = self._files.write(rows)
-        self._follow(staged, self._quarantined.intersection(names))
-        written = {name: [file] for name, file in zip(names, first, strict=True)}
-        for name, file in zip(staged, second, strict=True):
-            written[name].append(replace(file, path=self._files.place(_path(QUARANTINE, name))))
-        return list(written.values())
+                staged[name] = parquet_bytes(snapshot.quarantine, QUARANTINE, state)
+        second = dict(zip(staged, self._write(STAGING, staged), strict=True))
+        first = self._write(STATUSES.name, rows)
+        self._follow(staged.keys(), self._quarantined & rows.keys())
+        for name, file in zip(rows, first, strict=True):
+            place = self._files.place(f"{QUARANTINE.name}/{name}")
+            yield [file, replace(second[name], path=place)] if name in second else [file]
 
-    def _follow(self, staged: Iterable[str], old: Iterable[str]) -> None:
+    def _follow(self, staged: AbstractSet[str], old: AbstractSet[str]) -> None:
         """Put staged quarantines in place, and remove the old ones of tags that have none any more."""
-        new = set(staged)
-        self._files.move({_staged(name): _path(QUARANTINE, name) for name in new})
-        self._files.remove([_path(QUARANTINE, name) for name in set(old) - new])
-        self._quarantined = self._quarantined - set(old) | new
+        self._files.move({f"{STAGING}/{name}": f"{QUARANTINE.name}/{name}" for name in staged})
+        self._files.remove([f"{QUARANTINE.name}/{name}" for name in old - staged])
+        self._quarantined = self._quarantined - old | staged
 
     def _finish_what_died(self) -> None:
         """Finish what a dead run had decided, and clear away what it had not."""
         self._quarantined = set(self._files.names(QUARANTINE.name))
         leftovers = self._files.names(STAGING)
         staged = {name for name in leftovers if name.endswith(ENDING)}
-        found = self._states(STATUSES.name, self._quarantined | staged)
-        states = {name: state for name, state in found.items() if isinstance(state, LoadedTag)}
+        states = self._states(STATUSES.name, self._quarantined | staged)
         ready = {name for name, state in self._states(STAGING, staged).items() if state == states.get(name)}
-        stale = {name for name in self._quarantined if name in states and not states[name].rows_quarantined}
-        self._follow(ready, stale - ready)
+        stale = {name for name in self._quarantined if getattr(states.get(name), "rows_quarantined", None) == 0}
+        self._follow(ready, stale)
         self._files.remove([f"{STAGING}/{name}" for name in leftovers if name not in ready])
+
+    def _write(self, folder: str, contents: Mapping[str, bytes]) -> list[WrittenFile]:
+        self._files.check_lock()
+        return self._files.write({f"{folder}/{name}": content for name, content in contents.items()})
 
     def finish(self, tag_runs: pa.Table, run_id: str, *, complete: bool) -> list[WrittenFile]:  # noqa: ARG002
         """See `Destination.finish`: a file of this run."""
-        self._files.check_lock()
-        return self._files.write({_path(TAG_RUNS, f"{run_id}{ENDING}"): parquet_bytes(tag_runs, TAG_RUNS)})
+        return self._write(TAG_RUNS.name, {f"{run_id}{ENDING}": parquet_bytes(tag_runs, TAG_RUNS)})
 
     def save_report(self, report: bytes, run_id: str) -> None:
         """See `Destination.save_report`: `runs/RUN_ID.json`."""
-        self._files.check_lock()
-        self._files.write({f"{RUNS.name}/{run_id}.json": report})
+        self._write(RUNS.name, {f"{run_id}.json": report})
 
     def record_erasure(self, erasure: Erasure) -> None:
         """See `Destination.record_erasure`: a file of each."""
-        self._files.check_lock()
-        name = f"{erasure.key_id}-{erasure.number_hash[:_SHOWN_OF_HASH]}{ENDING}"
-        self._files.write({_path(ERASURES, name): parquet_bytes(erasures_table([erasure]), ERASURES)})
+        name = f"{erasure.key_id}-{erasure.number_hash[:16]}{ENDING}"
+        self._write(ERASURES.name, {name: parquet_bytes(erasures_table([erasure]), ERASURES)})
 
     def purge(self) -> None:
         """See `Destination.purge`: a replaced file is gone."""
@@ -152,34 +146,32 @@ class Dataset:
         if table is LOADED_TAGS:
             yield loaded_tags_table(self._loaded_tags(damages)).select(columns)
         else:
-            names = [name for name in self._files.names(table.name) if name[0] not in "._"]
-            parts = in_order(lambda name: self._rows(table, name, columns), names, at_once=self._files.at_once)
-            yield from in_pieces(parts, damages)
-        yield from self._with_tags(damages) if table in _BY_TAG else damages
+            read = partial(self._rows, table, columns)
+            yield from _in_pieces(_in_order(read, self._seen(table), at_once=self._files.at_once), damages)
+        yield from damages if table in _BY_RUN else self._with_tags(damages)
 
-    def _loaded_tags(self, damages: list[Damage]) -> list[LoadedTag]:
+    def _seen(self, table: Table) -> list[str]:
+        """List the files of a table that its readers find."""
+        return [name for name in self._files.names(table.name) if name[0] not in "._"]
+
+    def _loaded_tags(self, damages: list[Damage]) -> Iterator[LoadedTag]:
         """Give the tags whose rows and quarantine fit together."""
-        names = [name for name in self._files.names(STATUSES.name) if name[0] not in "._"]
-        held = set(self._files.names(QUARANTINE.name))
+        names, held = self._seen(STATUSES), self._files.names(QUARANTINE.name)
         quarantined = self._states(QUARANTINE.name, held)
-        loaded = []
         for name, state in self._states(STATUSES.name, names).items():
-            place = self._files.place(_path(STATUSES, name))
-            if isinstance(state, str):
-                damages.append(Damage(place, state))
-            elif _fits(state, quarantined.get(name)) or self._fits_now(name):
-                loaded.append(state)
+            if isinstance(state, LoadedTag) and (_fits(state, quarantined.get(name)) or self._fits_now(name)):
+                yield state
             else:
-                damages.append(Damage(place, _APART, state.tag))
-        for name in sorted(held.difference(names)):
+                tag, what = (None, state) if isinstance(state, str) else (state.tag, _APART)
+                damages.append(Damage(self._files.place(f"{STATUSES.name}/{name}"), what, tag))
+        for name in sorted(set(held).difference(names)):
             tag = getattr(quarantined.get(name), "tag", None)
-            damages.append(Damage(self._files.place(_path(QUARANTINE, name)), _ROWS_GONE, tag))
-        return loaded
+            damages.append(Damage(self._files.place(f"{QUARANTINE.name}/{name}"), _ROWS_GONE, tag))
 
     def _fits_now(self, name: str) -> bool:
         """Look again: a run may have replaced the tag between the first look at the one file and at the other."""
-        found = [self._states(table.name, [name]).get(name) for table in (QUARANTINE, STATUSES)]
-        return isinstance(found[1], LoadedTag) and _fits(found[1], found[0])
+        quarantine, state = (self._states(table.name, [name]).get(name) for table in (QUARANTINE, STATUSES))
+        return isinstance(state, LoadedTag) and _fits(state, quarantine)
 
     def _states(self, folder: str, names: Iterable[str]) -> dict[str, LoadedTag | str]:
         """Give what the footers of files say, or what is wrong with them; those that are gone are left out."""
@@ -190,7 +182,7 @@ class Dataset:
         wanted = list(names)
         size = max(1, min(_FOOTERS_AT_ONCE, len(wanted) // self._files.at_once))
         chunks = [wanted[start : start + size] for start in range(0, len(wanted), size)]
-        found = in_order(read, chunks, at_once=self._files.at_once)
+        found = _in_order(read, chunks, at_once=self._files.at_once)
         return {name: state for some in found for name, state in some if state is not None}
 
     def _state(self, folder: str, name: str) -> LoadedTag | str | None:
@@ -200,35 +192,32 @@ class Dataset:
             return f"can't be read ({error.strerror})"
         return None if end is None else state_in(end, name)
 
-    def _rows(self, table: Table, name: str, columns: Sequence[str]) -> pa.Table | Damage | None:
+    def _rows(self, table: Table, columns: Sequence[str], name: str) -> pa.Table | Damage | None:
         """Read a file of a table; None where it is gone."""
-        place = self._files.place(_path(table, name))
+        place = self._files.place(f"{table.name}/{name}")
         try:
-            content = self._files.read(_path(table, name))
+            content = self._files.read(f"{table.name}/{name}")
         except OSError as error:
             return Damage(place, f"can't be read ({error.strerror})")
         if content is None:
             return None
-        if table is STATUSES or table is QUARANTINE:
-            state = state_in(content, name)
-            if isinstance(state, str):
-                return Damage(place, state)
-            rows = read_rows(content, table, columns)
-            whole = rows is not None and rows.num_rows == getattr(state, _COUNTED_AS[table])
-            return rows if whole else Damage(place, DAMAGED, state.tag)
-        rows = _report(content, name, columns) if table is RUNS else read_rows(content, table, columns)
-        return Damage(place, DAMAGED) if rows is None else rows
+        if table is RUNS:
+            return _report(content, name, columns) or Damage(place, DAMAGED)
+        rows = read_rows(content, table, columns)
+        if table not in _COUNTED_AS:
+            return Damage(place, DAMAGED) if rows is None else rows
+        state = state_in(content, name)
+        if isinstance(state, str):
+            return Damage(place, state)
+        whole = rows is not None and rows.num_rows == getattr(state, _COUNTED_AS[table])
+        return rows if whole else Damage(place, DAMAGED, state.tag)
 
-    def _with_tags(self, damages: Sequence[Damage]) -> Iterator[Damage]:
+    def _with_tags(self, damages: Sequence[Damage]) -> list[Damage]:
         """Name the tags of damaged files by the tags of earlier runs: a file's name holds a hash of its tag."""
-        tags: set[str] = set()
-        if any(damage.tag is None for damage in damages):
-            for part in self.scan(TAG_RUNS, ["tag"]):
-                if isinstance(part, pa.Table):
-                    tags.update(part["tag"].unique().to_pylist())
-        places = {self._files.place(_path(table, file_name(tag))): tag for tag in tags for table in _COUNTED_AS}
-        for damage in damages:
-            yield replace(damage, tag=damage.tag or places.get(damage.place))
+        runs = self.scan(TAG_RUNS, ["tag"]) if any(damage.tag is None for damage in damages) else ()
+        tags = {tag for part in runs if isinstance(part, pa.Table) for tag in part["tag"].unique().to_pylist()}
+        places = {self._files.place(f"{table.name}/{file_name(tag)}"): tag for tag in tags for table in _COUNTED_AS}
+        return [replace(damage, tag=damage.tag or places.get(damage.place)) for damage in damages]
 
 
 def _fits(state: LoadedTag, quarantine: LoadedTag | str | None) -> bool:
@@ -242,10 +231,29 @@ def _report(content: bytes, name: str, columns: Sequence[str]) -> pa.Table | Non
     return pa.table(values, schema=arrow_schema(RUNS)).select(columns)
 
 
-def _path(table: Table, name: str) -> str:
-    return f"{table.name}/{name}"
+def _in_pieces(parts: Iterable[pa.Table | Damage | None], damages: list[Damage]) -> Iterator[pa.Table]:
+    """Put the rows of many small files together; Damage is set aside."""
+    gathered: list[pa.Table] = []
+    rows = 0
+    for part in parts:
+        if isinstance(part, Damage):
+            damages.append(part)
+        elif part is not None:
+            gathered.append(part)
+            rows += part.num_rows
+        if rows >= _PIECE_ROWS:
+            yield pa.concat_tables(gathered).unify_dictionaries().combine_chunks()
+            gathered, rows = [], 0
+    if gathered:
+        yield pa.concat_tables(gathered).unify_dictionaries().combine_chunks()
 
 
-def _staged(name: str) -> str:
-    """Name the new quarantine of a tag before its rows are in place."""
-    return f"{STAGING}/{name}"
+def _in_order(act: Callable[[Given], Made], given: Iterable[Given], *, at_once: int) -> Iterator[Made]:
+    """Yield `act` of each thing given, in order, up to `at_once` of them under way; the first that fails ends it."""
+    with ThreadPoolExecutor(at_once, thread_name_prefix="load") as workers:
+        futures = (workers.submit(act, one) for one in given)
+        under_way = deque(islice(futures, at_once))
+        while under_way:
+            made = under_way.popleft().result()
+            under_way.extend(islice(futures, 1))
+            yield made

@@ -16,8 +16,7 @@ from smspartner_schemas.sql import WAREHOUSE_TABLES
 from smspartner_pipelines.load.delta_table import LakeTable
 from smspartner_pipelines.load.destination import NothingLoaded
 from smspartner_pipelines.load.files import make_directory, os_errors, refuse_planted_link, try_writing
-from smspartner_pipelines.load.layout import NOT_FOREIGN, refuse_inside_dataset
-from smspartner_pipelines.load.lock import HeldLock, exclusive
+from smspartner_pipelines.load.folder import NOT_FOREIGN, HeldLock, exclusive, refuse_inside_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ from smspartner.errors import DestinationBusy, DestinationError, raise_alone
 from smspartner_schemas.sql import quoted
 
 from smspartner_pipelines.load.files import os_errors, refuse_planted_link, sync_directories, try_writing
-from smspartner_pipelines.load.layout import refuse_inside_dataset
+from smspartner_pipelines.load.folder import refuse_inside_dataset
 from smspartner_pipelines.load.sql_schema import NotUsable
 from smspartner_pipelines.load.sql_tables import ConnectionLost, SqlTables
 from smspartner_pipelines.load.undisturbed import Undisturbed

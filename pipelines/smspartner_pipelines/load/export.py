@@ -10,27 +10,26 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import pyarrow as pa
 from smspartner.errors import DestinationError, SettingsError
 from smspartner_schemas.contract import STATUSES
 
-from smspartner_pipelines.load.csv import CsvRows
+from smspartner_pipelines.load.csv import CsvWriter
 from smspartner_pipelines.load.destination import state_of
 from smspartner_pipelines.load.files import (
     StagedFile,
-    is_staged,
     os_errors,
     refuse_planted_link,
+    staged_for,
     sync_directories,
     try_writing,
 )
-from smspartner_pipelines.load.layout import refuse_inside_dataset
-from smspartner_pipelines.load.lock import HeldLock, exclusive
-from smspartner_pipelines.load.parquet import ParquetRows
+from smspartner_pipelines.load.folder import HeldLock, exclusive, refuse_inside_dataset
+from smspartner_pipelines.load.parquet import ROW_GROUP_ROWS, open_writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import pyarrow as pa
     from smspartner.erasure import Erasure
     from smspartner.snapshot import Snapshot
     from smspartner_schemas.contract import Table
@@ -39,12 +38,12 @@ if TYPE_CHECKING:
 
 _IN_MEMORY = 32 * 1024 * 1024
 
-_FORMATS: dict[str, Callable[[Any], ParquetRows | CsvRows]] = {
-    ".parquet": partial(ParquetRows, table=STATUSES),
-    ".csv": partial(CsvRows, table=STATUSES),
-    ".csv.gz": partial(CsvRows, table=STATUSES, compressed=True),
+_FORMATS: dict[str, Callable[[Any], Any]] = {
+    ".parquet": partial(open_writer, table=STATUSES),
+    ".csv": partial(CsvWriter, table=STATUSES),
+    ".csv.gz": partial(CsvWriter, table=STATUSES, compressed=True),
 }
-"""What writes the rows of many tags into one file, by how the file's name ends."""
+"""What writes into a file, by how its name ends: `write(rows)` takes up to `ROW_GROUP_ROWS` rows, `close()` ends it."""
 
 
 class Export:
@@ -66,7 +65,10 @@ class Export:
         self._format = next(_FORMATS[ending] for ending in _FORMATS if path.lower().endswith(ending))
         self._lock: HeldLock | None = None
         self._staged: Any = None
-        self._rows: ParquetRows | CsvRows | None = None
+        self._writer: Any = None
+        self._gathered: list[pa.Table] = []
+        self._rows = 0
+        self._is_whole = True
 
     def check(self) -> None:
         """See `Destination.check`."""
@@ -81,12 +83,10 @@ class Export:
         """See `Destination.open`; an export can only be loaded."""
         _refuse_reading(self.uri, for_loading=for_loading)
         self._refuse_wrong_path()
-        folder = self._target.parent
         with exclusive(self._lock_file, self.uri, remove=True) as self._lock:
             with os_errors(f"writing {self._target}", starting=True):
-                for path in folder.iterdir():
-                    if is_staged(path, self._target):
-                        path.unlink(missing_ok=True)
+                for path in staged_for(self._target):
+                    path.unlink(missing_ok=True)
                 staged = StagedFile(self._target)
             with staged as self._staged:
                 yield from self._written()
@@ -94,39 +94,60 @@ class Export:
     def _written(self) -> Iterator[None]:
         """Take rows into the staged file; what was not finished is dropped."""
         with os_errors(f"writing {self._named}"):
-            rows = self._rows = self._format(self._staged)
+            self._writer = self._format(self._staged)
         try:
             yield
         finally:
-            self._rows = None
             self._staged.discard()
             with suppress(Exception):  # its file is gone already; this only lets go of it
-                rows.close()
+                self._writer.close()
 
     def replace(self, snapshots: Sequence[Snapshot]) -> Iterator[list[WrittenFile]]:
-        """See `Destination.replace`: the rows are appended, and nothing is seen of them yet."""
+        """See `Destination.replace`: the rows are appended, and nothing is seen of them yet.
+
+        They are gathered until they fill a row group: a tag may be a handful of rows.
+        """
         for snapshot in snapshots:
             state_of(snapshot)
-            rows = self._still_whole()
-            self._rows = None  # until all rows are taken, if anything ends this before
-            with os_errors(f"writing {self._named}"):
-                rows.write(snapshot.table)
-            self._rows = rows
+            with self._writing():
+                self._gathered.append(snapshot.table)
+                self._rows += snapshot.table.num_rows
+                if self._rows >= ROW_GROUP_ROWS:
+                    self._write_gathered(ROW_GROUP_ROWS)
             yield []
+
+    def _write_gathered(self, at_least: int) -> None:
+        """Write row groups, and keep what is left if it is fewer rows than `at_least`."""
+        # Each tag brings its own dictionaries; what changes dictionary within a row group is written without one.
+        rows = pa.concat_tables(self._gathered).unify_dictionaries()
+        while len(rows) >= at_least:
+            self._writer.write(rows.slice(0, ROW_GROUP_ROWS))
+            rows = rows.slice(ROW_GROUP_ROWS)
+        self._gathered, self._rows = [rows], len(rows)
 
     def finish(self, tag_runs: pa.Table, run_id: str, *, complete: bool) -> list[WrittenFile]:  # noqa: ARG002
         """See `Destination.finish`: the file is moved into place."""
         if not complete:
             return []
-        rows = self._still_whole()
-        if self._lock:
-            self._lock.check()
-        self._rows = None  # it is written once
-        with os_errors(f"writing {self._named}"):
-            rows.close()
+        with self._writing():
+            if self._gathered:
+                self._write_gathered(1)
+            self._writer.close()
             return self._publish()
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What fails in the block leaves the file without rows: nothing is published after that."""
+        if not self._is_whole:
+            raise DestinationError(f"{self._named} is not whole: an earlier write to it failed", remedy="run again")
+        self._is_whole = False
+        with os_errors(f"writing {self._named}"):
+            yield
+        self._is_whole = True
+
     def _publish(self) -> list[WrittenFile]:
+        if self._lock:
+            self._lock.check()
         self._staged.sync()
         written = self._staged.move()
         sync_directories([self._target.parent])
@@ -145,11 +166,6 @@ class Export:
 
     def purge(self) -> None:
         """See `Destination.purge`: a replaced file is gone."""
-
-    def _still_whole(self) -> ParquetRows | CsvRows:
-        if self._rows is None:
-            raise DestinationError(f"{self._named} is not whole: an earlier write to it failed", remedy="run again")
-        return self._rows
 
     def _refuse_wrong_path(self) -> None:
         refuse_planted_link(self._path)

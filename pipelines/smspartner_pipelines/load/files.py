@@ -1,11 +1,11 @@
-"""Local files: written beside, fsynced, moved into place, so that a reader finds the old file or the new one."""
+"""Local files: written beside, synced and moved into place, so that a reader finds the old file or the new one."""
 
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import os
-import re
 import secrets
 import stat
 from contextlib import ExitStack, contextmanager, suppress
@@ -76,7 +76,6 @@ class StagedFile:
         self.target = target
         self._staged = (folder or target.parent) / f".{target.name}.{secrets.token_hex(8)}.partial"
         self._size = 0
-        self._discarded = self._moved = False
         self._sha256 = hashlib.sha256()
         self._file = self._staged.open("xb")
         with suppress(OSError):
@@ -91,7 +90,7 @@ class StagedFile:
     def write(self, data: ReadableBuffer) -> int:
         """Append `data`; return its number of bytes."""
         size = memoryview(data).nbytes
-        if not self._discarded:
+        if not self._file.closed:
             self._file.write(data)
             self._sha256.update(data)
             self._size += size
@@ -99,7 +98,7 @@ class StagedFile:
 
     def flush(self) -> None:
         """Hand what is buffered to the operating system."""
-        if not self._discarded:
+        if not self._file.closed:
             self._file.flush()
 
     def begin_sync(self) -> None:
@@ -117,17 +116,19 @@ class StagedFile:
     def move(self) -> WrittenFile:
         """Move it onto the target; the caller syncs the directory."""
         self._staged.replace(self.target)
-        self._moved = True
         return WrittenFile(str(self.target), self._size, self._sha256.hexdigest())
 
     def discard(self) -> None:
         """Remove it, unless it was moved; never raises OSError."""
-        self._discarded = True
         with suppress(OSError):
             self._file.close()
-        if not self._moved:
-            with suppress(OSError):
-                self._staged.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._staged.unlink(missing_ok=True)
+
+
+def staged_for(target: Path) -> Iterator[Path]:
+    """Find the staged files for `target`, and for no other target."""
+    return target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 16}.partial")
 
 
 def _keep_rights(descriptor: int, old: os.stat_result) -> None:
@@ -153,20 +154,22 @@ def replace_files(contents: Mapping[Path, bytes], *, staging: Path | None = None
         DestinationError: one can't be written; all old files are untouched, unless it was their moving that failed.
     """
     with ExitStack() as held:
-        staged = []
+        staged, written = [], []
         for target, content in contents.items():
             with os_errors(f"writing {target}"):
                 file = held.enter_context(StagedFile(target, staging))
                 file.write(content)
                 file.begin_sync()
                 staged.append(file)
-        written = []
-        for act in (StagedFile.sync, StagedFile.move):
-            for file in staged:
-                with os_errors(f"writing {file.target}"):
-                    written.append(act(file))
-        sync_directories(target.parent for target in contents)
-    return [file for file in written if file]
+        for file in staged:
+            with os_errors(f"writing {file.target}"):
+                file.sync()
+        for file in staged:
+            with os_errors(f"writing {file.target}"):
+                written.append(file.move())
+        held.pop_all()
+    sync_directories(target.parent for target in contents)
+    return written
 
 
 def sync_directories(folders: Iterable[Path]) -> None:
@@ -210,11 +213,6 @@ def try_writing(target: Path) -> None:
     with os_errors(f"writing into {target.parent}", starting=True), StagedFile(target) as staged:
         staged.write(b"can this be written?")
         staged.flush()
-
-
-def is_staged(path: Path, target: Path) -> bool:
-    """Return whether `path` is a staged file for `target`, and for no other target."""
-    return re.fullmatch(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.partial", path.name) is not None
 
 
 def refuse_planted_link(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The files of a dataset in a directory of this machine, under the system's own lock; what a dataset needs of them."""
+"""The files of a dataset in a directory of this machine: what they need of it, and the lock of the run that loads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smspartner.errors import SettingsError
+from smspartner.errors import DestinationBusy, DestinationError, SettingsError
 
 from smspartner_pipelines.load.files import (
     make_directory,
@@ -17,14 +17,21 @@ from smspartner_pipelines.load.files import (
     sync_directories,
     try_writing,
 )
-from smspartner_pipelines.load.layout import FOLDERS, NOT_FOREIGN, STAGING, refuse_inside_dataset
-from smspartner_pipelines.load.lock import HeldLock, exclusive
-from smspartner_pipelines.load.parquet import TAIL, footer_size
+from smspartner_pipelines.load.parquet import TAIL, holds_footer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from smspartner_pipelines.load.destination import WrittenFile
+
+STAGING = ".staging"
+"""The folder for what a dead process must not leave among what readers see."""
+
+FOLDERS = ("statuses", "quarantine", "tag_runs", "runs", "erasures", STAGING)
+"""The folders of a dataset: a directory that has the first is one."""
+
+NOT_FOREIGN = {".lock", STAGING, ".gitignore", ".gitkeep", ".DS_Store", "lost+found"}
+"""What a directory may hold and still count as empty: our own first traces, and what systems put into new folders."""
 
 
 class LocalFiles:
@@ -119,19 +126,15 @@ class LocalFiles:
         return None
 
     def tail(self, name: str) -> bytes | None:
-        """Read the end of a file with its whole Parquet footer; None where it is gone.
+        """Read the end of a file with its whole Parquet footer, be it all of the file; None where it is gone.
 
         Raises:
             OSError: this one can't be read.
         """
         with suppress(FileNotFoundError), (self._path / name).open("rb", buffering=0) as file:
-            whole = file.seek(0, os.SEEK_END)
-            file.seek(max(0, whole - TAIL))
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
             end = file.read()
-            if len(end) < footer_size(end) <= whole:
-                file.seek(whole - footer_size(end))
-                end = file.read()
-            return end
+            return end if holds_footer(end) else self.read(name)
         return None
 
     def write(self, contents: Mapping[str, bytes]) -> list[WrittenFile]:
@@ -169,3 +172,82 @@ class LocalFiles:
                     raise SettingsError(
                         f"{folder} is not a folder of the dataset but a link or a file", remedy="move it away"
                     )
+
+
+def refuse_inside_dataset(path: Path, *, is_lake: bool = False) -> None:
+    """Make sure that `path` is not one of the folders of a dataset, and does not lie in one.
+
+    A Delta lake has the same folders; `path` may be one only where that is meant.
+
+    Raises:
+        SettingsError: it does, and a reader of that dataset would find rows twice.
+    """
+    with os_errors(f"reading {path}", starting=True):
+        found = path.resolve()
+        if not is_lake and (found / FOLDERS[0] / "_delta_log").is_dir():
+            raise SettingsError(f"{path} is a Delta lake", remedy=f"write delta:{path}")
+        for folder in (found, *found.parents):
+            if folder.name in FOLDERS and (folder.parent / STAGING).is_dir():
+                raise SettingsError(
+                    f"{path} lies inside the dataset {folder.parent}", remedy="load into another directory"
+                )
+
+
+class HeldLock:
+    """A lock that is held for as long as its file stands where it was locked; made while the file is locked."""
+
+    def __init__(self, lock_file: Path, where: str) -> None:
+        self._lock_file, self._where = lock_file, where
+        self._locked = lock_file.lstat()  # its number goes to no other file while this one is open
+
+    def stands(self) -> bool:
+        """Return whether the file is still the one that was locked."""
+        with suppress(OSError):
+            return os.path.samestat(self._lock_file.lstat(), self._locked)
+        return False
+
+    def check(self) -> None:
+        """Make sure that nobody removed or moved the destination, and its lock with it: another run may be there.
+
+        Raises:
+            DestinationError: somebody did.
+        """
+        if not self.stands():
+            raise DestinationError(
+                f"{self._where} was removed, moved or replaced while the run went on", remedy="run again"
+            )
+
+
+@contextmanager
+def exclusive(lock_file: Path, where: str, *, remove: bool = False) -> Iterator[HeldLock]:
+    """Hold `lock_file` while the block runs, or fail at once; `where` names the destination in messages.
+
+    The operating system releases it when the process dies, so a file that was left locks nothing. With `remove` the
+    file is gone afterwards; it is unlinked while the lock is held, which those who opened it before notice.
+
+    Raises:
+        DestinationBusy: another run holds it.
+        SettingsError: the lock file can't be made, or is a link.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(lock_file, thread_local=False)  # it may be released by another thread than the one that took it
+    with os_errors(f"locking {where}", starting=True):
+        os.stat(f"{lock_file.parent}/")  # noqa: PTH116 - a file there is no directory, and `filelock` would make a directory that is missing
+        if lock_file.is_symlink():
+            raise SettingsError(f"{lock_file} is a link, not a lock of this product", remedy="remove it and run again")
+        with suppress(Timeout):
+            lock.acquire(blocking=False)
+        held = HeldLock(lock_file, where) if lock.is_locked else None
+    if held is None:
+        raise DestinationBusy(
+            f"{where} is in use by another run", remedy="wait until it has ended, or load somewhere else"
+        )
+    try:
+        yield held
+    finally:
+        with suppress(OSError):  # a lock that can't be released ends with the process
+            if remove and held.stands():
+                lock_file.unlink()
+        with suppress(OSError):
+            lock.release()

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 from obstore.exceptions import AlreadyExistsError, PreconditionError
 from smspartner.errors import DestinationBusy, DestinationError
 
-from smspartner_pipelines.load.object_errors import store_errors
+from smspartner_pipelines.load.object_store import store_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SECONDS = 60.0
-FOLDER = ".lock"
+LOCK = ".lock"
 
-_HOLDER = f"{FOLDER}/holder.json"
+_HOLDER = f"{LOCK}/holder.json"
 _USABLE = 0.75
 """The part of a lease in which its holder writes: a request may take a while, and clocks may differ a little."""
 
@@ -45,7 +45,7 @@ class Lease:
         self._counter = 0
         self._record = b""
         self._version: Any = "create"
-        self._renewed = 0.0
+        self._renewed: float | None = None
         self._lost = False
         self._left = threading.Event()
 
@@ -59,11 +59,10 @@ class Lease:
             DestinationError: the store fails.
         """
         with store_errors(f"locking {self._where}", starting=True):
-            self._version = self._free_version()
-            won = self._put()
-        if not won:
-            raise self._busy(self._seconds)
-        self._warn_if_nothing_excludes()
+            self._version = self.free_version()
+            if not self._put():
+                raise self._busy(self._seconds)
+            self._warn_if_nothing_excludes()
         renewing = threading.Thread(target=self._renew_until_left, name="lease", daemon=True)
         renewing.start()
         try:
@@ -76,32 +75,26 @@ class Lease:
                     self._put(released=True)
 
     def check(self) -> None:
-        """Make sure that the lease is held.
+        """Make sure that the lease is still held, if it ever was.
 
         Raises:
             DestinationError: it could not be renewed in time, or another run has taken it.
         """
-        if self._lost or _clock() - self._renewed > self._seconds * _USABLE:
+        if self._lost or (self._renewed is not None and _clock() - self._renewed > self._seconds * _USABLE):
             raise DestinationError(
                 f"the lock on {self._where} was lost: it could not be renewed in time, and another run may be there",
                 remedy="run again",
             )
 
-    def refuse_if_held(self) -> None:
-        """Make sure that no run holds it now, without taking it.
+    def free_version(self) -> Any:
+        """Return what a request must name to take the lease, which nobody holds.
 
         Raises:
             DestinationBusy: another run holds it.
+            As the store does.
         """
-        with store_errors(f"reading {self._where}", starting=True):
-            self._free_version()
-
-    def _free_version(self) -> Any:
-        """Return what a request must name to take the lease, which nobody holds."""
         record, version = self._read()
-        if version is None:
-            return "create"
-        left = 0 if record.get("released") else self._seconds_left(record)
+        left = 0 if version == "create" or record.get("released") else self._seconds_left(record)
         if left > 0:
             raise self._busy(left)
         return version
@@ -115,7 +108,7 @@ class Lease:
 
     def _seconds_left(self, record: dict[str, Any]) -> float:
         """Return how long a lease still lasts, by the time that the store gives to an object made now."""
-        clock = f"{FOLDER}/clock-{self._owner}"
+        clock = f"{LOCK}/clock-{self._owner}"
         self._store.put(clock, b"", use_multipart=False)
         try:
             age = self._store.head(clock)["last_modified"] - self._store.head(_HOLDER)["last_modified"]
@@ -127,43 +120,38 @@ class Lease:
         """Write our record over the version we know; return whether it stands there now."""
         began = _clock()
         self._counter += 1  # a version is a hash of the content: it must change
-        self._record = json.dumps(
-            {"owner": self._owner, "counter": self._counter, "seconds": self._seconds, "released": released}
-        ).encode()
+        ours = {"owner": self._owner, "counter": self._counter, "seconds": self._seconds, "released": released}
+        self._record = json.dumps(ours).encode()
         try:
-            done = self._store.put(_HOLDER, self._record, mode=self._version, use_multipart=False)
-            version = _version_of(done)
+            version = _version_of(self._store.put(_HOLDER, self._record, mode=self._version, use_multipart=False))
         except (AlreadyExistsError, PreconditionError):
             # An answer that was lost makes the library ask again, and what stands there is our own.
             found, version = self._read()
-            if (found.get("owner"), found.get("counter")) != (self._owner, self._counter):
+            if found != ours:
                 return False
         self._version, self._renewed = version, began
         return True
 
     def _read(self) -> tuple[dict[str, Any], Any]:
+        """Read the record and its version: `create` where there is none."""
         try:
             found = self._store.get(_HOLDER)
         except FileNotFoundError:
-            return {}, None
-        try:
+            return {}, "create"
+        record = None
+        with suppress(ValueError):
             record = json.loads(bytes(found.bytes()))
-        except ValueError:
-            record = {}
         return record if isinstance(record, dict) else {}, _version_of(found.meta)
 
     def _warn_if_nothing_excludes(self) -> None:
         """Try to create once more what is there: a store that lets us ignores the condition."""
-        with store_errors(f"locking {self._where}", starting=True):
-            try:
-                self._store.put(_HOLDER, self._record, mode="create", use_multipart=False)
-            except AlreadyExistsError:
-                return
-        log.warning(
-            "%s can't create objects without overwriting: two runs that begin at the same moment may both load there; "
-            "let a scheduler keep them apart",
-            self._where,
-        )
+        with suppress(AlreadyExistsError):
+            self._store.put(_HOLDER, self._record, mode="create", use_multipart=False)
+            log.warning(
+                "%s can't create objects without overwriting: two runs that begin at the same moment may both load "
+                "there; let a scheduler keep them apart",
+                self._where,
+            )
 
     def _renew_until_left(self) -> None:
         pause = self._seconds / 3

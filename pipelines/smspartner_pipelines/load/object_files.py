@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
 
+from obstore.exceptions import BaseError
 from smspartner.errors import SettingsError
 
 from smspartner_pipelines.load.destination import WrittenFile
-from smspartner_pipelines.load.layout import FOLDERS, NOT_FOREIGN, STAGING
-from smspartner_pipelines.load.lease import FOLDER as LOCK
-from smspartner_pipelines.load.lease import SECONDS, Lease
-from smspartner_pipelines.load.object_errors import store_errors
-from smspartner_pipelines.load.object_store import open_store
-from smspartner_pipelines.load.parquet import TAIL, footer_size
-from smspartner_pipelines.load.side_by_side import in_order
+from smspartner_pipelines.load.folder import FOLDERS, NOT_FOREIGN, STAGING
+from smspartner_pipelines.load.lease import LOCK, SECONDS, Lease
+from smspartner_pipelines.load.object_store import open_store, store_errors
+from smspartner_pipelines.load.parquet import TAIL, holds_footer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 _REQUESTS_AT_ONCE = 16
 _OURS = {*FOLDERS, LOCK}
@@ -35,7 +37,6 @@ class ObjectFiles:
         self._uri = uri.rstrip("/")
         self._store = open_store(self._uri)
         self._lease = Lease(self._store, self._uri, seconds=lease_seconds)
-        self._locked = False
         self._sizes: dict[str, int] = {}
 
     def place(self, name: str = "") -> str:
@@ -50,7 +51,8 @@ class ObjectFiles:
             self._store.get(probe)
             self._store.delete(probe)
         self._refuse_what_is_not_ours()
-        self._lease.refuse_if_held()
+        with store_errors(f"reading {self._uri}", starting=True):
+            self._lease.free_version()
 
     def exists(self) -> bool:
         """See `LocalFiles.exists`."""
@@ -61,69 +63,55 @@ class ObjectFiles:
         """See `LocalFiles.locked`."""
         self._refuse_what_is_not_ours()
         with self._lease.held():
-            self._locked = True
             yield
 
     def check_lock(self) -> None:
         """See `LocalFiles.check_lock`."""
-        if self._locked:
-            self._lease.check()
+        self._lease.check()
 
     def names(self, folder: str) -> list[str]:
         """See `LocalFiles.names`."""
-        found: dict[str, None] = {}
         with store_errors(f"reading {self._uri}"):
-            for chunk in self._store.list(f"{folder}/"):
-                for one in chunk:
-                    self._sizes[one["path"]] = one["size"]
-                    found[one["path"].removeprefix(f"{folder}/").partition("/")[0]] = None
-        return sorted(found)
+            found = {one["path"]: one["size"] for chunk in self._store.list(f"{folder}/") for one in chunk}
+        self._sizes |= found
+        return sorted({path.removeprefix(f"{folder}/").partition("/")[0] for path in found})
 
     def read(self, name: str) -> bytes | None:
         """See `LocalFiles.read`."""
-        with store_errors(f"reading {self.place(name)}"):
-            try:
-                return bytes(self._store.get(name).bytes())
-            except FileNotFoundError:
-                return None
+        with store_errors(f"reading {self.place(name)}"), suppress(FileNotFoundError):
+            return bytes(self._store.get(name).bytes())
+        return None
 
     def tail(self, name: str) -> bytes | None:
         """See `LocalFiles.tail`; where the object was replaced since it was listed, it is read whole."""
-        size = self._sizes.get(name)
-        if size and size > TAIL:
-            with store_errors(f"reading {self.place(name)}"):
-                try:
-                    end = bytes(self._store.get_range(name, start=size - TAIL, end=size))
-                except FileNotFoundError:
-                    return None
-            if end[-4:] == b"PAR1" and footer_size(end) <= len(end):
-                return end
+        size = self._sizes.get(name, 0)
+        if size > TAIL:
+            with suppress(BaseError, OSError):  # reading the whole says what failed, if it still does
+                end = bytes(self._store.get_range(name, start=size - TAIL, end=size))
+                if holds_footer(end):
+                    return end
         return self.read(name)
 
     def write(self, contents: Mapping[str, bytes]) -> list[WrittenFile]:
         """See `LocalFiles.write`: each is put there by one request."""
 
-        def put(item: tuple[str, bytes]) -> WrittenFile:
-            name, content = item
+        def put(name: str) -> WrittenFile:
             self.check_lock()
-            self._sizes.pop(name, None)
             with store_errors(f"writing {self.place(name)}"):
-                self._store.put(name, content, use_multipart=False)
-            return WrittenFile(self.place(name), len(content), hashlib.sha256(content).hexdigest())
+                self._store.put(name, contents[name], use_multipart=False)
+            return WrittenFile(self.place(name), len(contents[name]), hashlib.sha256(contents[name]).hexdigest())
 
-        return list(in_order(put, contents.items(), at_once=_REQUESTS_AT_ONCE))
+        return _side_by_side(put, contents)
 
     def move(self, moves: Mapping[str, str]) -> None:
         """See `LocalFiles.move`: objects are copied within the store, then removed."""
 
-        def copy(item: tuple[str, str]) -> None:
-            name, target = item
+        def copy(name: str) -> None:
             self.check_lock()
-            self._sizes.pop(target, None)
-            with store_errors(f"writing {self.place(target)}"):
-                self._store.copy(name, target, overwrite=True)
+            with store_errors(f"writing {self.place(moves[name])}"):
+                self._store.copy(name, moves[name], overwrite=True)
 
-        list(in_order(copy, moves.items(), at_once=_REQUESTS_AT_ONCE))
+        _side_by_side(copy, moves)
         self.remove(moves)
 
     def remove(self, names: Iterable[str]) -> None:
@@ -131,13 +119,10 @@ class ObjectFiles:
 
         def delete(name: str) -> None:
             self.check_lock()
-            with store_errors(f"removing {self.place(name)}"):
-                try:
-                    self._store.delete(name)
-                except FileNotFoundError:
-                    return
+            with store_errors(f"removing {self.place(name)}"), suppress(FileNotFoundError):
+                self._store.delete(name)
 
-        list(in_order(delete, names, at_once=_REQUESTS_AT_ONCE))
+        _side_by_side(delete, names)
 
     def _children(self) -> set[str]:
         with store_errors(f"reading {self._uri}", starting=True):
@@ -158,3 +143,9 @@ class ObjectFiles:
                 f"{self._uri} holds other objects and is no dataset of this product",
                 remedy="name a new or an empty prefix",
             )
+
+
+def _side_by_side(act: Callable[[Given], Made], given: Iterable[Given]) -> list[Made]:
+    """Give `act` of each thing given; once one has failed, no more are begun."""
+    with ThreadPoolExecutor(_REQUESTS_AT_ONCE, thread_name_prefix="load") as workers:
+        return list(workers.map(act, given))

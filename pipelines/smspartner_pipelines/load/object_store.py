@@ -1,19 +1,33 @@
-"""Object stores by obstore: which store a URI means, and credentials that never leave the process."""
+"""Object stores by obstore: which store a URI means, its credentials, and what its failures mean.
+
+Credentials and what the library says of a failure (kilobytes, with the request) never leave the process.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from obstore.exceptions import BaseError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
 from obstore.store import from_url
-from smspartner.errors import SettingsError, raise_alone
+from smspartner.errors import DestinationError, SettingsError, raise_alone
 from smspartner.redaction import REDACT, Secret
 
 from smspartner_pipelines.load.uris import OBJECT_STORES, mask_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_KEY")
@@ -24,13 +38,56 @@ _CREDENTIALS = (
 )
 """Variables by which obstore finds credentials; without any it would ask the metadata service of a cloud machine."""
 
-_CONFIGURATION = {
-    "s3": "correct AWS_ENDPOINT_URL and AWS_REGION",
-    "gs": "correct GOOGLE_APPLICATION_CREDENTIALS",
-    "az": "set AZURE_STORAGE_ACCOUNT_NAME, and a key or token",
-}
-
 _FILES = {"AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials", "AWS_CONFIG_FILE": "~/.aws/config"}
+
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_DENIED = ("access is denied", "allow these credentials to list, read, write and delete there")
+_NO_BUCKET = ("there is no such bucket", "create it, or correct its name")
+_REGION = ("the bucket is in another region", "name its region in AWS_REGION")
+_EXPIRED = ("the session token is not valid any more", "renew the credentials")
+_SETTINGS_BY_CODE: dict[str, tuple[str, str]] = {
+    "AccessDenied": _DENIED,
+    "AllAccessDisabled": _DENIED,
+    "NoSuchBucket": _NO_BUCKET,
+    "InvalidBucketName": _NO_BUCKET,
+    "InvalidAccessKeyId": ("the access key is not known there", "correct AWS_ACCESS_KEY_ID, or the profile"),
+    "SignatureDoesNotMatch": (
+        "the secret key does not fit the access key",
+        "correct AWS_SECRET_ACCESS_KEY, or the profile",
+    ),
+    "ExpiredToken": _EXPIRED,
+    "InvalidToken": _EXPIRED,
+    "PermanentRedirect": _REGION,
+    "AuthorizationHeaderMalformed": _REGION,
+    "RequestTimeTooSkewed": ("the clock of this machine is wrong", "set it"),
+}
+_BUSY = ("another run writes there", "wait until it has ended")
+_FAILING = ("the store can't be reached, or is out of order", "check network, credentials, endpoint and region")
+
+
+@contextmanager
+def store_errors(doing: str, *, starting: bool = False) -> Iterator[None]:
+    """Say in our words what the store refuses in the block; `doing` names the act and the place.
+
+    S3 gives a code with most refusals; the class of obstore's exception says less. An object that is missing where
+    only one is read is to be looked for within the block: here it means that the bucket is.
+
+    Raises:
+        DestinationError: it refused. With `starting`, when nothing was loaded yet: SettingsError for rights and names.
+    """
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        code = _CODE.search(str(error))
+        setting = _SETTINGS_BY_CODE.get(code[1]) if code else None
+        if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+            setting = setting or _DENIED
+        elif isinstance(error, FileNotFoundError):
+            setting = setting or _NO_BUCKET
+        is_busy = isinstance(error, AlreadyExistsError | PreconditionError)
+        cause, remedy = setting or (_BUSY if is_busy else _FAILING)
+        kind = SettingsError if starting and setting else DestinationError
+        raise_alone(kind(f"{doing} failed: {cause}{f' ({code[1]})' if code else ''}", remedy=remedy))
 
 
 def open_store(uri: str) -> Any:
@@ -41,13 +98,12 @@ def open_store(uri: str) -> Any:
     """
     parts = urlsplit(uri)
     scheme = parts.scheme.lower()
-    if "@" in parts.netloc and scheme not in {"abfs", "abfss"}:  # where the container stands before the account
+    is_login = "@" in parts.netloc and scheme not in {"abfs", "abfss"}  # where the container stands before the account
+    if is_login or not parts.netloc or parts.query or parts.fragment:
         raise SettingsError(
-            f"credentials do not belong into {mask_secrets(uri)}, where others can see them",
-            remedy="name the bucket alone, and give them in the environment or a profile",
+            f"{mask_secrets(uri)} names something else than a bucket and a prefix",
+            remedy=f"write {scheme}://BUCKET/PREFIX, and give credentials in the environment or a profile",
         )
-    if not parts.netloc or parts.query or parts.fragment:
-        raise SettingsError(f"{mask_secrets(uri)} names no bucket and prefix", remedy=f"write {scheme}://BUCKET/PREFIX")
     for name in _SECRETS:
         REDACT.add(Secret(os.environ.get(name, "")))
     known = OBJECT_STORES[scheme]
@@ -59,7 +115,11 @@ def open_store(uri: str) -> Any:
         return from_url(plain if "@" not in uri else uri, client_options=client, retry_config=retries, **options)
     except (BaseError, OSError, ValueError):
         raise_alone(
-            SettingsError(f"the configuration of {known}:// is incomplete or not valid", remedy=_CONFIGURATION[known])
+            SettingsError(
+                f"the configuration of {known}:// is incomplete or not valid",
+                remedy="correct AWS_ENDPOINT_URL and AWS_REGION, GOOGLE_APPLICATION_CREDENTIALS, or "
+                "AZURE_STORAGE_ACCOUNT_NAME and its key or token",
+            )
         )
 
 
@@ -87,8 +147,8 @@ def _profile() -> tuple[Any, str | None]:
     """
     missing = SettingsError(
         "there are no credentials for the object store",
-        remedy="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; "
-        "on a machine of AWS with a role, set AWS_METADATA_ENDPOINT=http://169.254.169.254",
+        remedy="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (read by boto3, which must be "
+        "installed); on a machine of AWS with a role, set AWS_METADATA_ENDPOINT=http://169.254.169.254",
     )
     files = [Path(os.environ.get(variable, default)).expanduser() for variable, default in _FILES.items()]
     if not os.environ.get("AWS_PROFILE") and not any(file.exists() for file in files):
@@ -99,9 +159,6 @@ def _profile() -> tuple[Any, str | None]:
         from botocore.exceptions import BotoCoreError
         from obstore.auth.boto3 import Boto3CredentialProvider
     except ImportError:
-        missing = SettingsError(
-            "AWS_PROFILE and ~/.aws are read by boto3, which is not installed", remedy="pip install boto3"
-        )
         raise_alone(missing)
     try:
         core = botocore.session.Session(profile=os.environ.get("AWS_PROFILE"))

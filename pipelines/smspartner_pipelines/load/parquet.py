@@ -1,26 +1,39 @@
-"""How this product writes and reads Parquet: compression, encodings, statistics, and the facts in a footer."""
+"""How this product writes and reads Parquet: compression, encodings, statistics, and the state of a tag in a footer."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
+import unicodedata
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from smspartner_schemas.arrow import arrow_schema
+from smspartner_schemas.contract import CONTRACT_VERSION, LOADED_TAGS
+
+from smspartner_pipelines.load.destination import LoadedTag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from smspartner_schemas.contract import Table
 
+ENDING = ".parquet"
+
 ROW_GROUP_ROWS = 128 * 1024
 
 TAIL = 16 * 1024
 """Bytes from the end of a file: more than the footer of one row group takes."""
 
-UNREADABLE = (pa.ArrowException, OSError, LookupError, TypeError, ValueError, AttributeError)
+DAMAGED = "is damaged, or is no file of this product"
+_NEWER = "was written by a newer version of this product"
+_RENAMED = "was renamed or copied after it was loaded, and must be moved away"
+
+_UNREADABLE = (pa.ArrowException, OSError, LookupError, TypeError, ValueError, AttributeError)
 """What reading a file raises that is damaged, or of another product."""
 
 _KEY = "smspartner"
@@ -38,41 +51,61 @@ _ONE_BLOCK = 8 * 1024
 _MAGIC_AND_LENGTH = 8
 
 
-def parquet_bytes(rows: pa.Table, table: Table, facts: dict[str, Any] | None = None) -> bytes:
-    """Make a whole Parquet file of `rows` of `table`; `facts` (`contract_version` first) stand in its footer as JSON.
+def file_name(tag: str) -> str:
+    """Return the name of the files that hold `tag`: a readable slug, then a hash of the tag.
+
+    It is lower-case ASCII letters, digits and `-`, for any tag, so that no tag leaves the folder and none is
+    another one on a file system that is blind to case.
+    """
+    ascii_tag = unicodedata.normalize("NFKD", tag).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_tag).strip("-")[:40]
+    digest = hashlib.sha256(tag.encode()).hexdigest()[:16]
+    return f"{slug}-{digest}{ENDING}" if slug else f"{digest}{ENDING}"
+
+
+def parquet_bytes(rows: pa.Table, table: Table, state: LoadedTag | None = None) -> bytes:
+    """Make a whole Parquet file of `rows` of `table`; the `state` of its tag stands in its footer as JSON.
 
     It is made in memory: it comes in thirty pieces, for each of which Python would wait for its turn among the threads
     that fetch. Setting up zstd takes half the time of a few rows, which stay unpacked.
     """
     memory = pa.BufferOutputStream()
-    writer = _open_writer(memory, table, pack=rows.nbytes > _ONE_BLOCK)
+    writer = open_writer(memory, table, pack=rows.nbytes > _ONE_BLOCK)
     writer.write_table(rows.unify_dictionaries(), row_group_size=ROW_GROUP_ROWS)
-    if facts is not None:
-        writer.add_key_value_metadata({_KEY: json.dumps(facts)})
+    if state is not None:
+        facts = {"contract_version": CONTRACT_VERSION, **vars(state)}
+        writer.add_key_value_metadata({_KEY: json.dumps(facts, default=datetime.isoformat)})
     writer.close()
     return bytes(memory.getvalue().to_pybytes())
 
 
-def read_facts(end: bytes) -> dict[str, Any]:
-    """Return the facts in the footer at the end of a file; `end` holds at least the footer.
+def state_in(end: bytes, name: str) -> LoadedTag | str:
+    """Read what is loaded of a tag from the end of a file called `name`, or say what is wrong with the file.
 
-    They are found by how they begin, which takes microseconds; PyArrow, which takes 70 for a whole footer, is asked
-    where they are not.
-
-    Raises:
-        One of `UNREADABLE`: it is no whole Parquet file, or has no facts.
+    `end` holds at least the footer. The facts in it are found by how they begin, which takes microseconds; PyArrow
+    takes 70 for a whole footer. A fact that this version does not know is passed over.
     """
-    size = footer_size(end)
-    at = end.rfind(_FACTS, len(end) - size) if end[-4:] == b"PAR1" and size <= len(end) else -1
-    if at >= 0:
+    try:
+        if not holds_footer(end):
+            return DAMAGED
+        at = end.rindex(_FACTS, len(end) - _footer_size(end))
         facts, _ = json.JSONDecoder().raw_decode(end[at:].decode("latin-1"))
-    else:
-        facts = json.loads(pq.read_metadata(pa.BufferReader(end)).metadata[_KEY.encode()])
-    return dict(facts)
+        if facts["contract_version"] > CONTRACT_VERSION:
+            return _NEWER
+        newest = facts["newest_status_at"] and datetime.fromisoformat(facts["newest_status_at"])
+        times = {"newest_status_at": newest, "extracted_at": datetime.fromisoformat(facts["extracted_at"])}
+        state = LoadedTag(**{fact: facts[fact] for fact in LOADED_TAGS.column_names} | times)
+        return state if name == file_name(state.tag) else _RENAMED
+    except _UNREADABLE:
+        return DAMAGED
 
 
-def footer_size(end: bytes) -> int:
-    """Return how many bytes the footer takes, by the last bytes of a file: all that follows the rows."""
+def holds_footer(end: bytes) -> bool:
+    """Return whether the last bytes of a file hold its whole footer, which says at its end how long it is."""
+    return end[-4:] == b"PAR1" and _footer_size(end) <= len(end)
+
+
+def _footer_size(end: bytes) -> int:
     return int.from_bytes(end[-_MAGIC_AND_LENGTH:-4], "little") + _MAGIC_AND_LENGTH
 
 
@@ -89,44 +122,12 @@ def read_rows(content: bytes, table: Table, columns: Sequence[str]) -> pa.Table 
             rows = file.read(columns=list(columns), use_threads=False)
         rows.validate(full=True)
         return rows.select(columns).cast(pa.schema([arrow_schema(table).field(name) for name in columns]))
-    except UNREADABLE:
+    except _UNREADABLE:
         return None
 
 
-class ParquetRows:
-    """Rows of many tags as one Parquet file into `sink`, gathered into row groups: a tag may be a handful of rows."""
-
-    def __init__(self, sink: Any, table: Table) -> None:
-        self._writer = _open_writer(sink, table)
-        self._gathered: list[pa.Table] = []
-        self._rows = 0
-
-    def write(self, rows: pa.Table) -> None:
-        """Take `rows`; they are written when they fill row groups."""
-        self._gathered.append(rows)
-        self._rows += rows.num_rows
-        if self._rows >= ROW_GROUP_ROWS:
-            self._write_gathered(self._rows - self._rows % ROW_GROUP_ROWS)
-
-    def close(self) -> None:
-        """Write what is gathered, and the footer."""
-        try:
-            if self._rows:
-                self._write_gathered(self._rows)
-            self._writer.close()
-        finally:
-            self._writer.is_open = False  # its finalizer would try once more, and complain on stderr
-
-    def _write_gathered(self, count: int) -> None:
-        # Each tag brings its own dictionaries; what changes dictionary within a row group is written without one.
-        rows = pa.concat_tables(self._gathered).unify_dictionaries()
-        self._writer.write_table(rows.slice(0, count), row_group_size=ROW_GROUP_ROWS)
-        self._gathered = [rows.slice(count)]
-        self._rows -= count
-
-
-def _open_writer(sink: Any, table: Table, *, pack: bool = True) -> Any:
-    """Return a `pyarrow.parquet.ParquetWriter` for rows of `table`.
+def open_writer(sink: Any, table: Table, *, pack: bool = True) -> Any:
+    """Return a `pyarrow.parquet.ParquetWriter` for rows of `table`; what it writes at once is a row group.
 
     zstd level 1 takes half of snappy's space at the same speed. Categorical columns are dictionary-encoded; the others
     gain nothing by it.

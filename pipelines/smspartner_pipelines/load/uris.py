@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -20,9 +21,9 @@ OBJECT_STORES = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "
 EXPORTS = (".parquet", ".csv", ".csv.gz", ".xlsx")
 """How the names of files end that hold one export; each is a kind of its own."""
 
-_PREFIXES = {"parquet": "dataset", "delta": "delta", "duckdb": "duckdb"}
-_SCHEMES = {"postgresql": "postgresql", "postgres": "postgresql", **dict.fromkeys(OBJECT_STORES, "objects")}
-"""Kinds by what stands before a colon, or before ://; their place is then the whole URI."""
+_BEFORE_PATHS = {"parquet": "dataset", "delta": "delta", "duckdb": "duckdb"}
+_BEFORE_SLASHES = {"postgresql": "postgresql", "postgres": "postgresql", **dict.fromkeys(OBJECT_STORES, "objects")}
+"""Kinds by what stands before a colon, or before ://; the place of the latter is the whole URI."""
 
 _OTHER_FILES = (
     *(".json", ".jsonl", ".ndjson", ".xls", ".ods", ".tsv", ".txt", ".pq"),
@@ -30,7 +31,9 @@ _OTHER_FILES = (
 )
 """Endings of files that this product does not write; a directory is hardly meant."""
 
-_PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(//)?")
+_PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(//)?" if os.name != "nt" else r"([A-Za-z][A-Za-z0-9+.-]+):(//)?")
+"""What stands before the first colon, unless it is a drive of Windows."""
+
 _NO_PATH = re.compile(r"[\s-]*[A-Za-z_][\w.-]*\s*=|[^./~].*:.*@", re.DOTALL)
 """`word=` at the start, or a login: a string of libpq, or a URI that is written wrong."""
 
@@ -55,25 +58,58 @@ def recognise(uri: str) -> tuple[str, str]:
     Raises:
         SettingsError: `uri` names nothing that this version loads into; of what is not understood, its scheme is shown.
     """
-    _refuse_undecodable(uri)
-    if not _is_understood(uri):
+    kind, place = _split(uri)
+    if kind is None:
         raise SettingsError(f"this version does not load into {mask_secrets(uri)}", remedy=_KNOWN)
-    if uri == "-":
-        return "-", uri
-    prefix = _prefix(uri)
-    if prefix is None:
-        return _by_ending(uri)
-    name, place = prefix[1].lower(), uri[prefix.end() :]
-    if name == "file":
-        return _by_ending(_path_of(uri))
-    if name in _PREFIXES:
-        return ("objects", place) if _is_object(place) else (_PREFIXES[name], _usable(place))
-    if _is_object(uri) and uri.lower().endswith(EXPORTS):
+    if place.encode(errors="replace").decode() != place:
+        raise SettingsError(
+            "the name of a destination holds bytes that are not UTF-8", remedy="rename it, or load elsewhere"
+        )
+    if kind == "objects" and place == uri and uri.lower().endswith(EXPORTS):
         raise SettingsError(
             "this version writes no single files into object stores",
-            remedy=f"name a prefix for a dataset (parquet:{prefix[0]}… if it is one), or a local file",
+            remedy=f"name a prefix for a dataset (parquet:{uri.partition('//')[0]}//… if it is one), or a local file",
         )
-    return _SCHEMES[name], uri
+    if kind in {"postgresql", "objects"}:
+        return kind, place
+    if uri == "-":
+        return uri, uri
+    if not place.strip() or "\0" in place:
+        raise SettingsError("the destination names no path", remedy=_KNOWN)
+    path = os.path.expanduser(place)  # noqa: PTH111 - a closing slash says that it is a directory
+    return (_kind_of_path(path), path) if kind == "path" else (kind, path)
+
+
+def _split(uri: str) -> tuple[str | None, str]:
+    """Return the kind that is written before the place (`path` where none is), and the place; None: not understood."""
+    prefix = _PREFIX.match(uri)
+    if prefix is None:
+        return None if _NO_PATH.match(uri) else "path", uri
+    name, rest = prefix[1].lower(), uri[prefix.end() :]
+    if name == "file":
+        host, slash, path = rest.partition("/") if prefix[2] else ("", "", rest)
+        return "path" if host in {"", "localhost"} else None, unquote(slash + path, errors="surrogateescape")
+    if prefix[2]:
+        with suppress(ValueError):  # one bracket is enough, and a URI can't be taken apart
+            urlsplit(uri)
+            return _BEFORE_SLASHES.get(name), uri
+        return None, uri
+    kind, place = _split(rest)
+    if kind == "objects" and name == "parquet":
+        return kind, place
+    return _BEFORE_PATHS.get(name) if kind == "path" and place == rest else None, place
+
+
+def _kind_of_path(path: str) -> str:
+    name = path.lower()
+    for ending in EXPORTS:
+        if name.endswith(ending):
+            return ending
+    if name.endswith(_OTHER_FILES):
+        suffix = Path(name).suffix
+        remedy = f"for a DuckDB file, write duckdb:{mask_secrets(path)}" if suffix == ".duckdb" else _KNOWN
+        raise SettingsError(f"this version writes no files like *{suffix}", remedy=remedy)
+    return "dataset"
 
 
 def mask_secrets(uri: str) -> str:
@@ -82,9 +118,9 @@ def mask_secrets(uri: str) -> str:
     What is not understood may hold a password anywhere.
     """
     uri = uri.encode(errors="backslashreplace").decode()
-    if _is_understood(uri):
+    if _split(uri)[0]:
         return _SECRET_PARAMETER.sub(rf"\1{MASK}", _PASSWORD.sub(rf"\1{MASK}", uri))
-    prefix = _prefix(uri)
+    prefix = _PREFIX.match(uri)
     return f"{prefix[0] if prefix else ''}{MASK}"
 
 
@@ -125,89 +161,14 @@ def same_place(uri: str) -> Hashable:
 
 def _database(uri: str) -> Hashable:
     """Give server, port, database and options, by what libpq takes where the URI says nothing."""
-    login, _, host = urlsplit(uri).netloc.rpartition("@")
-    given = {name: values[-1] for name, values in parse_qs(urlsplit(uri).query).items()}
+    parts = urlsplit(uri)
+    login, _, host = parts.netloc.rpartition("@")
+    given = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     user = unquote(login.partition(":")[0]) or given.get("user") or os.environ.get("PGUSER", "")
     host, port = (host, "") if host.endswith("]") or ":" not in host else host.rsplit(":", 1)
     host = unquote(host) or given.get("host") or given.get("hostaddr") or os.environ.get("PGHOST", "")
     if not host or host.startswith("/") or host.lower() in {"127.0.0.1", "[::1]", "::1"}:
         host = "localhost"
     port = port or given.get("port") or os.environ.get("PGPORT") or "5432"
-    database = unquote(urlsplit(uri).path.strip("/")) or given.get("dbname") or os.environ.get("PGDATABASE") or user
+    database = unquote(parts.path.strip("/")) or given.get("dbname") or os.environ.get("PGDATABASE") or user
     return "postgresql", host.lower(), port, database, given.get("options", "")
-
-
-def _is_understood(uri: str) -> bool:
-    prefix = _prefix(uri)
-    if prefix is None:
-        return not _NO_PATH.match(uri)
-    name, place = prefix[1].lower(), uri[prefix.end() :]
-    if prefix[2]:
-        return name in {*_SCHEMES, "file"} and _is_url(uri)
-    plain = _prefix(place) is None and not _NO_PATH.match(place)
-    return name == "file" or (
-        name in _PREFIXES and (plain or (name == "parquet" and _is_object(place) and _is_url(place)))
-    )
-
-
-def _is_url(uri: str) -> bool:
-    """Whether a URI with `//` can be taken apart, which one bracket is enough to prevent."""
-    try:
-        urlsplit(uri)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_object(uri: str) -> bool:
-    scheme, separator, _ = uri.partition("://")
-    return bool(separator) and scheme.lower() in OBJECT_STORES
-
-
-def _prefix(uri: str) -> re.Match[str] | None:
-    """Find what stands before the first colon, unless it is a drive of Windows."""
-    found = _PREFIX.match(uri)
-    return None if found and os.name == "nt" and len(found[1]) == 1 else found
-
-
-def _by_ending(path: str) -> tuple[str, str]:
-    path = _usable(path)
-    name = path.lower()
-    for ending in EXPORTS:
-        if name.endswith(ending):
-            return ending, path
-    if name.endswith(_OTHER_FILES):
-        suffix = Path(name).suffix
-        remedy = f"for a DuckDB file, write duckdb:{mask_secrets(path)}" if suffix == ".duckdb" else _KNOWN
-        raise SettingsError(f"this version writes no files like *{suffix}", remedy=remedy)
-    return "dataset", path
-
-
-def _path_of(file_uri: str) -> str:
-    path = file_uri[len("file:") :]
-    if path.startswith("//"):
-        host, slash, path = path[2:].partition("/")
-        if host not in {"", "localhost"} or not slash:
-            raise SettingsError("that file: URI names another machine", remedy="write file:///PATH, or the path alone")
-        path = slash + path
-    return unquote(path, errors="surrogateescape")
-
-
-def _usable(path: str) -> str:
-    _refuse_undecodable(path)
-    if not path.strip() or "\0" in path:
-        raise SettingsError("the destination names no path", remedy=_KNOWN)
-    try:
-        # A path made by pathlib would lose the closing slash, which says that it is a directory.
-        return str(Path(path).expanduser()) + "/" * path.endswith("/") if path.startswith("~") else path
-    except RuntimeError:  # no such user
-        return path
-
-
-def _refuse_undecodable(uri: str) -> None:
-    try:
-        uri.encode()
-    except UnicodeEncodeError:
-        raise SettingsError(
-            "the name of a destination holds bytes that are not UTF-8", remedy="rename it, or load elsewhere"
-        ) from None

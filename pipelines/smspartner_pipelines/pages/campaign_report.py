@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from smspartner.errors import SettingsError
 
 from smspartner_pipelines.load.files import refuse_planted_link, replace_files, try_writing
-from smspartner_pipelines.load.layout import refuse_inside_dataset
+from smspartner_pipelines.load.folder import refuse_inside_dataset
 from smspartner_pipelines.pages.campaign_figures import campaign_figures
 from smspartner_pipelines.pages.campaign_texts import Language
 from smspartner_pipelines.reading import open_loaded

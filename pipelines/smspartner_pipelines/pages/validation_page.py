@@ -11,7 +11,7 @@ import msgspec
 from smspartner.redaction import REDACT
 
 from smspartner_pipelines.load.files import make_directory, refuse_planted_link, replace_files, try_writing
-from smspartner_pipelines.load.layout import refuse_inside_dataset
+from smspartner_pipelines.load.folder import refuse_inside_dataset
 
 MOST_FINDINGS = 500
 """Rows of a table: nobody reads more, and a page stays below a megabyte."""
