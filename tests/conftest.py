@@ -44,7 +44,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def no_secrets_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test uses as a key may be an ordinary word to the next."""
-    monkeypatch.setattr(REDACT, "_finders", {})
+    monkeypatch.setattr(REDACT, "_known", {})
 
 
 @pytest.fixture(autouse=True, scope="session")

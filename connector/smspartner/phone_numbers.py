@@ -14,7 +14,7 @@ from smspartner_schemas.contract import PHONE_PATTERNS, PhoneForm
 from smspartner.api_key import PHONE_KEY_VARIABLE, check_secret
 from smspartner.errors import SettingsError
 from smspartner.numbering import calling_code, read_phone_number
-from smspartner.redaction import MASK, REDACT, Secret, hide_numbers, like_a_number
+from smspartner.redaction import MASK, REDACT, Secret, find_numbers, hide_numbers
 from smspartner.values import read_date
 
 SHORTEST_PHONE_KEY = 16
@@ -120,7 +120,7 @@ class PhonePrivacy:
             number, _ = read_phone_number(value)
             return MASK if number is None else self.protect(number)
         kept = value is None or isinstance(value, bool) or (name == "date" and read_date(value)[1] is None)
-        return MASK if not kept and like_a_number(str(value)) else value
+        return MASK if not kept and find_numbers(str(value)) else value
 
 
 def _as_json(value: object) -> str:

@@ -12,20 +12,15 @@ import json
 import logging
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
 MASK = "***"
-SHORTEST_ANYWHERE = 4
-"""Characters of a secret; a shorter one (a password, never the API key) is hidden where it stands alone."""
 
-_SHORTEST_CODED = 8  # characters of a hexadecimal, base64 or base32 form; shorter ones occur in any text
-
-_CODES = ((base64.b64encode, 6, 3), (base64.urlsafe_b64encode, 6, 3), (base64.b32encode, 5, 5))
-"""With the bits of a character, and the ways in which bytes before can shift those of a text."""
-
+_SHORTEST = 4  # characters of a secret that is searched for; shorter ones, and coded ones below, occur in any text
+_SHORTEST_CODED = 8  # characters of a hexadecimal or base64 form
 _MOST_LAYERS = 3  # of escapes, one within the other
 
 _ESCAPE = re.compile(r"\\+(?:u\{0*([0-9a-f]{1,6})\}|u([0-9a-f]{4})|x([0-9a-f]{2}))", re.IGNORECASE)
@@ -78,11 +73,6 @@ def plain_text(text: str, longest: int = 200) -> str:
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
-def like_a_number(text: str) -> bool:
-    """Whether something in the text may be a phone number."""
-    return _LIKE_A_NUMBER.search(_folded(text)) is not None
-
-
 def find_numbers(text: str) -> list[str]:
     """List everything in the text that may be a phone number, with ASCII digits, grouped as it is written."""
     return _LIKE_A_NUMBER.findall(_folded(text))
@@ -103,104 +93,76 @@ def _folded(text: str) -> str:
     return "".join(letter if letter < "\x80" else str(unicodedata.digit(letter, letter)) for letter in plain)
 
 
-class _Finder:
-    """One secret: its literal encodings in lower case, and a pattern of them for what is found."""
+def _readings(text: str) -> Iterator[str]:
+    """Give a text as a reader sees it, then with one layer of escapes after the other taken off, where they differ.
 
-    def __init__(self, secret: str) -> None:
-        self._short = len(secret) < SHORTEST_ANYWHERE
-        found = sorted({secret} if self._short else {secret, *_encodings(secret)}, key=len, reverse=True)
-        pattern = "|".join(map(re.escape, found))
-        alone = rf"(?<![0-9A-Za-z]){pattern}(?![0-9A-Za-z])"
-        self._forms = tuple({form.lower() for form in found})
-        self._pattern = re.compile(alone if self._short else pattern, re.IGNORECASE)
-
-    def hide(self, text: str) -> str:
-        """Replace the secret, which is searched for in the lowered text first: what is not there is the usual case."""
-        if not self._in(text):
-            return text
-        hidden = self._pattern.sub(MASK, text)
-        return MASK if not self._short and self._in(hidden) else hidden  # letters whose case is more than a letter
-
-    def _in(self, text: str) -> bool:
-        lowered = text.lower()
-        for form in self._forms:  # noqa: SIM110  # a third of the time of `any`
-            if form in lowered:
-                return True
-        return False
+    The escapes are those of HTML, of URLs, and of JSON, Python or JavaScript.
+    """
+    latest = text
+    for _ in range(_MOST_LAYERS + 1):
+        seen = _folded(latest)
+        if seen != text:
+            yield seen
+        latest = unquote(html.unescape(seen))
+        latest = _ESCAPE.sub(lambda escape: chr(min(int(escape[escape.lastindex or 0], 16), 0x10FFFF)), latest)
+        latest = _BACKSLASHED.sub("", latest)
+        if latest == seen:
+            return
 
 
 def _encodings(secret: str) -> Iterator[str]:
     """List the ways in which servers, proxies and tools write a text, each from end to end."""
     raw = secret.encode("utf-8", "surrogatepass")
     quoted, form = quote(raw, safe=""), quote_plus(raw)
-    plain = (_folded(secret), raw.decode("latin-1"), json.dumps(secret)[1:-1], repr(secret)[1:-1], html.escape(secret))
-    yield from (text for text in (*plain, quoted, quote(quoted, safe=""), form) if len(text) >= SHORTEST_ANYWHERE)
+    plain = (secret, _folded(secret), json.dumps(secret)[1:-1], html.escape(secret), quoted, form)
+    yield from (text for text in plain if len(text) >= _SHORTEST)
     for whole in {raw, quoted.encode(), form.encode()}:  # whole URLs are coded, too
         coded = [whole.hex()]
-        for encode, bits, alignments in _CODES:
-            coded += [_certain(whole, encode, bits, before) for before in range(alignments)]
+        for before in range(3):  # bytes before it can shift base64; its characters at both ends depend on what is there
+            in_base64 = base64.b64encode(b"\0" * before + whole).decode()
+            certain = in_base64[-(-before * 8 // 6) : (before + len(whole)) * 8 // 6]
+            coded += [certain, certain.translate(str.maketrans("+/", "-_"))]
         yield from (text for text in coded if len(text) >= _SHORTEST_CODED)
 
 
-def _certain(data: bytes, encode: Callable[[bytes], bytes], bits: int, before: int) -> str:
-    """Give the characters that are certain where so many unknown bytes stand before, and any after."""
-    encoded = encode(b"\0" * before + data).decode()
-    return encoded[-(-before * 8 // bits) : (before + len(data)) * 8 // bits]
-
-
-def _decoded(text: str) -> str:
-    """Take off one layer of escapes: of HTML, of URLs, and of JSON, Python or JavaScript."""
-    text = unquote(html.unescape(text))
-    text = _ESCAPE.sub(lambda escape: chr(min(int(escape[escape.lastindex or 0], 16), 0x10FFFF)), text)
-    return _BACKSLASHED.sub("", text)
-
-
 class Redactor:
-    """Replaces the secrets it was given, in any usual encoding, by `***`."""
+    """Replaces the secrets it was given, in any usual encoding and any letter case, by `***`."""
 
     def __init__(self, *secrets: Secret) -> None:
-        self._finders: dict[str, _Finder] = {}
+        self._known: dict[str, tuple[set[str], re.Pattern[str]]] = {}
         for secret in secrets:
             self.add(secret)
 
     def add(self, secret: Secret) -> None:
-        """Learn one more secret; an empty one is ignored."""
-        if (value := secret.reveal()) and value not in self._finders:
-            known = {**self._finders, value: _Finder(value)}
-            self._finders = dict(sorted(known.items(), key=lambda item: len(item[0]), reverse=True))
+        """Learn one more secret; one of fewer than four characters (a password, never the API key) is ignored."""
+        if len(value := secret.reveal()) < _SHORTEST or value in self._known:
+            return
+        forms = sorted(set(_encodings(value)), key=len, reverse=True)
+        pattern = re.compile("|".join(map(re.escape, forms)), re.IGNORECASE)
+        known = {**self._known, value: ({form.lower() for form in forms}, pattern)}
+        self._known = dict(sorted(known.items(), key=lambda item: len(item[0]), reverse=True))
 
     def __call__(self, text: str) -> str:
-        """Return the text without any secret; where one is found among invisible characters, folded."""
-        text = self._literal(text)
-        if not (text.isascii() and text.isprintable()):
-            shown = _folded(text)
-            hidden = self._literal(shown)
-            text = hidden if hidden != shown else text
-        if "%" in text or "\\" in text or "&" in text:
-            text = self._without_escaped(text)
-        return text
-
-    def _literal(self, text: str) -> str:
-        for finder in self._finders.values():
-            text = finder.hide(text)
-        return text
-
-    def _without_escaped(self, text: str) -> str:
-        """Hide a secret of which some characters are escaped and some are not: the whole word that holds it."""
-        if not self._holds_escaped(text):
+        """Return the text without any secret; of one that is written in mixed ways, the whole word is hidden."""
+        text = self._hidden(text)
+        plain = text.isascii() and text.isprintable() and not ("%" in text or "\\" in text or "&" in text)
+        if plain or not self._reads(text):
             return text
-        hidden = "".join(MASK if self._holds_escaped(word) else word for word in re.split(r"(\s+)", text))
-        return MASK if self._holds_escaped(hidden) else hidden
+        text = "".join(MASK if self._reads(word) else word for word in re.split(r"(\s+)", text))
+        return MASK if self._reads(text) else text
 
-    def _holds_escaped(self, text: str) -> bool:
-        for _ in range(_MOST_LAYERS):
-            decoded = _decoded(text)
-            if decoded == text:
-                return False
-            text = _folded(decoded)
-            if self._literal(text) != text:
-                return True
-        return False
+    def _hidden(self, text: str) -> str:
+        lowered = text.lower()
+        for forms, pattern in self._known.values():
+            for form in forms:
+                if form in lowered:  # searched first: what is not there is the usual case
+                    text = pattern.sub(MASK, text)
+                    break
+        return text
+
+    def _reads(self, text: str) -> bool:
+        """Whether someone who takes invisible characters and escapes off reads a secret."""
+        return any(self._hidden(reading) != reading for reading in _readings(text))
 
     def finds(self, text: str) -> bool:
         """Whether the text holds a secret."""
@@ -209,13 +171,13 @@ class Redactor:
     def json(self, document: Any, **options: Any) -> str:
         """Write a document as JSON without any secret in its texts and names; options as `json.dumps` takes them."""
         text = json.dumps(document, **options)
-        return json.dumps(self._hidden(json.loads(text)), **options) if self.finds(text) else text
+        return json.dumps(self._without(json.loads(text)), **options) if self.finds(text) else text
 
-    def _hidden(self, value: Any) -> Any:
+    def _without(self, value: Any) -> Any:
         if isinstance(value, dict):
-            return {self(name): self._hidden(item) for name, item in value.items()}
+            return {self(name): self._without(item) for name, item in value.items()}
         if isinstance(value, list):
-            return [self._hidden(item) for item in value]
+            return [self._without(item) for item in value]
         if isinstance(value, str):
             return self(value)
         return MASK if self.finds(json.dumps(value)) else value
@@ -227,9 +189,8 @@ def guard_logging(redact: Redactor) -> None:
     It must be every logger: a filter on one sees nothing of what its children, or a tracing library, log of a request.
     """
     before: Any = logging.getLogRecordFactory()
-    if getattr(before, "args", None) == (redact,):
-        return
-    logging.setLogRecordFactory(partial(_clean_record, redact, before=before))
+    if getattr(before, "args", None) != (redact,):
+        logging.setLogRecordFactory(partial(_clean_record, redact, before=before))
 
 
 def _clean_record(redact: Redactor, *args: Any, before: Any, **options: Any) -> logging.LogRecord:

@@ -71,8 +71,6 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "base64 within more": lambda key: base64.b64encode(b"a:" + key.encode() + b":b").decode(),
     "base64 within still more": lambda key: base64.b64encode(b"ab:" + key.encode()).decode(),
     "base64 of a URL": lambda key: base64.b64encode(f"/v1?apiKey={quote(key, safe='')}".encode()).decode(),
-    "base32": lambda key: base64.b32encode(key.encode()).decode().rstrip("="),
-    "base32, lower case, within more": lambda key: base64.b32encode(b"abcdefg" + key.encode()).decode().lower(),
     "zero width between": "\u200b".join,
     "soft hyphens between": "\u00ad".join,
     "NUL between": "\0".join,
@@ -82,7 +80,6 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "tag characters between": "\U000e0041".join,
     "a colour within": lambda key: f"{key[:4]}\x1b[1;31m{key[4:]}",
     "full width": lambda key: "".join(chr(ord(one) + 0xFEE0) if "!" <= one <= "~" else one for one in key),
-    "bytes read as Latin-1": lambda key: key.encode().decode("latin-1"),
 }
 
 
@@ -121,11 +118,11 @@ def test_any_key(key: str) -> None:
 
 
 def test_several_secrets() -> None:
-    """Every secret that was added is hidden, the longer one first; a very short one only where it stands alone."""
-    redact = Redactor(Secret("abcd"), Secret(""), Secret("abcdefgh"))
-    assert redact("abcdefgh abcd xyz") == "*** *** xyz"
-    redact.add(Secret("xyz"))
-    assert redact("abcdefgh abcd xyz, xyzabc") == "*** *** ***, xyzabc"
+    """Every secret that was added is hidden, the longer one first; one as short as a syllable is not looked for."""
+    redact = Redactor(Secret("abcd"), Secret(""), Secret("abcdefgh"), Secret("xyz"))
+    assert redact("abcdefgh abcd xyz, xyzabc") == "*** *** xyz, xyzabc"
+    redact.add(Secret("xyza"))
+    assert redact("abcdefgh abcd xyz, xyzabc") == "*** *** xyz, ***bc"
     assert Redactor()("anything") == "anything"
 
 
