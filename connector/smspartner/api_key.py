@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from smspartner.errors import SettingsError
@@ -26,7 +26,7 @@ NO_KEY_REMEDY = f"set {KEY_VARIABLE}, or {KEY_FILE_VARIABLE} to a file that hold
 SHORTEST_KEY = 8
 """Characters; the vendor's have about forty, and hiding a short one everywhere would blank ordinary texts."""
 
-_MOST_BYTES = 64 * 1024
+_MOST_BYTES = 64 * 1024  # of a key file; what is longer holds more than a key
 
 
 def read_api_key(
@@ -43,23 +43,53 @@ def read_api_key(
     value = environ.get(KEY_VARIABLE, "")
     path, command = environ.get(KEY_FILE_VARIABLE) or key_file, environ.get(KEY_COMMAND_VARIABLE)
     if not value and path:
-        value, problem = _read_file(path)
-        if problem:
-            raise SettingsError(
-                f"the API key file named by {KEY_FILE_VARIABLE} or --api-key-file {problem}",
-                remedy="name a file that holds the key and nothing else",
-            )
+        value = _in_file(path)
     elif not value and command:
-        value, problem = _run(command, command_seconds)
-        if problem:
-            raise SettingsError(
-                f"the command in {KEY_COMMAND_VARIABLE} gave no API key: {problem}",
-                remedy="give a command that writes the key on its first line, such as `pass show smspartner`",
-            )
+        value = _of_command(command, command_seconds)
     key = Secret(value.strip())
     check_api_key(key)
     REDACT.add(key)
     return key
+
+
+def _in_file(path: str) -> str:
+    problem = "is empty"
+    try:
+        with Path(path).open("rb") as file:
+            if text := file.read(_MOST_BYTES).decode("utf-8-sig", "surrogateescape").strip():
+                return text
+    except (OSError, ValueError) as exc:  # a NUL in its name
+        problem = f"can't be read: {getattr(exc, 'strerror', 'no file has such a name')}"
+    raise SettingsError(
+        f"the API key file named by {KEY_FILE_VARIABLE} or --api-key-file {problem}",
+        remedy="name a file that holds the key and nothing else",
+    )
+
+
+def _of_command(command: str, seconds: float) -> str:
+    problem = "its first line is empty"
+    try:
+        ended = subprocess.run(  # noqa: S603  # the user's own command, run without a shell
+            shlex.split(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=seconds,
+            check=False,
+        )
+        line = ended.stdout.decode("utf-8-sig", "surrogateescape").strip().partition("\n")[0]
+        if line and not ended.returncode:
+            return line
+        if ended.returncode:
+            problem = f"it ended with exit code {ended.returncode}"
+    except subprocess.TimeoutExpired:
+        problem = f"it did not end within {seconds:g} s"
+    except (OSError, ValueError, IndexError) as exc:
+        problem = f"it can't be run: {getattr(exc, 'strerror', 'it is not a command')}"
+    raise SettingsError(
+        f"the command in {KEY_COMMAND_VARIABLE} gave no API key: {problem}",
+        remedy="give a command that writes the key on its first line, such as `pass show smspartner`",
+    )
 
 
 def learn_key_file(path: str) -> None:
@@ -68,9 +98,10 @@ def learn_key_file(path: str) -> None:
     Pipes are left alone, since they can be read once, and so is what can't be the key: `read_api_key` says why.
     """
     if os.path.isfile(path):  # noqa: PTH113  # False for a path that can't be one
-        value, _ = _read_file(path)
-        if len(value) >= SHORTEST_KEY and value.isprintable():
-            REDACT.add(Secret(value))
+        with suppress(SettingsError):
+            key = Secret(_in_file(path))
+            check_api_key(key)
+            REDACT.add(key)
 
 
 def check_secret(given: object, name: str) -> None:
@@ -98,62 +129,3 @@ def check_api_key(key: Secret) -> None:
         raise SettingsError("the API key holds a line break, a control character or an undecodable byte", remedy=where)
     if len(value) < SHORTEST_KEY:
         raise SettingsError(f"the API key has fewer than {SHORTEST_KEY} characters", remedy=where)
-
-
-def _read_file(path: str) -> tuple[str, str]:
-    """Give the text of a file, or what is wrong with it."""
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-    except OSError as exc:
-        return "", f"can't be read: {exc.strerror}"
-    except ValueError:  # a NUL in its name
-        return "", "can't be read"
-    if len(data) > _MOST_BYTES:
-        return "", "is too large"
-    try:
-        text = data.decode("utf-8-sig").strip()
-    except UnicodeDecodeError:
-        return "", "is not UTF-8 text"
-    return text, "" if text else "is empty"
-
-
-def _run(command: str, seconds: float) -> tuple[str, str]:
-    """Give the first line of a command's output, or what is wrong with it."""
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        words = []
-    if not words:
-        return "", "it is not a command"
-    try:
-        output, code = _output_of(words, seconds)
-    except (OSError, ValueError) as exc:
-        return "", f"it can't be run: {getattr(exc, 'strerror', type(exc).__name__)}"
-    if code < 0 and len(output) <= _MOST_BYTES:
-        return "", f"it did not end within {seconds:g} s"
-    return ("", f"it ended with exit code {code}") if code > 0 else _first_line(output)
-
-
-def _first_line(output: bytes) -> tuple[str, str]:
-    if len(output) > _MOST_BYTES:
-        return "", "it wrote too much"
-    try:
-        line = output.decode("utf-8-sig").strip().partition("\n")[0].strip()
-    except UnicodeDecodeError:
-        return "", "its output is not UTF-8 text"
-    return line, "" if line else "its first line is empty"
-
-
-def _output_of(words: list[str], seconds: float) -> tuple[bytes, int]:
-    """Give output and exit code of a command, which is killed once it takes too long or writes too much."""
-    with subprocess.Popen(  # noqa: S603  # the user's own command, run without a shell
-        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        watch = threading.Timer(seconds, process.kill)
-        watch.start()
-        output = process.stdout.read(_MOST_BYTES + 1) if process.stdout else b""
-        watch.cancel()
-        if len(output) > _MOST_BYTES:
-            process.kill()
-    return output, process.returncode

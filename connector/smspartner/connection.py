@@ -17,9 +17,14 @@ from smspartner.vendor import DEFAULT_BASE_URL, MOST_REQUESTS_A_MINUTE
 BASE_URL_VARIABLE = "SMSPARTNER_BASE_URL"
 
 _RATE_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
-
-
 _RATE_REMEDY = "give a number above 0 and a unit, such as 10/s or 300/min"
+_LIMITS = {
+    "concurrency": (1, 256),
+    "timeout": (0.001, 3600),
+    "retries": (0, 100),
+    "backoff": (0, 3600),
+    "passes": (1, 100),
+}
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,16 @@ class Rate:
         return f"{self.count:g}/{units.get(self.per_seconds) or f'{self.per_seconds:g}s'}"
 
 
-VENDOR_RATE = Rate(MOST_REQUESTS_A_MINUTE, 60.0)
-"""The budget unless another one is given; none on loopback."""
+def parse_rate(text: str) -> Rate:
+    """Read `10/s`, `300/min` or `5000/h`.
+
+    Raises:
+        SettingsError: it is none of these.
+    """
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*/\s*(s|min|h)\s*", text)
+    if match is None:
+        raise SettingsError("the rate is not a number of requests per s, min or h", remedy=_RATE_REMEDY)
+    return Rate(float(match[1]), _RATE_UNITS[match[2]])
 
 
 @dataclass(frozen=True)
@@ -80,14 +93,13 @@ class Connection:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", check_base_url(self.base_url))
-        check_limits(self.concurrency, self.timeout, self.retries, self.backoff)
-        _check_range("passes", self.passes, 1, 100)
+        for name, (lowest, highest) in _LIMITS.items():
+            _check_range(name, getattr(self, name), lowest, highest)
         if not isinstance(self.rate, Rate | None):
-            raise SettingsError(
-                f"rate is {type(self.rate).__name__}", remedy="give a Rate, such as parse_rate('300/min')"
-            )
+            kind = type(self.rate).__name__
+            raise SettingsError(f"rate is {kind}", remedy="give a Rate, such as parse_rate('300/min')")
         if self.rate is None and not self.on_loopback:
-            object.__setattr__(self, "rate", VENDOR_RATE)
+            object.__setattr__(self, "rate", Rate(MOST_REQUESTS_A_MINUTE, 60.0))
         check_api_key(self.api_key)
         REDACT.add(self.api_key)
         guard_logging(REDACT)
@@ -106,18 +118,6 @@ def connection_from_environment(environ: Mapping[str, str] = os.environ) -> Conn
     """
     key = read_api_key(environ=environ)
     return Connection(api_key=key, base_url=environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL)
-
-
-def check_limits(concurrency: int, timeout: float, retries: int, backoff: float) -> None:
-    """Refuse limits that are out of range.
-
-    Raises:
-        SettingsError: one is.
-    """
-    _check_range("concurrency", concurrency, 1, 256)
-    _check_range("timeout", timeout, 0.001, 3600)
-    _check_range("retries", retries, 0, 100)
-    _check_range("backoff", backoff, 0, 3600)
 
 
 def _check_range(name: str, value: float, lowest: float, highest: float) -> None:
@@ -139,18 +139,14 @@ def check_base_url(url: str) -> str:
         host, port = parts.hostname, parts.port
         (host or "").encode("idna")  # an empty label, or one that is too long
     except ValueError:
-        host, port = None, None
-    remedy = f"give https://HOST/PATH, such as {DEFAULT_BASE_URL}"
-    if not host or not re.fullmatch(r"[\w.:%-]+", host) or parts.scheme not in {"http", "https"} or port == 0:
+        parts, host, port = urlsplit(""), None, None
+    more = parts.username or parts.password or parts.query or parts.fragment or not url.isprintable() or " " in url
+    if not host or more or not re.fullmatch(r"[\w.:%-]+", host) or parts.scheme not in {"http", "https"} or port == 0:
+        remedy = f"give https://HOST/PATH, such as {DEFAULT_BASE_URL}, without user name, spaces, `?` and `#`"
         raise SettingsError("the base URL is not the URL of an API", remedy=remedy)
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise SettingsError("the base URL has a user name, `?` or `#`", remedy=remedy)
-    if not url.isprintable() or " " in url:
-        raise SettingsError("the base URL holds a space, a control character or an undecodable byte", remedy=remedy)
     if parts.scheme == "http" and not is_loopback(host):
-        raise SettingsError(
-            f"base URL http://{host}: plain HTTP shows the API key to the network", remedy="use https://"
-        )
+        what = f"base URL http://{host}: plain HTTP shows the API key to the network"
+        raise SettingsError(what, remedy="use https://")
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}"
 
 
@@ -162,15 +158,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def parse_rate(text: str) -> Rate:
-    """Read `10/s`, `300/min` or `5000/h`.
-
-    Raises:
-        SettingsError: it is none of these.
-    """
-    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*/\s*(s|min|h)\s*", text)
-    if match is None:
-        raise SettingsError("the rate is not a number of requests per s, min or h", remedy=_RATE_REMEDY)
-    return Rate(float(match[1]), _RATE_UNITS[match[2]])

@@ -81,7 +81,7 @@ ARGUMENTS = {
         "--expectations needs Great Expectations; remove --validate contract",
     ),
     "undecodable bytes in a path": (("run", "promo", "--to", "d\udcff"), ""),
-    "undecodable bytes in a URL": ((*RUN, "--base-url", "https://h/\udcff"), "the base URL holds a space, a control"),
+    "undecodable bytes in a URL": ((*RUN, "--base-url", "https://h/\udcff"), "the base URL is not the URL of an API"),
     "undecodable bytes in a tag": (("run", "d\udcff", "--to", "data"), "tag 1, "),
     "unknown destination": (
         ("run", "promo", "--to", "sqlite:x.db"),
@@ -98,7 +98,7 @@ ARGUMENTS = {
     ),
     "tags file without end": (("run", "--tags-file", "/dev/zero", "--to", "data"), "tags file /dev/zero: "),
     "no key file": ((*RUN, "--api-key-file", "no.key"), f"{KEY_FILE}can't be read: No such file or directory; name"),
-    "key file without end": ((*RUN, "--api-key-file", "/dev/zero"), f"{KEY_FILE}is too large; name a file that holds"),
+    "key file without end": ((*RUN, "--api-key-file", "/dev/zero"), "the API key holds a line break, a control"),
     "no configuration file": (
         (*RUN, "--config", "no.toml"),
         "configuration file no.toml: No such file or directory; name a TOML file",
@@ -173,7 +173,7 @@ FILES = {
         (b"# none yet\n\n", ("run", "--to", "data", "--tags-file", "given")),
         "no tag was given; name at least one, or a file of tags (--tags-file)",
     ),
-    "binary key file": ((b"\xff\xfe", (*RUN, "--api-key-file", "given")), f"{KEY_FILE}is not UTF-8 text; name a file"),
+    "binary key file": ((b"\xff\xfe", (*RUN, "--api-key-file", "given")), "the API key holds a line break, a control"),
     "empty key file": ((b"\n", (*RUN, "--api-key-file", "given")), f"{KEY_FILE}is empty; name a file"),
     "destination below a file": (
         (b"", ("run", "promo", "--to", "given/data")),
