@@ -11,7 +11,7 @@ RUN = ("run", "promo", "--to", "data")
 KEY_FILE = "the API key file named by SMSPARTNER_API_KEY_FILE or --api-key-file "
 NO_KEY = "there is no API key; set SMSPARTNER_API_KEY, or SMSPARTNER_API_KEY_FILE to a file that holds it"
 NO_RATE = "the rate is not a number of requests per s, min or h; give a number above 0 and a unit, such as 10/s"
-SPACE = "holds white space, which no tag can; write it as it was given when sending"
+SPACE = "holds U+0020 (space); write the tag as it was given when sending"
 SHORT_PHONE_KEY = "hashed phone numbers need a secret key; set SMSPARTNER_PHONE_KEY to at least 16 random characters"
 SUITE = {"name": "mine", "expectations": [{"type": "expect_wonders", "kwargs": {}}]}
 
@@ -23,11 +23,11 @@ ARGUMENTS = {
         f"tag 2, '{'a' * 21}', has 21 characters; give at most 20",
     ),
     "white space": (("run", "a b", "--to", "data"), f"tag 1, 'a b', {SPACE}"),
-    "no-break space": (("run", "a\u00a0b", "--to", "data"), rf"tag 1, 'a\xa0b', {SPACE}"),
-    "control character": (("run", "a\x07", "--to", "data"), r"tag 1, 'a\x07', holds the invisible character U+0007"),
+    "no-break space": (("run", "a\u00a0b", "--to", "data"), r"tag 1, 'a\xa0b', holds U+00A0 (no-break space)"),
+    "control character": (("run", "a\x07", "--to", "data"), r"tag 1, 'a\x07', holds U+0007"),
     "byte order mark within": (
         ("run", "a\ufeffb", "--to", "data"),
-        "tag 1, 'a\\ufeffb', holds the invisible character",
+        "tag 1, 'a\\ufeffb', holds U+FEFF",
     ),
     "no destination": (("run", "promo"), "no destination; name at least one, such as --to data/ or --to statuses.csv"),
     "empty destination": (("run", "promo", "--to", ""), "the destination names no path; name a directory, "),
