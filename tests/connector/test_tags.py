@@ -183,6 +183,9 @@ def test_the_key_is_no_tag() -> None:
     REDACT.add(Secret("a-key-of-the-api"))
     with pytest.raises(TagError, match=r"^tag 2 holds the API key or another secret; give tags only$"):
         check_no_secret(["promo", "A-key-of-the-API"])
+    with pytest.raises(TagError) as caught:
+        check_tags(["x" * 30 + "a-key-of-the-api"])  # of which no half is shown either
+    assert "a-key" not in str(caught.value)
 
 
 @settings(max_examples=25)

@@ -17,10 +17,10 @@ SUITE = {"name": "mine", "expectations": [{"type": "expect_wonders", "kwargs": {
 
 ARGUMENTS = {
     "no tag": (("run", "--to", "data"), "no tag was given; name at least one, or a file of tags (--tags-file)"),
-    "empty tag": (("run", "", "--to", "data"), "tag 1 is empty; give 1 to 20 characters"),
+    "empty tag": (("run", "", "--to", "data"), "tag 1, '', has 0 characters; give 1 to 20"),
     "21 characters": (
         ("run", "ok", "a" * 21, "--to", "data"),
-        f"tag 2, '{'a' * 21}', has 21 characters; give at most 20",
+        f"tag 2, '{'a' * 21}', has 21 characters; give 1 to 20",
     ),
     "white space": (("run", "a b", "--to", "data"), f"tag 1, 'a b', {SPACE}"),
     "no-break space": (("run", "a\u00a0b", "--to", "data"), r"tag 1, 'a\xa0b', holds U+00A0 (no-break space)"),
