@@ -12,9 +12,9 @@ import click
 from smspartner import vendor
 from smspartner.api_key import KEY_COMMAND_VARIABLE, KEY_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
 from smspartner_pipelines.cli import smspartner
-from smspartner_schemas.campaigns import CAMPAIGNS, CAMPAIGNS_MEANING, CAMPAIGNS_NAME
 from smspartner_schemas.contract import STATE_TABLES, TABLES, Table
 from smspartner_schemas.describe import as_table
+from smspartner_schemas.sql import CAMPAIGNS, CAMPAIGNS_MEANING, CAMPAIGNS_NAME
 
 PACKAGES = ("schemas/smspartner_schemas", "connector/smspartner", "pipelines/smspartner_pipelines")
 
@@ -81,7 +81,7 @@ def secrets() -> str:
 
 def tables() -> str:
     """Give the columns of the tables that users read, and of the view."""
-    rows = [f"| `{column.name}` | {column.meaning} |" for column in CAMPAIGNS]
+    rows = [f"| `{name}` | {meaning} |" for name, _, meaning in CAMPAIGNS]
     view = "\n".join(["| column | meaning |", "|---|---|", *rows])
     return "\n\n".join(
         [*map(_described, TABLES), f"## {CAMPAIGNS_NAME}", f"{CAMPAIGNS_MEANING} A view of databases.", view]

@@ -5,5 +5,5 @@
 - `describe`: the contract as a Markdown table or as JSON
 - `frames`: the typed pandas frame of `statuses`
 - `rules`: the row rules, each with its check on Arrow and its expectation, and the Great Expectations suite
-- `sql`: SQL that creates the tables, with comments, key and index
+- `sql`: SQL that creates the tables, with comments, key and index, and the view `campaigns`
 """

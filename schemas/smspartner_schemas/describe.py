@@ -12,18 +12,22 @@ from smspartner_schemas.contract import CONTRACT_VERSION, PHONE_PATTERNS, STATE_
 if TYPE_CHECKING:
     from smspartner_schemas.contract import Column, ColumnType, Table
 
-_ARROW_NAMES: dict[ColumnType, str] = {
-    "timestamp": "timestamp[us, UTC]",
-    "strings": "list of string",
-}
+_ARROW_NAMES: dict[ColumnType, str] = {"timestamp": "timestamp[us, UTC]", "strings": "list of string"}
 
 _ALWAYS = frozenset({"name", "type", "meaning", "nullable"})
 
 
 def as_table(table: Table) -> str:
-    """Return the columns of `table` as a Markdown table, one line each, without a line break at the end."""
-    rows = [f"| `{column.name}` | {_type(column)} | {_null(column)} | {_meaning(column)} |" for column in table.columns]
-    return "\n".join(["| column | Arrow type | null | meaning |", "|---|---|---|---|", *rows])
+    """Return the columns of `table` as a Markdown table, one line each, without a line break at the end.
+
+    Of a column that is limited to some words, these stand for its meaning.
+    """
+    lines = ["| column | Arrow type | null | meaning |", "|---|---|---|---|"]
+    for column in table.columns:
+        meaning = ", ".join(f"`{word}`" for word in column.allowed) or column.meaning.replace("|", "\\|")
+        kind, null = _ARROW_NAMES.get(column.type, column.type), "yes" if column.nullable else "no"
+        lines.append(f"| `{column.name}` | {kind} | {null} | {meaning} |")
+    return "\n".join(lines)
 
 
 def as_json() -> str:
@@ -41,19 +45,6 @@ def as_json() -> str:
     return json.dumps(contract, indent=2, ensure_ascii=False)
 
 
-def _type(column: Column) -> str:
-    return _ARROW_NAMES.get(column.type, column.type)
-
-
-def _null(column: Column) -> str:
-    return "yes" if column.nullable else "no"
-
-
-def _meaning(column: Column) -> str:
-    """Return the words the column is limited to, if it is; else its meaning."""
-    return ", ".join(f"`{word}`" for word in column.allowed) or column.meaning.replace("|", "\\|")
-
-
 def _table(table: Table) -> dict[str, Any]:
     return {
         "name": table.name,
@@ -65,7 +56,6 @@ def _table(table: Table) -> dict[str, Any]:
 
 def _stated(column: Column) -> dict[str, Any]:
     """Return the facts of `column` that say something; its name, type and nullability always do."""
-    facts = {field.name: getattr(column, field.name) for field in fields(column)}
-    unsaid = {field.name for field in fields(column) if facts[field.name] is field.default} - _ALWAYS
-    facts = {name: fact for name, fact in facts.items() if name not in unsaid}
-    return {name: fact.isoformat() if isinstance(fact, datetime) else fact for name, fact in facts.items()}
+    facts = {one.name: getattr(column, one.name) for one in fields(column)}
+    said = [one.name for one in fields(column) if one.name in _ALWAYS or facts[one.name] is not one.default]
+    return {name: facts[name].isoformat() if isinstance(facts[name], datetime) else facts[name] for name in said}

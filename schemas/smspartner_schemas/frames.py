@@ -11,31 +11,17 @@ from typing import TYPE_CHECKING, Any, cast
 import pandas as pd
 import pyarrow as pa
 
-from smspartner_schemas.arrow import arrow_type, empty_table
+from smspartner_schemas.arrow import arrow_type
 from smspartner_schemas.contract import STATUSES
 
 if TYPE_CHECKING:
     from smspartner_schemas.contract import Column
 
-_DTYPES = {
-    "string": str(pd.Series([], dtype="str").dtype),
-    "int32": "int32",
-    "int64": "int64",
-    "float64": "float64",
-    "bool": "bool",
-    "timestamp": "datetime64[us, UTC]",
-}
-
 _NULLABLE = {"int32": pd.Int32Dtype, "bool": pd.BooleanDtype}
 
 
-def pandas_dtypes() -> dict[str, str]:
-    """Return the dtype of each column of the frame, as pandas prints it, in column order."""
-    return {column.name: "category" if column.categorical else _DTYPES[column.type] for column in STATUSES.columns}
-
-
 def to_frame(table: pa.Table) -> pd.DataFrame:
-    """Return the rows of `statuses` in `table` as a pandas frame with the dtypes of `pandas_dtypes`, indexed from 0.
+    """Return the rows of `statuses` in `table` as a pandas frame with the contract's dtypes, indexed from 0.
 
     `status` always has every word of the contract as categories, in the contract's order, so that frames concatenate
     without losing the dtype; words that break the contract follow. Other categoricals have the values that occur.
@@ -50,11 +36,6 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
     """
     columns = {column.name: _series(column, table.column(column.name)) for column in STATUSES.columns}
     return pd.DataFrame(columns, copy=False)
-
-
-def empty_frame() -> pd.DataFrame:
-    """Return a frame of zero rows with all columns and dtypes of `statuses`."""
-    return to_frame(empty_table(STATUSES))
 
 
 def _series(column: Column, values: pa.ChunkedArray) -> pd.Series[Any]:

@@ -3,12 +3,13 @@
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from smspartner_schemas.arrow import empty_table
 from smspartner_schemas.contract import STATUS_WORDS, STATUSES
-from smspartner_schemas.frames import empty_frame, pandas_dtypes, to_frame
+from smspartner_schemas.frames import to_frame
 
 DTYPES = {
     "tag": "category",
-    "phone_number": "str",
+    "phone_number": str(pd.Series(dtype="str").dtype),  # `object` in pandas 2
     "occurrence": "int32",
     "country": "category",
     "status": "category",
@@ -17,6 +18,7 @@ DTYPES = {
     "extracted_at": "datetime64[us, UTC]",
     "run_id": "category",
 }
+EMPTY = to_frame(empty_table(STATUSES))
 
 
 def dtypes(frame: pd.DataFrame) -> dict[str, str]:
@@ -27,7 +29,7 @@ def dtypes(frame: pd.DataFrame) -> dict[str, str]:
 def test_dtypes(statuses):
     """A frame has the native dtypes that the contract derives, nulls in nullable columns included."""
     frame = to_frame(statuses({}, {"country": None, "status_at": None}))
-    assert (pandas_dtypes(), dtypes(frame)) == (DTYPES, DTYPES)
+    assert dtypes(frame) == DTYPES
     assert not isinstance(frame["status_at"].dtype, pd.ArrowDtype)
 
 
@@ -39,22 +41,18 @@ def test_rows_survive(statuses):
     assert (back, list(frame.index)) == (table.to_pylist(), [0, 1])
 
 
-def test_empty_frame(statuses):
-    """An empty frame has all columns with the same dtypes, and text as categories."""
-    for frame in (empty_frame(), to_frame(statuses({})[:0]), to_frame(statuses())):
+def test_empty_frames(statuses):
+    """An empty frame has all columns with the same dtypes, text as categories, and the contract's words of `status`."""
+    for frame in (EMPTY, to_frame(statuses({})[:0]), to_frame(statuses())):
         assert (dtypes(frame), len(frame)) == (DTYPES, 0)
-    assert str(empty_frame()["tag"].cat.categories.dtype) == "str"
+    assert str(EMPTY["tag"].cat.categories.dtype) == "str"
+    assert list(EMPTY["status"].cat.categories) == list(STATUS_WORDS)
 
 
 def test_status_categories(statuses):
-    """`status` always has the contract's words in the contract's order; other words follow."""
-    assert list(empty_frame()["status"].cat.categories) == list(STATUS_WORDS)
+    """`status` has the contract's words in the contract's order, and others behind them; frames concatenate so."""
     found = to_frame(statuses({"status": "lost"}, {"status": "ko"}))["status"]
     assert (list(found.cat.categories), list(found)) == ([*STATUS_WORDS, "lost"], ["lost", "ko"])
-
-
-def test_frames_concatenate(statuses):
-    """Frames of one tag each concatenate without losing the dtype of `status`."""
     frames = [to_frame(statuses({"status": word})) for word in STATUS_WORDS]
     assert str(pd.concat(frames)["status"].dtype) == "category"
 

@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from smspartner.errors import DestinationError, raise_alone
 from smspartner_schemas.arrow import plain_schema
-from smspartner_schemas.campaigns import CAMPAIGNS_NAME
 from smspartner_schemas.contract import CONTRACT_VERSION, STATUSES
-from smspartner_schemas.sql import WAREHOUSE_TABLES, quoted, table_statements, version_in, view_statements
+from smspartner_schemas.sql import (
+    CAMPAIGNS_NAME,
+    WAREHOUSE_TABLES,
+    quoted,
+    table_statements,
+    version_in,
+    view_statements,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
