@@ -6,7 +6,7 @@ may hold a number twice. Rows without a date repeat lawfully: a dead number that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from smspartner.errors import PopulationIncomplete
 from smspartner.page import Page
+from smspartner.raw_json import Scalar
 from smspartner.values import NO_DATES
 
 Hashes = npt.NDArray[np.int64]
@@ -27,29 +28,19 @@ _FACTOR = np.int64(-7046029254386353131)
 """Odd and without pattern: spreads the hashes of three rows over the 64 bits of one."""
 
 
-_Scalar = str | int | float | bool | None
-
-
 class _Row(msgspec.Struct, frozen=True, gc=False):
     """What distinguishes one row from another: statuses and opt-outs may change between two requests."""
 
-    phoneNumber: _Scalar = None  # noqa: N815 - the vendor's name
-    date: _Scalar = None
+    phoneNumber: Scalar = None  # noqa: N815 - the vendor's name
+    date: Scalar = None
 
 
-_ROWS = msgspec.json.Decoder(list[_Row])
-_ONE_ROW = msgspec.json.Decoder(_Row)
-
-
-def row_hashes(page: Page) -> Hashes:
-    """Hash number and date of each row, in order; 8 bytes a row, and about 0.2 µs."""
-    return _hashes(_rows(page), page.row_count)
+_ROW, _ROWS = msgspec.json.Decoder(_Row), msgspec.json.Decoder(list[_Row])
 
 
 def number_hashes(pages: Sequence[Page]) -> Hashes:
-    """Hash the phone number of each row, sorted: equal where two readings hold the same numbers as often."""
-    numbers = [_hashes((row.phoneNumber for row in _rows(page)), page.row_count) for page in pages]
-    return np.sort(np.concatenate(numbers))
+    """Give a hash of each phone number, sorted: equal where two readings hold the same numbers as often."""
+    return np.sort(np.concatenate([np.frombuffer(page.numbers, np.int64) for page in pages]))
 
 
 def same_messages(page: Page, other: Page) -> bool:
@@ -60,31 +51,28 @@ def same_messages(page: Page, other: Page) -> bool:
     """
     if page.rows_json == other.rows_json:
         return True
-    one, two = list(_rows(page)), list(_rows(other))
-    if sorted(hash(row.phoneNumber) for row in one) != sorted(hash(row.phoneNumber) for row in two):
+    if not np.array_equal(number_hashes([page]), number_hashes([other])):
         return False
-    dated_one, dated_two = ({row for row in rows if is_dated(row.date)} for rows in (one, two))
+    dated_one, dated_two = ({row for row in _rows(one) if _is_dated(row)} for one in (page, other))
     on_both = {row.phoneNumber for row in dated_one} & {row.phoneNumber for row in dated_two}
     return not on_both or not dated_one.isdisjoint(dated_two)
 
 
-def is_dated(date: object) -> bool:
-    """Whether a row's `date` is anything but one of the vendor's ways to give none."""
-    return date not in {None, 0} and str(date).strip() not in NO_DATES
-
-
-def count_shared(pages: Sequence[Page], hashes: Sequence[Hashes]) -> int:
+def count_shared(pages: Sequence[Page]) -> int:
     """Count the different dated rows that stand on two pages or more.
 
     Raises:
         PopulationIncomplete: they show that pages overlap: three or more different ones follow each other on two pages,
             or there are at least 5 times as many as pages, though no page holds any dated row twice.
     """
-    rows = np.concatenate(hashes)
-    if not _repeated(np.sort(rows)).any():  # the usual case: every number once, or at another time
+    if len(pages) == 1 or not _repeated(number_hashes(pages)).any():  # the usual case: every number once
         return 0
-    dated = np.fromiter((is_dated(row.date) for page in pages for row in _rows(page)), dtype=bool, count=len(rows))
-    page_of = np.repeat(np.arange(len(pages)), [len(one) for one in hashes])
+    by_page = [np.fromiter(map(hash, _rows(page)), np.int64, page.row_count) for page in pages]
+    rows = np.concatenate(by_page)
+    if not _repeated(np.sort(rows)).any():  # or at another time
+        return 0
+    dated = np.fromiter((_is_dated(row) for page in pages for row in _rows(page)), bool, len(rows))
+    page_of = np.repeat(np.arange(len(pages)), [page.row_count for page in pages])
     return _count_dated(rows[dated], page_of[dated], pages)
 
 
@@ -124,10 +112,6 @@ def _repeated(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     return equal
 
 
-def _hashes(values: Iterable[Any], count: int) -> Hashes:
-    return np.fromiter(map(hash, values), dtype=np.int64, count=count)
-
-
 def _rows(page: Page) -> list[_Row]:
     """Read number and date of each row; one that can't be read, or compared, is known by its JSON."""
     try:
@@ -138,6 +122,11 @@ def _rows(page: Page) -> list[_Row]:
 
 def _odd_row(raw: bytes) -> _Row:
     try:
-        return _ONE_ROW.decode(raw)
+        return _ROW.decode(raw)
     except (msgspec.DecodeError, RecursionError):
         return _Row(phoneNumber=raw)  # type: ignore[arg-type]  # only hashed and compared
+
+
+def _is_dated(row: _Row) -> bool:
+    """Whether a row's `date` is anything but one of the vendor's ways to give none."""
+    return row.date not in {None, 0} and str(row.date).strip() not in NO_DATES

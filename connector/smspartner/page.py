@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
+from itertools import accumulate
 
 import msgspec
 
@@ -45,15 +48,20 @@ Envelope = Mapping[str, bytes | msgspec.Raw]
 class Page:
     """One page as the API sent it.
 
-    `rows_json` is the JSON array of its rows, valid UTF-8; `drift` names what the documentation does not show of the
-    envelope.
+    `rows_json` is the JSON array of its rows, valid UTF-8, and `numbers` has a hash of each row's phone number (64
+    bits, of this process); `drift` names what the documentation does not show of the envelope.
     """
 
     number: int
     total: int
-    row_count: int
     rows_json: bytes = field(repr=False)
+    numbers: array[int] = field(repr=False)
     drift: tuple[str, ...] = ()
+
+    @property
+    def row_count(self) -> int:
+        """How many rows it has."""
+        return len(self.numbers)
 
     @property
     def page_count(self) -> int:
@@ -64,6 +72,15 @@ class Page:
     def raw_rows(self) -> list[bytes]:
         """The JSON of each row, in order."""
         return split_rows(self.rows_json)
+
+
+def rows_at(pages: Sequence[Page], indices: Iterable[int]) -> Iterator[tuple[int, int, bytes]]:
+    """Give page and position (both from 1) and the JSON of rows, known by their indices (from 0) in all pages."""
+    starts = [0, *accumulate(page.row_count for page in pages)]
+    for index in indices:
+        number = bisect_right(starts, index)
+        position = index - starts[number - 1]
+        yield number, position + 1, pages[number - 1].raw_rows[position]
 
 
 def read_page(
@@ -80,29 +97,27 @@ def read_page(
     """
     envelope = read_envelope(body, http_status, retry_after, charset)
     number, total = _count(envelope, "currentPage"), _count(envelope, "total")
-    rows_json, row_count = _rows(envelope, total)
-    return Page(number, total, row_count, rows_json, tuple(sorted(_drift(envelope))))
+    return Page(number, total, *_rows(envelope, total), tuple(sorted(_drift(envelope))))
 
 
-def _rows(envelope: Envelope, total: int) -> tuple[bytes, int]:
-    """Give the row list as a JSON array, and how many rows it has; null is a list without rows."""
+def _rows(envelope: Envelope, total: int) -> tuple[bytes, array[int]]:
+    """Give the row list as a JSON array, and a hash of each row's number; null is a list without rows."""
     keys = [key for key in vendor.LIST_KEYS if key in envelope]
     if not keys and total == 0:
-        return b"[]", 0
+        return b"[]", array("q")
     if len(keys) != 1:
         raise UnreadableBody(f"the body has {len(keys)} row lists instead of one ({vendor.LIST_KEYS[0]})")
     rows_json = bytes(envelope[keys[0]])
     if rows_json == b"null":
-        return b"[]", 0
+        return b"[]", array("q")
     read = None
     with suppress(ValueError):
         read = read_list(rows_json)
     if read is None:
         raise UnreadableBody("the body's row list is not a list")
-    rows_json, row_count = read
-    if row_count > MOST_ROWS:
-        raise BodyTooLarge(f"the body has {row_count:,} rows; no page has over {MOST_ROWS:,}")
-    return rows_json, row_count
+    if len(read[1]) > MOST_ROWS:
+        raise BodyTooLarge(f"the body has {len(read[1]):,} rows; no page has over {MOST_ROWS:,}")
+    return read
 
 
 def _drift(envelope: Envelope) -> Iterator[str]:

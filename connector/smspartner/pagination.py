@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smspartner.errors import PopulationError, PopulationIncomplete, PopulationMoved, RequestError, UnknownTag
-from smspartner.overlap import Hashes, count_shared, number_hashes, row_hashes
+from smspartner.overlap import Hashes, count_shared, number_hashes
 from smspartner.page import Page
 from smspartner.paging_seen import PagingSeen, is_without_rows
 
@@ -110,7 +110,6 @@ class OnePass:
     def __init__(self) -> None:
         self.pages: dict[int, Page] = {}
         self.last = 1
-        self._hashes: dict[int, Hashes] = {}
         self._by_rows: dict[bytes, int] = {}
 
     def add(self, number: int, came: Page | Unread) -> bool:
@@ -138,7 +137,6 @@ class OnePass:
             rows = _counted(came.row_count, "row")
             raise PopulationIncomplete(f"page {number} of {self.last} holds {rows} instead of {expected}")
         if self.last > 1:
-            self._hashes[number] = row_hashes(came)
             self._check_repetition(number, came)
         return len(self.pages) < self.last
 
@@ -148,9 +146,7 @@ class OnePass:
 
     def count_shared(self) -> int:
         """Count the dated rows that stand on more than one page; raises PopulationIncomplete where pages overlap."""
-        if self.last == 1:
-            return 0
-        return count_shared(self.in_order(), [self._hashes[number] for number in range(1, self.last + 1)])
+        return count_shared(self.in_order())
 
     def proof(self, verdict: str, reason: str) -> Proof:
         """Give the verdict on these pages, with what they count."""

@@ -17,7 +17,7 @@ from smspartner_schemas.arrow import arrow_schema, empty_table
 from smspartner_schemas.contract import QUARANTINE, STATUS_WORDS, STATUSES
 
 from smspartner.errors import CountMismatch
-from smspartner.page import Page
+from smspartner.page import Page, rows_at
 from smspartner.phone_numbers import PhonePrivacy
 
 Indices = npt.NDArray[np.int64]
@@ -30,16 +30,6 @@ class Origin:
     pages: tuple[Page, ...]
     privacy: PhonePrivacy
     indices: Indices
-
-    @cached_property
-    def _starts(self) -> Indices:
-        return np.cumsum([0, *(page.row_count for page in self.pages)])
-
-    def raw(self, index: int) -> tuple[int, int, bytes]:
-        """Give page and position (both from 1) and the JSON of the row at an index."""
-        page = int(np.searchsorted(self._starts, index, side="right")) - 1
-        position = index - int(self._starts[page])
-        return page + 1, position + 1, self.pages[page].raw_rows[position]
 
 
 @dataclass(frozen=True, repr=False)
@@ -137,13 +127,14 @@ class Snapshot:
         """Return the snapshot with rows of its pages (by their index in them, with reasons) added to `quarantine`."""
         if self.origin is None or not reasons:
             return self
-        rows = [(*self.origin.raw(index), list(why)) for index, why in sorted(reasons.items())]
+        indices = sorted(reasons)
+        rows = list(rows_at(self.origin.pages, indices))
         columns = {
             "tag": [self.tag] * len(rows),
-            "page": [page for page, *_ in rows],
-            "position": [position for _, position, *_ in rows],
-            "reasons": [why for *_, why in rows],
-            "raw": [self.origin.privacy.protect_raw(raw) for _, _, raw, _ in rows],
+            "page": [page for page, _, _ in rows],
+            "position": [position for _, position, _ in rows],
+            "reasons": [list(reasons[index]) for index in indices],
+            "raw": [self.origin.privacy.protect_raw(raw) for _, _, raw in rows],
             "extracted_at": [self.extracted_at] * len(rows),
             "run_id": [self.run_id] * len(rows),
         }

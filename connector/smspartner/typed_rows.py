@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from smspartner import first_page
 from smspartner.drift import DATE_MISSING, bounded
 from smspartner.erasure import ErasedNumbers
 from smspartner.numbering import countries
+from smspartner.page import rows_at
 from smspartner.phone_numbers import PhonePrivacy
 from smspartner.reading import Population
 from smspartner.rows import TIMESTAMP, Indices, Reasons, indices_of, read_rows
@@ -66,7 +66,7 @@ class _Rows:
     def __init__(self, populations: Sequence[Population], privacy: PhonePrivacy) -> None:
         self.populations = populations
         self.privacy = privacy
-        self.pages = tuple(chain.from_iterable(one.pages for one in populations))
+        self.pages = [page for one in populations for page in one.pages]
         counts = [sum(page.row_count for page in one.pages) for one in populations]
         self.owner = np.repeat(np.arange(len(populations)), counts)
         self.starts = np.cumsum([0, *counts])
@@ -91,8 +91,8 @@ class _Rows:
             self._add_reasons({name: kept[rows] for name, rows in broken.items()})
             table, kept = self._statuses(run_id, out)
         if erased:
-            raw = Origin(self.pages, self.privacy, kept).raw
-            out |= {index for index in self.reasons if erased.named_in(raw(index)[2])}
+            rows = rows_at(self.pages, self.reasons)
+            out |= {index for index, (_, _, raw) in zip(self.reasons, rows, strict=True) if erased.named_in(raw)}
         for index in out & self.reasons.keys():
             del self.reasons[index]
         return self._apart(table, kept, np.array(sorted(out), dtype=np.int64), run_id)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from smspartner.page import Page
 from smspartner.pagination import walk_pages
 from smspartner.paging_seen import PagingSeen
+from smspartner.raw_json import read_list
 
 
 class Population:
@@ -35,7 +36,7 @@ class Population:
             self.passes.append([])
         self.passes[-1].append(tuple(self.held))
         rows = [self.row(number) for number in self.held[(page - 1) * self.size : page * self.size]]
-        return Page(page, len(self.held), len(rows), json.dumps(rows).encode())
+        return Page(page, len(self.held), *read_list(json.dumps(rows).encode()))
 
     def move(self, what, place=0):
         """Make one move: a row comes, or goes; two neighbours change places; or all become these."""

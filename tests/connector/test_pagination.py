@@ -26,6 +26,7 @@ from smspartner.errors import (
 from smspartner.page import Page
 from smspartner.pagination import MOST_PAGES, Proof, Unread, walk_pages
 from smspartner.paging_seen import USUAL_PAGE_SIZES, PagingSeen
+from smspartner.raw_json import read_list
 
 Server = Callable[[int], Page | RequestError]
 GONE = UnknownTag("the API answered code 4", code=4, http_status=200)
@@ -46,7 +47,7 @@ def undated(number: int, status: str = "Not delivered") -> dict[str, Any]:
 def page(number: int, total: int, rows: Sequence[Any]) -> Page:
     """A page of these rows; a number stands for its delivered row."""
     values = [dated(row) if isinstance(row, int) else row for row in rows]
-    return Page(number, total, len(rows), json.dumps(values).encode())
+    return Page(number, total, *read_list(json.dumps(values).encode()))
 
 
 def serve(rows: Sequence[Any], size: int, *, total: int | None = None) -> Server:

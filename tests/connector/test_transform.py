@@ -43,8 +43,7 @@ Row = dict[str, Any]
 
 def page(rows: list[Any], number: int = 1, **facts: Any) -> Page:
     """A page of these rows, as the connector reads it."""
-    rows_json, count = read_list(json.dumps(rows).encode())
-    return Page(number, len(rows), count, rows_json, **facts)
+    return Page(number, len(rows), *read_list(json.dumps(rows).encode()), **facts)
 
 
 def population(*contents: list[Any], tag: str = "promo-nov", **facts: Any) -> Population:
