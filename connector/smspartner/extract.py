@@ -8,24 +8,27 @@ on a few tags, not on the run.
 
 from __future__ import annotations
 
+import heapq
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from functools import partial
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from queue import Empty, SimpleQueue
-from types import MappingProxyType
 
 from smspartner.client import Client
 from smspartner.connection import Connection
 from smspartner.errors import AccessRefused, Interrupted, RequestError
 from smspartner.page import Page
-from smspartner.pagination import Unread, walk_pages
+from smspartner.pagination import Ask, Unread, walk_pages
 from smspartner.paging_seen import PagingSeen
-from smspartner.reading import FirstPage, Population, Reading
-from smspartner.retry import NotWanted, Pace, RetryPolicy
-from smspartner.schedule import HELD_BYTES, Job, Schedule
+from smspartner.reading import SILENT, FirstPage, Population, Progress, Reading
+from smspartner.retry import Pace, RetryPolicy
 
-__all__ = ["SILENT", "FirstPage", "PagingSeen", "Population", "Progress", "extract"]
+HELD_BYTES = 32 * 1024 * 1024
+"""Bodies of tags under way, or read and not yet taken, before new tags wait; a single tag may be larger."""
+
+_TAG_OVERHEAD = 8 * 1024
+"""What a tag costs beside its bodies, so that millions of tiny tags are bounded too."""
 
 _TICK = 1.0
 """Seconds without a population before the consumer is given a None."""
@@ -36,27 +39,6 @@ _LOOK_FOR_STOP = 0.1
 _LEAVE_THREADS = 1.0
 """Seconds for threads to end; one whose request hangs is left behind, and can't keep the process alive."""
 
-_NONE_SETTLED: Mapping[str, FirstPage] = MappingProxyType({})
-
-
-class Progress:
-    """What a run shows of itself while it reads; this one shows nothing. Request threads call it side by side."""
-
-    def start(self, tags: int) -> None:
-        """So many tags will be read."""
-
-    def page(self, tag: str, arrived: int, pages: int) -> None:
-        """A page arrived: the tag has so many now, of how many it is known to have."""
-
-    def tag(self, tag: str, verdict: str) -> None:
-        """A tag has come to its end."""
-
-    def stop(self) -> None:
-        """No more will come."""
-
-
-SILENT = Progress()
-
 
 def extract(
     tags: Sequence[str],
@@ -64,7 +46,7 @@ def extract(
     stop: threading.Event,
     progress: Progress = SILENT,
     *,
-    settled: Mapping[str, FirstPage] = _NONE_SETTLED,
+    settled: Mapping[str, FirstPage] | None = None,
     digest: Callable[[Page], str] | None = None,
     paging: PagingSeen | None = None,
 ) -> Generator[Population | None]:
@@ -82,56 +64,73 @@ def extract(
     seen = PagingSeen() if paging is None else paging
 
     def begin(tag: str) -> Reading:
-        loaded, how = settled.get(tag), connection
-        is_loaded = partial(_is_unchanged, loaded, digest) if loaded is not None and digest is not None else None
+        loaded = (settled or {}).get(tag)
+
+        def is_loaded(page: Page) -> bool:
+            if loaded is None or digest is None or page.total != loaded.total:
+                return False
+            return bool(loaded.digest) and digest(page) == loaded.digest
+
+        how = connection
         walk = walk_pages(tag, seen, passes=how.passes, pauses=how.pass_pauses, verify=how.verify, is_loaded=is_loaded)
         return Reading(tag, walk)
 
-    schedule = Schedule(map(begin, tags), len(tags), HELD_BYTES // connection.concurrency)
-    threads = _Threads(schedule, connection, stop, progress)
+    workers = _Workers(map(begin, tags), len(tags), connection, stop, progress)
     progress.start(len(tags))
     try:
-        threads.start()
-        yield from threads.populations(len(tags))
+        yield from workers.populations(len(tags))
     finally:
-        threads.end()
+        workers.end()
         progress.stop()
 
 
-def _is_unchanged(loaded: FirstPage, digest: Callable[[Page], str], page: Page) -> bool:
-    return page.total == loaded.total and bool(loaded.digest) and digest(page) == loaded.digest
+class _NotWanted(Exception):
+    """The tag asks for something else by now: the request was not sent."""
 
 
-class _Threads:
-    """As many threads as requests may be under way: each takes a job, sends its request, and feeds its tag."""
+_Job = tuple[Reading, Ask, int]
+"""A tag, what it asks for, and a page of that."""
 
-    def __init__(self, schedule: Schedule, connection: Connection, stop: threading.Event, progress: Progress) -> None:
-        self._schedule = schedule
+
+class _Workers:
+    """As many threads as requests may be under way: each takes a job, sends its request, and feeds its tag.
+
+    `_turn` guards what is asked for: `_asking` and `_paused`, and the count of bytes held.
+    """
+
+    def __init__(
+        self, new: Iterator[Reading], tags: int, connection: Connection, stop: threading.Event, progress: Progress
+    ) -> None:
+        self._new = new
+        self._unfinished = tags
         self._stop = stop
         self._progress = progress
         self._client = Client(connection)
         self._ended = threading.Event()  # the end of this extraction, which need not be the end of the run
         self._policy = RetryPolicy(connection, Pace(connection.rate, self._ended), self._ended)
-        self._output: SimpleQueue[tuple[Population, int] | BaseException] = SimpleQueue()
+        self._turn = threading.Condition()
+        self._asking: deque[tuple[Reading, Ask, Iterator[int]]] = deque()
+        self._paused: list[tuple[float, int, Reading]] = []
+        self._held = 0
+        self._unknown_size = HELD_BYTES // connection.concurrency
+        self._output: SimpleQueue[Reading | BaseException] = SimpleQueue()
         names = (f"smspartner-request-{number}" for number in range(connection.concurrency))
         self._threads = [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
-
-    def start(self) -> None:
-        """Start the threads."""
-        for thread in self._threads:
-            thread.start()
 
     def end(self) -> None:
         """Let each thread end after the request in hand, and close the connections."""
         self._ended.set()
-        self._schedule.end()
+        with self._turn:
+            self._turn.notify_all()
         deadline = time.monotonic() + _LEAVE_THREADS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         self._client.close()
 
     def populations(self, tags: int) -> Generator[Population | None]:
-        """Give what is read, of so many tags; see `extract`."""
+        """Start the threads, and give what they read of so many tags; see `extract`."""
+        for thread in self._threads:
+            thread.start()
         quiet_since = time.monotonic()
         while tags:
             if self._stop.is_set():
@@ -147,23 +146,24 @@ class _Threads:
                 continue
             if isinstance(got, BaseException):
                 raise got
-            population, held = got
+            population = got.population()
             self._progress.tag(population.tag, population.verdict)
             yield population
-            self._schedule.release(held)
+            with self._turn:
+                self._held -= got.held
+                self._turn.notify()
             tags, quiet_since = tags - 1, time.monotonic()
 
     def _work(self) -> None:
         """Do one job after the other, until there are no more or something ends the run."""
         try:
-            while not self._is_over() and (job := self._schedule.next_job()) is not None:
-                came = self._send(job)
-                wanted = job.reading.advance(job.ask, job.number, came)
+            while (job := self._next_job()) is not None:
+                reading, ask, number = job
+                came = self._send(reading, ask, number)
+                asks_anew = reading.take(ask, number, came)
                 if isinstance(came, Page):
-                    self._progress.page(job.reading.tag, job.reading.arrived, job.reading.page_count)
-                ended = self._schedule.done(job, came, wanted)
-                if ended is not None:
-                    self._output.put(ended)
+                    self._progress.page(reading.tag, reading.arrived, reading.page_count)
+                self._done(reading, asks_anew=asks_anew)
         except BaseException as exc:  # noqa: BLE001  # anything that ends this thread must reach the consumer
             if not (isinstance(exc, Interrupted) and self._is_over()):
                 self._output.put(exc)
@@ -172,29 +172,87 @@ class _Threads:
     def _is_over(self) -> bool:
         return self._ended.is_set() or self._stop.is_set()
 
-    def _send(self, job: Job) -> Page | Unread | None:
+    def _send(self, reading: Reading, ask: Ask, number: int) -> Page | Unread | None:
         """Ask for a page, again where that may help; None if it is not wanted any more.
 
         Raises:
             AccessRefused, Interrupted: the run ends.
         """
-        reading, tries = job.reading, 0
-
-        def wanted() -> bool:
-            if self._is_over():
-                raise Interrupted("asked to stop")
-            return reading.wants(job.ask)
+        tries = 0
 
         def note_sent() -> None:
             nonlocal tries
-            reading.note_sent(job.number, again=tries > 0)
+            if self._is_over():
+                raise Interrupted("asked to stop")
+            if reading.ask is not ask:
+                raise _NotWanted
+            reading.note_sent(number, again=tries > 0)
             tries += 1
 
         try:
-            return self._policy.call(lambda: self._client.fetch_page(reading.tag, job.number), note_sent, wanted)
-        except NotWanted:
+            return self._policy.call(lambda: self._client.fetch_page(reading.tag, number), note_sent)
+        except _NotWanted:
             return None
         except AccessRefused:
             raise
         except RequestError as exc:
-            return Unread(job.number, exc.with_traceback(None), tries)
+            return Unread(number, exc.with_traceback(None), tries)
+
+    def _next_job(self) -> _Job | None:
+        """Wait for a page to ask for; None where no more will come.
+
+        Who gets one wakes the next who waits: to wake all for each page would cost more than the pages.
+        """
+        with self._turn:
+            while self._unfinished and not self._is_over():
+                job = self._next_wanted()
+                if job is not None:
+                    self._turn.notify()
+                    return job
+                self._turn.wait(max(0.0, self._paused[0][0] - time.monotonic()) if self._paused else None)
+        return None
+
+    def _next_wanted(self) -> _Job | None:
+        """Give the next page that a tag under way asks for, or a new tag while the bodies held allow one."""
+        while self._paused and self._paused[0][0] <= time.monotonic():
+            self._begin(heapq.heappop(self._paused)[2])
+        while True:
+            if not self._asking:
+                new = next(self._new, None) if self._held < HELD_BYTES else None
+                if new is None:
+                    return None
+                self._begin(new)
+            reading, ask, numbers = self._asking[0]
+            number = next(numbers, None) if reading.ask is ask else None
+            if number is not None:
+                reading.in_flight += 1
+                return reading, ask, number
+            self._asking.popleft()
+
+    def _begin(self, reading: Reading) -> None:
+        self._reserve(reading, reading.size or self._unknown_size)
+        self._asking.append((reading, reading.ask, iter(reading.ask.numbers)))
+
+    def _reserve(self, reading: Reading, size: int) -> None:
+        """Count the bodies a tag will need as soon as its first page says how many, not as they arrive."""
+        self._held += size + _TAG_OVERHEAD - reading.held
+        reading.held = size + _TAG_OVERHEAD
+
+    def _done(self, reading: Reading, *, asks_anew: bool) -> None:
+        """Note that a job is done; a tag that has ended is handed out once nothing of it is under way."""
+        with self._turn:
+            reading.in_flight -= 1
+            if reading.size or reading.proof is not None:
+                self._reserve(reading, reading.size)
+            if asks_anew and reading.ask.pause:
+                self._reserve(reading, 0)
+                heapq.heappush(self._paused, (time.monotonic() + reading.ask.pause, id(reading), reading))
+                self._turn.notify()
+            elif asks_anew:
+                self._begin(reading)
+                self._turn.notify()
+            if reading.proof is not None and not reading.in_flight:
+                self._output.put(reading)
+                self._unfinished -= 1
+                if not self._unfinished:
+                    self._turn.notify_all()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -45,40 +44,45 @@ class Population:
     seconds: float
 
 
-_NOTHING: tuple[Ask, Iterator[int]] = (Ask(()), iter(()))
+class Progress:
+    """What a run shows of itself while it reads; this one shows nothing. Request threads call it side by side."""
+
+    def start(self, tags: int) -> None:
+        """So many tags will be read."""
+
+    def page(self, tag: str, arrived: int, pages: int) -> None:
+        """A page arrived: the tag has so many now, of how many it is known to have."""
+
+    def tag(self, tag: str, verdict: str) -> None:
+        """A tag has come to its end."""
+
+    def stop(self) -> None:
+        """No more will come."""
+
+
+SILENT = Progress()
 
 
 class Reading:
     """Drives one tag's walk, and counts its requests; request threads call it side by side.
 
-    `wanted` is what the walk wants now, with those of its page numbers that were not given out yet. `in_flight` counts
-    pages given out and not answered, and `held` the bytes reserved for the tag: `Schedule` keeps both.
+    `ask` is what the walk wants now, and `size` the bytes that the rows of all pages will have, as far as is known.
+    `in_flight` counts pages that were given out and not answered, and `held` the bytes reserved for the tag: `extract`
+    keeps both.
     """
 
     def __init__(self, tag: str, walk: Walk) -> None:
         self.tag = tag
-        self.first_ask: Ask = next(walk)  # type: ignore[assignment]  # a walk begins by asking for page 1
+        self.ask: Ask = next(walk)  # type: ignore[assignment]  # a walk begins by asking for page 1
         self.proof: Proof | None = None
-        self.wanted = _NOTHING
-        self.in_flight = 0
-        self.held = 0
-        self.arrived = 0
-        self.page_count = 1
+        self.size = self.in_flight = self.held = 0
+        self.arrived, self.page_count = 0, 1
         self._walk = walk
         self._lock = threading.Lock()
-        self._requests = 0
-        self._retries = 0
+        self._requests = self._retries = 0
         self._asked_at: datetime | None = None
         self._extracted_at: datetime | None = None
         self._began = self._answered = 0.0
-
-    def begin(self, ask: Ask) -> None:
-        """Ask for what the walk wants from now on."""
-        self.wanted = (ask, iter(ask.numbers))
-
-    def wants(self, ask: Ask) -> bool:
-        """Whether the pages of an ask are still wanted."""
-        return self.wanted[0] is ask
 
     def note_sent(self, number: int, *, again: bool) -> None:
         """Note a request at the moment it is sent."""
@@ -91,39 +95,34 @@ class Reading:
             self._requests += 1
             self._retries += again
 
-    def advance(self, ask: Ask, number: int, came: Page | Unread | None) -> Ask | None:
-        """Give the walk an answer; gives what it wants next, if that is something else.
+    def take(self, ask: Ask, number: int, came: Page | Unread | None) -> bool:
+        """Give the walk an answer; gives whether it asks for something else from here on.
 
-        It is wanted once `begin` was called with it. An answer to what is not wanted any more is only timed.
+        An answer that it does not ask for any more, or None, is only timed.
         """
         with self._lock:
             self._answered = time.monotonic()
-            if came is None or not self.wants(ask):
-                return None
+            if came is None or self.ask is not ask:
+                return False
             if isinstance(came, Page) and number == 1:
-                self.arrived, self.page_count = 0, came.page_count
+                self.arrived, self.page_count, self.size = 0, came.page_count, len(came.rows_json) * came.page_count
             self.arrived += number <= self.page_count
             try:
                 wanted = self._walk.send((number, came))
             except StopIteration as end:
-                self.proof, self.wanted = end.value, _NOTHING
-                return None
+                self.proof, self.ask = end.value, Ask(())
+                return False
             if wanted is not None:
-                self.wanted = _NOTHING
-            return wanted
+                self.ask = wanted
+            return wanted is not None
 
-    def population(self, proof: Proof) -> Population:
+    def population(self) -> Population:
         """Give what the tag came to, once its last answer has come."""
         return Population(
             tag=self.tag,
-            verdict=proof.verdict,
-            reason=proof.reason,
-            pages=proof.pages,
+            **vars(self.proof),
             extracted_at=self._extracted_at,
             asked_at=self._asked_at,
-            rows_declared=proof.rows_declared,
-            rows_received=proof.rows_received,
-            pages_read=proof.pages_read,
             requests=self._requests,
             retries=self._retries,
             seconds=self._answered - self._began,

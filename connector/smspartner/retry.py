@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
@@ -27,15 +28,10 @@ _LONGEST_WAY = 0.1
 """What the budget's stretch of time is longer by, its share and at least so many seconds: requests that start within
 one must not arrive within a shorter one, though some first open a connection."""
 
-_DROP = 0.5
 _SLOWEST = 1 / 30
 _REMEMBERED = 1_000
 
 Answer = TypeVar("Answer")
-
-
-class NotWanted(Exception):
-    """The request is not wanted any more: it was not sent, and used no budget."""
 
 
 class Pace:
@@ -48,33 +44,31 @@ class Pace:
     def __init__(self, rate: Rate | None, stop: threading.Event) -> None:
         self._stop = stop
         self._lock = threading.Lock()
-        self._usual = rate.per_second if rate else None
-        whole = rate is None or rate.count == int(rate.count)
-        self._budget = int(rate.count) if rate and whole else int(rate is not None)
-        self._window = _window(rate.per_seconds if whole else 1 / rate.per_second) if rate else 0.0
+        self._usual = rate.per_second if rate else float("inf")
+        self._budget, seconds = 0, 0.0
+        if rate is not None:
+            whole = rate.count == int(rate.count)  # else one request in a longer stretch of time
+            self._budget, seconds = (int(rate.count), rate.per_seconds) if whole else (1, 1 / rate.per_second)
+        self._window = seconds + max(seconds * _MARGIN, _LONGEST_WAY)
         self._starts: deque[float] = deque(maxlen=self._budget or _REMEMBERED)
-        self._next_even = 0.0
-        self._held_until = 0.0
+        self._next_even = self._held_until = self._slowed_at = self._rising_from = 0.0
         self._low: float | None = None
-        self._full = 0.0
-        self._slowed_at = 0.0
-        self._rising_from = 0.0
+        self._full = self._usual
 
-    def wait_turn(self, wanted: Callable[[], bool] | None = None) -> float:
+    def wait_turn(self) -> float:
         """Wait until a request may be sent; give the moment of the grant (monotonic seconds).
 
         Raises:
             Interrupted: the run was asked to stop.
-            NotWanted: `wanted` says no.
         """
         while not self._stop.is_set():
-            if wanted is not None and not wanted():
-                raise NotWanted
             with self._lock:
                 now = time.monotonic()
-                ready = self._ready(now)
+                pace = self._per_second(now)
+                ready = max(self._held_until, self._ready(pace))
                 if ready <= now:
-                    self._grant(now)
+                    self._starts.append(now)
+                    self._next_even = max(self._next_even, now) + 1 / pace
                     return now
             self._stop.wait(ready - now)
         raise Interrupted("asked to stop")
@@ -94,46 +88,31 @@ class Pace:
             now = time.monotonic()
             if granted_at <= self._slowed_at:
                 return
-            current = self._per_second(now)
-            observed = self._fastest_second(now)
-            pace = observed if current is None else min(current, observed)
-            self._full = self._full if self._low is not None else pace
-            self._low = min(max(pace * _DROP, _SLOWEST), self._full)
+            pace = min(self._per_second(now), self._fastest_second(now))
+            if self._low is None:
+                self._full = pace
+            self._low = min(max(pace / 2, _SLOWEST), self._full)
             self._slowed_at = self._rising_from = now
             self._next_even = now + 1 / self._low
 
-    def _per_second(self, now: float) -> float | None:
+    def _per_second(self, now: float) -> float:
         if self._low is not None and now >= self._rising_from + RECOVERY:
             self._low = None
         if self._low is None:
             return self._usual
         return self._low + (self._full - self._low) * max(0.0, now - self._rising_from) / RECOVERY
 
-    def _ready(self, now: float) -> float:
-        ready = self._held_until
-        if self._budget and len(self._starts) == self._budget:
-            ready = max(ready, self._starts[0] + self._window)
-        pace = self._per_second(now)
-        if pace is not None:
-            at_once = min(MOST_AT_ONCE, self._budget) if self._low is None else 1
-            ready = max(ready, self._next_even - (at_once - 1) / pace)
-        return ready
-
-    def _grant(self, now: float) -> None:
-        self._starts.append(now)
-        pace = self._per_second(now)
-        if pace is not None:
-            self._next_even = max(self._next_even, now) + 1 / pace
+    def _ready(self, pace: float) -> float:
+        """Give when the budget and a pace in requests a second allow the next one."""
+        at_once = min(MOST_AT_ONCE, self._budget) if self._low is None else 1
+        even = self._next_even - (at_once - 1) / pace
+        full = self._budget and len(self._starts) == self._budget
+        return max(even, self._starts[0] + self._window) if full else even
 
     def _fastest_second(self, now: float) -> int:
         """Count the requests of the fullest second of the last minute: holds and pauses say nothing about the pace."""
         starts = [start for start in self._starts if start > now - RECOVERY]
-        first = most = 0
-        for last, start in enumerate(starts):
-            while starts[first] <= start - 1.0:
-                first += 1
-            most = max(most, last - first + 1)
-        return max(1, most)
+        return max((bisect_left(starts, start + 1.0) - first for first, start in enumerate(starts)), default=1)
 
 
 class RetryPolicy:
@@ -145,32 +124,25 @@ class RetryPolicy:
         self._backoff = connection.backoff
         self._attempts = connection.retries + 1
 
-    def call(
-        self, request: Callable[[], Answer], on_attempt: Callable[[], None], wanted: Callable[[], bool] | None = None
-    ) -> Answer:
-        """Send a request until it is answered; `on_attempt` is called as each try is sent.
-
-        `wanted` is asked before each try: what is not wanted any more uses no budget.
+    def call(self, request: Callable[[], Answer], on_attempt: Callable[[], None]) -> Answer:
+        """Send a request until it is answered; `on_attempt` is called as each try is sent, and may raise to prevent it.
 
         Raises:
             RequestError: as the last try raised it.
             Interrupted: the run was asked to stop.
-            NotWanted: the request is not wanted any more.
         """
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self._attempts),
-            retry=tenacity.retry_if_exception(_may_help),
+            retry=tenacity.retry_if_exception(lambda exc: isinstance(exc, RequestError) and exc.retryable),
             wait=self._wait,
-            sleep=self._sleep,
+            sleep=tenacity.sleep_using_event(self._stop),
             reraise=True,
         )
-        answer: Answer = retrying(self._attempt, request, on_attempt, wanted)
+        answer: Answer = retrying(self._attempt, request, on_attempt)
         return answer
 
-    def _attempt(
-        self, request: Callable[[], Answer], on_attempt: Callable[[], None], wanted: Callable[[], bool] | None
-    ) -> Answer:
-        granted_at = self._pace.wait_turn(wanted)
+    def _attempt(self, request: Callable[[], Answer], on_attempt: Callable[[], None]) -> Answer:
+        granted_at = self._pace.wait_turn()
         on_attempt()
         try:
             return request()
@@ -188,15 +160,3 @@ class RetryPolicy:
             self._pace.hold(max(backoff, asked_for))
             return 0.0
         return backoff
-
-    def _sleep(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
-            raise Interrupted("asked to stop")
-
-
-def _window(seconds: float) -> float:
-    return seconds + max(seconds * _MARGIN, _LONGEST_WAY)
-
-
-def _may_help(exc: BaseException) -> bool:
-    return isinstance(exc, RequestError) and exc.retryable

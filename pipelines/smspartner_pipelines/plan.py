@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from smspartner.client import Client
 from smspartner.errors import AccessRefused, RequestError, UnknownTag
-from smspartner.extract import SILENT, FirstPage, Progress
+from smspartner.reading import SILENT, FirstPage, Progress
 from smspartner.retry import Pace, RetryPolicy
 
 from smspartner_pipelines.exit_codes import ExitCode

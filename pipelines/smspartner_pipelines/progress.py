@@ -8,7 +8,7 @@ import sys
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from smspartner.extract import Progress
+from smspartner.reading import Progress
 
 from smspartner_pipelines.output import counted
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
-from smspartner.extract import SILENT, extract
+from smspartner.extract import extract
+from smspartner.reading import SILENT, Progress
 from smspartner.snapshot import new_run_id
 from smspartner.transform import transform
 
@@ -18,8 +19,6 @@ from smspartner_pipelines.shrinking import refuse_shrunk
 from smspartner_pipelines.validation import Validator
 
 if TYPE_CHECKING:
-    from smspartner.extract import Progress
-
     from smspartner_pipelines.settings import RunSettings
 
 

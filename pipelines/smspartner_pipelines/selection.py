@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from smspartner.erasure import ErasedNumbers
-from smspartner.extract import FirstPage
+from smspartner.reading import FirstPage
 from smspartner.transform import first_page_digest
 from smspartner.vendor import LONGEST_DELIVERY_HOURS
 

@@ -15,10 +15,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from smspartner.connection import Connection
 from smspartner.errors import AccessRefused, Interrupted
-from smspartner.extract import FirstPage, PagingSeen, Population, Progress, extract
+from smspartner.extract import HELD_BYTES, extract
 from smspartner.page import Page
+from smspartner.paging_seen import PagingSeen
+from smspartner.reading import FirstPage, Population, Progress
 from smspartner.redaction import Secret
-from smspartner.schedule import HELD_BYTES
 
 Answer = tuple[int, bytes]
 Answers = Callable[[str, int], Answer]

@@ -24,7 +24,7 @@ from smspartner.errors import (
     VendorError,
 )
 from smspartner.redaction import Secret
-from smspartner.retry import NotWanted, Pace, RetryPolicy
+from smspartner.retry import Pace, RetryPolicy
 
 
 def policy(clock: Any, pace: Pace | None = None, **options: Any) -> RetryPolicy:
@@ -183,18 +183,6 @@ def test_stop_wakes_whoever_waits(clock: Any) -> None:
     stop.set()
     thread.join(30)
     assert ended == [True]
-
-
-def test_what_is_not_wanted_uses_no_budget(clock: Any) -> None:
-    """A page that nobody wants any more once its turn comes is not sent, and leaves its turn to others."""
-    pace, server = Pace(Rate(1, 60.0), clock), Server(["page"])
-    wanted = [True]
-    with pytest.raises(NotWanted):
-        policy(clock, pace).call(server, server.attempt, lambda: False)
-    assert pace.wait_turn() == 1000.0
-    with pytest.raises(NotWanted):  # wanted when it begins to wait, and not any more when its turn comes
-        policy(clock, pace).call(server, server.attempt, lambda: bool(wanted.pop()) if wanted else False)
-    assert (server.asked, pace.wait_turn()) == (0, pytest.approx(1061.2))
 
 
 def granted(pace: Pace, number: int) -> list[float]:

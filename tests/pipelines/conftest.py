@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from smspartner.connection import Connection
-from smspartner.extract import Population
 from smspartner.page import read_page
 from smspartner.phone_numbers import PhonePrivacy
+from smspartner.reading import Population
 from smspartner.redaction import Secret
 from smspartner.snapshot import Snapshot
 from smspartner.transform import transform

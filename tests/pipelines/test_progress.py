@@ -9,7 +9,7 @@ import re
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
-from smspartner.extract import Progress
+from smspartner.reading import Progress
 from smspartner_pipelines.progress import Bar, LoggedProgress, progress_on_terminal
 
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from smspartner.extract import FirstPage
 from smspartner.phone_numbers import PhonePrivacy
+from smspartner.reading import FirstPage
 from smspartner.redaction import Secret
 from smspartner_pipelines.outcome import DestinationOutcome
 from smspartner_pipelines.selection import Target, is_settled, select_tags
