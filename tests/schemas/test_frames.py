@@ -74,9 +74,9 @@ def test_forbidden_nulls_stay(statuses):
 def test_foreign_encodings(statuses):
     """Plain or large strings, other integers, and dictionaries with a null or a word twice are read alike."""
     table = statuses({"status": "ko"}, {"status": "ko", "country": None}, {"status": "waiting"})
-    words = pa.array(["ko", "ko", None, "waiting"])
-    odd = pa.DictionaryArray.from_arrays(pa.array([0, 1, 3], pa.int32()), words)
-    foreign = table.set_column(table.column_names.index("status"), "status", odd)
+    null, twice = pa.array(["ko", None, "waiting"]), pa.array([table["run_id"][0].as_py()] * 2)
+    foreign = table.set_column(4, "status", pa.DictionaryArray.from_arrays(pa.array([0, 0, 2], pa.int32()), null))
+    foreign = foreign.set_column(8, "run_id", pa.DictionaryArray.from_arrays(pa.array([0, 1, 0], pa.int32()), twice))
     foreign = foreign.set_column(2, "occurrence", pc.cast(table["occurrence"], pa.int64()))
     foreign = foreign.set_column(0, "tag", pc.cast(table["tag"], pa.large_string()))
     pd.testing.assert_frame_equal(to_frame(foreign), to_frame(table))

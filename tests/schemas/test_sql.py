@@ -39,6 +39,7 @@ def test_types_and_comments(database):
     assert found == list(zip(STATUSES.column_names, [*types, "VARCHAR"], meanings, strict=True))
     found = database.execute("SELECT comment FROM duckdb_columns() WHERE table_name = 'campaigns'").fetchall()
     assert found == [(meaning,) for _, _, meaning in CAMPAIGNS]
+    assert database.execute("SELECT comment FROM duckdb_views() WHERE view_name = 'campaigns'").fetchall()[0][0]
     ((comment,),) = database.execute("SELECT comment FROM duckdb_tables() WHERE table_name = 'tag_runs'").fetchall()
     assert comment.startswith(TAG_RUNS.meaning)
     assert (version_in(comment), version_in("Contract version")) == (CONTRACT_VERSION, 0)
