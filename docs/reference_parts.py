@@ -119,7 +119,7 @@ def _job(path: Path) -> str:
 
 def vendor_codes() -> str:
     """Give the vendor's error codes, and the result for the tag or the run."""
-    rows = [f"| {code} | {meaning} | {_result(code)} |" for code, meaning in vendor.ERROR_CODES.items()]
+    rows = [f"| {code} | {meaning} | {_result(code)} |" for code, (meaning, _) in vendor.ERROR_CODES.items()]
     return "\n".join(["| code | meaning | result |", "|---|---|---|", *rows])
 
 

@@ -39,21 +39,19 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Connection": "connection",
-    "PhonePrivacy": "phone_numbers",
-    "Rate": "connection",
-    "Secret": "redaction",
-    "Snapshot": "snapshot",
-    "iter_snapshots": "api",
-    "parse_rate": "connection",
-    "read_api_key": "api_key",
-    "read_statuses": "api",
+    "api": ("iter_snapshots", "read_statuses"),
+    "api_key": ("read_api_key",),
+    "connection": ("Connection", "Rate", "parse_rate"),
+    "phone_numbers": ("PhonePrivacy",),
+    "redaction": ("Secret",),
+    "snapshot": ("Snapshot",),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"smspartner.{_HOMES[name]}"), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"smspartner.{home}"), name)
     if name == "errors":
         return importlib.import_module("smspartner.errors")
     raise AttributeError(f"module 'smspartner' has no attribute {name!r}")

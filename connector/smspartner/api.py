@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from smspartner.snapshot import Snapshot
 
+_ASKED_FOR = "smspartner.Connection(smspartner.Secret(getpass.getpass()))"
+_PRIVACY = "smspartner.PhonePrivacy('masked'), 'plain' or 'hashed'"
+
 
 def iter_snapshots(
     tags: Iterable[str], connection: Connection | None = None, *, privacy: PhonePrivacy | None = None
@@ -39,38 +42,20 @@ def iter_snapshots(
     checked = check_tags(tags)
     connection = _connection_here() if connection is None else connection
     privacy = PhonePrivacy() if privacy is None else privacy
-    _check_kinds(connection, privacy)
+    kinds = (("connection", connection, Connection, _ASKED_FOR), ("privacy", privacy, PhonePrivacy, _PRIVACY))
+    for name, given, kind, example in kinds:
+        if not isinstance(given, kind):  # and not shown: it may be the key
+            raise SettingsError(f"{name} is {type(given).__name__}", remedy=f"give {example}")
     check_no_secret(checked)
     return _snapshots(checked, connection, privacy)
 
 
 def _connection_here() -> Connection:
     """Connect as the environment says; a caller in a notebook may not have set one."""
-    if not any(map(os.environ.get, (KEY_VARIABLE, KEY_FILE_VARIABLE, KEY_COMMAND_VARIABLE))):
-        raise SettingsError(
-            "there is no API key",
-            remedy=f"{NO_KEY_REMEDY}, before Python (or the notebook's kernel) starts; or ask for it: "
-            "connection=smspartner.Connection(smspartner.Secret(getpass.getpass()))",
-        )
-    return connection_from_environment()
-
-
-def _check_kinds(connection: object, privacy: object) -> None:
-    """Refuse an argument of another kind, without showing it: it may be the key.
-
-    Raises:
-        SettingsError: it says what to give.
-    """
-    if not isinstance(connection, Connection):
-        kind = type(connection).__name__
-        raise SettingsError(
-            f"connection is {kind}",
-            remedy="give smspartner.Connection(smspartner.Secret(getpass.getpass())), or leave it out and set "
-            f"{KEY_VARIABLE}",
-        )
-    if not isinstance(privacy, PhonePrivacy):
-        kind = type(privacy).__name__
-        raise SettingsError(f"privacy is {kind}", remedy="give smspartner.PhonePrivacy('masked'), 'plain' or 'hashed'")
+    if any(map(os.environ.get, (KEY_VARIABLE, KEY_FILE_VARIABLE, KEY_COMMAND_VARIABLE))):
+        return connection_from_environment()
+    remedy = f"{NO_KEY_REMEDY}, before Python (or the notebook's kernel) starts; or ask for it: connection={_ASKED_FOR}"
+    raise SettingsError("there is no API key", remedy=remedy)
 
 
 def _snapshots(tags: list[str], connection: Connection, privacy: PhonePrivacy) -> Iterator[Snapshot]:

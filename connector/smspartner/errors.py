@@ -31,13 +31,13 @@ parsed. No message or field ever holds the API key or a phone number. This modul
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from smspartner import vendor
 from smspartner.redaction import REDACT
 
-_MOST_TAGS = 3
-"""Named in a message; the field beside it holds all."""
+_MOST_TAGS = 3  # named in a message
 
 
 class SmsPartnerError(Exception):
@@ -157,16 +157,9 @@ class VendorError(RequestError):
     `code` is the vendor's code (None if it gave none); what the vendor says about it is part of the message.
     """
 
-    def __init__(
-        self, what: str, *, code: int | None, http_status: int | None = None, retry_after: float | None = None
-    ) -> None:
-        super().__init__(
-            what,
-            remedy=vendor.REMEDIES.get(code or 0, vendor.REMEDY_OF_OTHERS),
-            http_status=http_status,
-            retryable=code in vendor.RETRYABLE_CODES,
-            retry_after=retry_after,
-        )
+    def __init__(self, what: str, *, code: int | None, **facts: Any) -> None:
+        _, remedy = vendor.ERROR_CODES.get(code or 0, vendor.OTHER_CODE)
+        super().__init__(what, remedy=remedy, retryable=code in vendor.RETRYABLE_CODES, **facts)
         self.code = code
 
 
@@ -198,8 +191,8 @@ class NotComplete(SmsPartnerError):
     remedy = "run again, or take the complete ones from iter_snapshots"
 
     def __init__(self, verdicts: dict[str, tuple[str, str]]) -> None:
-        some = [f"{tag}: {verdict} ({reason})" for tag, (verdict, reason) in list(verdicts.items())[:_MOST_TAGS]]
-        super().__init__(f"not every tag is complete: {_listed(some, len(verdicts))}")
+        listed = _listed(f"{tag}: {verdict} ({reason})" for tag, (verdict, reason) in verdicts.items())
+        super().__init__(f"not every tag is complete: {listed}")
         self.verdicts = verdicts
 
 
@@ -209,14 +202,16 @@ class QuarantinedRows(SmsPartnerError):
     remedy = "iter_snapshots shows them with their reasons, allow_quarantined accepts that many"
 
     def __init__(self, rows: dict[str, int], remedy: str | None = None) -> None:
-        some = [f"{tag}: {count}" for tag, count in list(rows.items())[:_MOST_TAGS]]
-        super().__init__(f"{sum(rows.values())} rows are not valid ({_listed(some, len(rows))})", remedy=remedy)
+        listed = _listed(f"{tag}: {count}" for tag, count in rows.items())
+        super().__init__(f"{sum(rows.values())} rows are not valid ({listed})", remedy=remedy)
         self.rows = rows
 
 
-def _listed(some: list[str], number: int) -> str:
-    more = [f"and {number - len(some)} more"] if number > len(some) else []
-    return ", ".join([*some, *more])
+def _listed(tags: Iterable[str]) -> str:
+    """List the first tags; the field beside the message holds all."""
+    listed = list(tags)
+    more = [f"and {len(listed) - _MOST_TAGS} more"] if len(listed) > _MOST_TAGS else []
+    return ", ".join([*listed[:_MOST_TAGS], *more])
 
 
 class CountMismatch(SmsPartnerError):

@@ -207,7 +207,7 @@ def _refusal(envelope: Envelope, code: int | None, http_status: int, retry_after
     """Map `success: false` to the error of its code; an undocumented code leaves the decision to the HTTP status."""
     if code not in vendor.ERROR_CODES and http_status in _RETRYABLE_STATUS:
         return _status_error(http_status, retry_after)
-    meaning = vendor.ERROR_CODES.get(code or 0, "not documented")
+    meaning, _ = vendor.ERROR_CODES.get(code or 0, vendor.OTHER_CODE)
     quoted = "".join(f', "{text}"' for text in _vendor_words(envelope))
     what = f"the API answered code {code} ({meaning}){quoted}"
     if code == vendor.TOO_MANY_CODE:

@@ -12,52 +12,32 @@ ACCOUNT = "me"
 
 SUCCESS_CODE = 200
 UNKNOWN_TAG_CODE = 4
-
 TOO_MANY_CODE = 429
-
-ERROR_CODES = {
-    1: "API key required",
-    2: "phone number required",
-    3: "message id required",
-    4: "message not found",
-    5: "message already sent, or too late to change",
-    6: "message can't be cancelled",
-    9: "a parameter is wrong",
-    10: "wrong API key",
-    20: "account disabled",
-    30: "account blocked",
-    40: "API access denied",
-    50: "temporary, or not possible now",
-    90: "malformed JSON",
-    96: "IP address not authorised",
-    429: "too many requests",
-    500: "internal error",
-}
-"""Page "Codes d'erreur" (20 to 96 are documented API-wide); 200 is success. 9: as its clients read it."""
 
 _NOT_ASKED_FOR = "report this bug: this endpoint was asked for delivery statuses only"
 
-REMEDIES = {
-    1: "set SMSPARTNER_API_KEY",
-    2: _NOT_ASKED_FOR,
-    3: _NOT_ASKED_FOR,
-    4: "check how the tag is spelled; one that was never sent is unknown, too",
-    5: _NOT_ASKED_FOR,
-    6: _NOT_ASKED_FOR,
-    9: "check the parameter that the API names",
-    10: "check the key in your SMS Partner account",
-    20: "ask SMS Partner's support to enable the account",
-    30: "ask SMS Partner's support to unblock the account",
-    40: "ask SMS Partner's support for access to the API",
-    50: "run again later",
-    90: "report this bug",
-    96: "allow this machine's IP address in your SMS Partner account",
-    429: "run again later, or allow fewer requests with --rate",
-    500: "run again later; if it lasts, ask SMS Partner's support",
+ERROR_CODES = {
+    1: ("API key required", "set SMSPARTNER_API_KEY"),
+    2: ("phone number required", _NOT_ASKED_FOR),
+    3: ("message id required", _NOT_ASKED_FOR),
+    4: ("message not found", "check how the tag is spelled; one that was never sent is unknown, too"),
+    5: ("message already sent, or too late to change", _NOT_ASKED_FOR),
+    6: ("message can't be cancelled", _NOT_ASKED_FOR),
+    9: ("a parameter is wrong", "check the parameter that the API names"),
+    10: ("wrong API key", "check the key in your SMS Partner account"),
+    20: ("account disabled", "ask SMS Partner's support to enable the account"),
+    30: ("account blocked", "ask SMS Partner's support to unblock the account"),
+    40: ("API access denied", "ask SMS Partner's support for access to the API"),
+    50: ("temporary, or not possible now", "run again later"),
+    90: ("malformed JSON", "report this bug"),
+    96: ("IP address not authorised", "allow this machine's IP address in your SMS Partner account"),
+    429: ("too many requests", "run again later, or allow fewer requests with --rate"),
+    500: ("internal error", "run again later; if it lasts, ask SMS Partner's support"),
 }
-"""What to do about each."""
+"""What each code means, and what to do. Page "Codes d'erreur" (20 to 96 are documented API-wide); 200 is success. 9: as
+its clients read it."""
 
-REMEDY_OF_OTHERS = "ask SMS Partner's support what it means"
+OTHER_CODE = ("not documented", "ask SMS Partner's support what it means")
 
 ACCESS_CODES = frozenset({1, 10, 20, 30, 40, 96})
 """The key or the account is refused, so every tag would be."""
@@ -118,7 +98,6 @@ STOP_WORDS = {"0": False, "1": True, "false": False, "true": True}
 
 LOCAL_TIME_ZONE = "Europe/Paris"
 """The zone of dates that come as text: the sibling endpoints' examples are in French local time."""
-
 
 LONGEST_DELIVERY_HOURS = 48
 """Delivery reports come within seconds, at most 48 hours."""

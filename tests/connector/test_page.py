@@ -231,14 +231,14 @@ ACCESS = {1, 10, 20, 30, 40, 96}
 @pytest.mark.parametrize("http_status", [200, 401, 404, 429, 503])
 def test_documented_codes_decide_whatever_the_http_status(http_status: int) -> None:
     """`success: false` with a documented code means the same under every HTTP status; 50, 429, 500 are tried again."""
-    for code in vendor.ERROR_CODES:
+    for code, (meaning, remedy) in vendor.ERROR_CODES.items():
         error = error_of(refusal(code), http_status)
         kind: type[RequestError] = RateLimited if code == 429 else VendorError
         kind = {4: UnknownTag, **dict.fromkeys(ACCESS, AccessRefused)}.get(code, kind)
         assert (code, kind, code in {50, 429, 500}) == (code, type(error), error.retryable)
         assert (code, getattr(error, "code", 429), error.retry_after) == (code, code, 9.0)
-        assert error.what == f'the API answered code {code} ({vendor.ERROR_CODES[code]}), "Désolé"'
-        assert error.remedy == vendor.REMEDIES[code]
+        assert error.what == f'the API answered code {code} ({meaning}), "Désolé"'
+        assert error.remedy == remedy
 
 
 @pytest.mark.parametrize(
