@@ -118,11 +118,6 @@ class Client:
         """
         return _answered(self._get(self._account.reveal(), _read_account))
 
-    @property
-    def proxy(self) -> str | None:
-        """The proxy that requests go through, as the environment names it; it may hold a password."""
-        return requests.utils.select_proxy(self._connection.base_url, self._settings["proxies"])
-
     def close(self) -> None:
         """Close the connections of all threads."""
         self._watchdog.close()

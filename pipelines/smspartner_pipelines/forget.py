@@ -11,20 +11,16 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 from smspartner.erasure import Person
-from smspartner.errors import CountMismatch
 from smspartner.snapshot import Snapshot
 from smspartner_schemas.arrow import empty_table
-from smspartner_schemas.contract import QUARANTINE, STATUSES
+from smspartner_schemas.contract import QUARANTINE, STATUSES, Table
 
-from smspartner_pipelines.load.destination import Damage, LoadedTag, loaded_tags
+from smspartner_pipelines.load.destination import Damage, Destination, LoadedTag, loaded_tags
 from smspartner_pipelines.output import counted
-from smspartner_pipelines.reading import open_loaded
+from smspartner_pipelines.reading import open_loaded, rows_in
 
 if TYPE_CHECKING:
     from smspartner.phone_numbers import PhonePrivacy
-    from smspartner_schemas.contract import Table
-
-    from smspartner_pipelines.load.destination import Destination
 
 _BATCH_ROWS = 1_000_000
 """Rows of tags that hold the person, kept in memory at once."""
@@ -35,15 +31,10 @@ class Forgotten:
     """What was removed from one destination; `left` says, in sentences, where the person may still be."""
 
     uri: str
+    tags: int = 0
     rows: int = 0
     quarantined: int = 0
-    tags: set[str] = field(default_factory=set)
-    left: dict[str, None] = field(default_factory=dict)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Give the counts as the record of the erasure keeps them."""
-        return {"tags": len(self.tags), "rows": self.rows, "quarantined": self.quarantined}
+    left: list[str] = field(default_factory=list)
 
 
 def forget_person(number: str, uris: Sequence[str], privacy: PhonePrivacy) -> Iterator[Forgotten]:
@@ -71,111 +62,102 @@ def _locked(uri: str) -> Iterator[Destination]:
 
 
 def _forget(destination: Destination, person: Person, privacy: PhonePrivacy) -> Forgotten:
-    forgotten = Forgotten(destination.uri)
     erasure = person.erasure(datetime.now(UTC))
     destination.record_erasure(erasure)
+    forgotten = Forgotten(destination.uri)
     states, damages = loaded_tags(destination)
-    forgotten.left |= dict.fromkeys(map(_damaged, damages))
-    removal = _Removal(destination, person, states, forgotten)
-    while snapshots := removal.next_batch():
-        for _files in destination.replace(snapshots):
+    for tags in _batches(_tags_that_hold(destination, person, damages), states):
+        held = {table.name: _rows_of(destination, table, tags, damages) for table in (STATUSES, QUARANTINE)}
+        snapshots = []
+        for tag in tags:
+            rows, quarantine = (_of_tags(held[table.name], [tag]) for table in (STATUSES, QUARANTINE))
+            snapshot = _without(person, rows, quarantine, states.get(tag))
+            if snapshot is None:
+                forgotten.left.append(f"tag {tag} is damaged and may still hold the person; run it again, {_THEN}")
+                continue
+            snapshots.append(snapshot)
+            forgotten.tags += 1
+            forgotten.rows += rows.num_rows - snapshot.table.num_rows
+            forgotten.quarantined += quarantine.num_rows - snapshot.quarantine.num_rows
+        for _files in destination.replace(snapshots) if snapshots else ():
             pass
-        forgotten.tags |= {snapshot.tag for snapshot in snapshots}
-    forgotten.left |= dict.fromkeys(_unreadable_numbers(states, privacy))
-    destination.record_erasure(replace(erasure, removed=forgotten.counts))
+    forgotten.left += [*dict.fromkeys(map(_damaged, damages)), *_unreadable_numbers(states, privacy)]
+    removed = {name: getattr(forgotten, name) for name in ("tags", "rows", "quarantined")}
+    destination.record_erasure(replace(erasure, removed=removed))
     destination.purge()
     return forgotten
 
 
-@dataclass(frozen=True)
-class _Removal:
-    """Finds the tags that hold a person, and makes their snapshots without them."""
-
-    destination: Destination
-    person: Person
-    states: Mapping[str, LoadedTag]
-    forgotten: Forgotten
-
-    def next_batch(self) -> list[Snapshot]:
-        """Give tags that hold the person, without them: all, or as many as fit into memory."""
-        quarantine = self._quarantine_by_tag()
-        named = {tag for tag, rows in quarantine.items() if pc.any(self._named_in(rows)).as_py()}
-        snapshots: list[Snapshot] = []
-        gathered = 0
-        for piece in self._pieces(STATUSES):
-            hit = piece["tag"].filter(self._theirs(piece)).unique().to_pylist()
-            held = set(piece["tag"].unique().to_pylist()) & named
-            for tag in sorted({*hit, *held}):
-                rows = _of_tag(piece, tag)
-                snapshots += self._without(tag, rows, quarantine.get(tag, empty_table(QUARANTINE)))
-                gathered += rows.num_rows
-                named.discard(tag)
-            if gathered > _BATCH_ROWS and snapshots:
-                return snapshots
-        for tag in sorted(named):  # whose rows are all in quarantine
-            snapshots += self._without(tag, empty_table(STATUSES), quarantine[tag])
-        return snapshots
-
-    def _pieces(self, table: Table) -> Iterator[pa.Table]:
-        for piece in self.destination.scan(table, table.column_names):
-            if isinstance(piece, Damage):
-                self.forgotten.left[_damaged(piece)] = None
-            else:
-                yield piece
-
-    def _quarantine_by_tag(self) -> dict[str, pa.Table]:
-        by_tag: dict[str, list[pa.Table]] = {}
-        for piece in self._pieces(QUARANTINE):
-            for tag in piece["tag"].unique().to_pylist():
-                by_tag.setdefault(tag, []).append(_of_tag(piece, tag))
-        return {tag: pa.concat_tables(pieces) for tag, pieces in by_tag.items()}
-
-    def _theirs(self, rows: pa.Table) -> pa.ChunkedArray:
-        return pc.is_in(rows["phone_number"].cast(pa.string()), pa.array(self.person.spellings))
-
-    def _named_in(self, quarantine: pa.Table) -> pa.Array:
-        return pa.array(map(self.person.is_named_in, quarantine["raw"].to_pylist()), pa.bool_())
-
-    def _without(self, tag: str, rows: pa.Table, quarantine: pa.Table) -> list[Snapshot]:
-        """Give a tag's snapshot without the person; none where what is held of the tag does not fit together."""
-        if tag in self.forgotten.tags:
-            raise CountMismatch(f"tag {tag} still holds rows that were removed", remedy="report this bug")
-        state = self.states.get(tag)
-        if state is None or (rows.num_rows, quarantine.num_rows) != (state.rows_loaded, state.rows_quarantined):
-            problem = f"tag {tag} is damaged and may still hold the person; run it again, then forget again"
-            self.forgotten.left[problem] = None
-            return []
-        kept, kept_in_quarantine = (
-            rows.filter(pc.invert(self._theirs(rows))),
-            quarantine.filter(pc.invert(self._named_in(quarantine))),
-        )
-        removed = rows.num_rows - kept.num_rows, quarantine.num_rows - kept_in_quarantine.num_rows
-        self.forgotten.rows += removed[0]
-        self.forgotten.quarantined += removed[1]
-        snapshot = Snapshot(
-            tag=tag,
-            verdict="complete",
-            reason="",
-            run_id=state.run_id,
-            table=kept,
-            quarantine=kept_in_quarantine,
-            extracted_at=state.extracted_at,
-            rows_declared=state.rows_received,
-            rows_received=state.rows_received,
-            rows_erased=state.rows_erased + sum(removed),
-            phone_numbers=state.phone_numbers,
-            first_page="",  # as it was, it may hold the person: the next run reads the tag, and writes it anew
-        )
-        return [snapshot]
+def _tags_that_hold(destination: Destination, person: Person, damages: list[Damage]) -> list[str]:
+    found: set[str] = set()
+    for rows in rows_in(destination, STATUSES, ("tag", "phone_number"), damages):
+        found.update(rows["tag"].filter(_theirs(person, rows)).unique().to_pylist())
+    for rows in rows_in(destination, QUARANTINE, ("tag", "raw"), damages):
+        found.update(rows["tag"].filter(_naming(person, rows)).unique().to_pylist())
+    return sorted(found)
 
 
-def _of_tag(piece: pa.Table, tag: str) -> pa.Table:
-    return piece.filter(pc.equal(piece["tag"].cast(pa.string()), tag))
+def _theirs(person: Person, rows: pa.Table) -> pa.ChunkedArray:
+    return pc.is_in(rows["phone_number"].cast(pa.string()), pa.array(person.spellings))
+
+
+def _naming(person: Person, quarantine: pa.Table) -> pa.Array:
+    return pa.array(map(person.is_named_in, quarantine["raw"].to_pylist()), pa.bool_())
+
+
+def _batches(tags: Sequence[str], states: Mapping[str, LoadedTag]) -> Iterator[list[str]]:
+    """Give tags in groups whose rows fit into memory."""
+    batch: list[str] = []
+    rows = 0
+    for tag in tags:
+        held = states[tag].rows_loaded if tag in states else 0
+        if batch and rows + held > _BATCH_ROWS:
+            yield batch
+            batch, rows = [], 0
+        batch.append(tag)
+        rows += held
+    if batch:
+        yield batch
+
+
+def _rows_of(destination: Destination, table: Table, tags: Sequence[str], damages: list[Damage]) -> pa.Table:
+    pieces = [_of_tags(rows, tags) for rows in rows_in(destination, table, table.column_names, damages)]
+    return pa.concat_tables([empty_table(table), *pieces])
+
+
+def _of_tags(rows: pa.Table, tags: Sequence[str]) -> pa.Table:
+    return rows.filter(pc.is_in(rows["tag"].cast(pa.string()), pa.array(tags, pa.string())))
+
+
+def _without(person: Person, rows: pa.Table, quarantine: pa.Table, state: LoadedTag | None) -> Snapshot | None:
+    """Give a tag's snapshot without the person; None where what is held of the tag does not fit together."""
+    if state is None or (rows.num_rows, quarantine.num_rows) != (state.rows_loaded, state.rows_quarantined):
+        return None
+    kept = rows.filter(pc.invert(_theirs(person, rows)))
+    kept_in_quarantine = quarantine.filter(pc.invert(_naming(person, quarantine)))
+    removed = rows.num_rows + quarantine.num_rows - kept.num_rows - kept_in_quarantine.num_rows
+    return Snapshot(
+        tag=state.tag,
+        verdict="complete",
+        reason="",
+        run_id=state.run_id,
+        table=kept,
+        quarantine=kept_in_quarantine,
+        extracted_at=state.extracted_at,
+        rows_declared=state.rows_received,
+        rows_received=state.rows_received,
+        rows_erased=state.rows_erased + removed,
+        phone_numbers=state.phone_numbers,
+        first_page="",  # as it was, it may hold the person: the next run reads the tag, and writes it anew
+    )
+
+
+_THEN = "then forget again"
 
 
 def _damaged(damage: Damage) -> str:
     again = f"run its tag {damage.tag} again" if damage.tag else "delete it, and run its tags again"
-    return f"{damage.place} is damaged ({damage.what}) and may still hold the person; {again}, then forget again"
+    return f"{damage.place} is damaged ({damage.what}) and may still hold the person; {again}, {_THEN}"
 
 
 def _unreadable_numbers(states: Mapping[str, LoadedTag], privacy: PhonePrivacy) -> Iterator[str]:
@@ -185,18 +167,15 @@ def _unreadable_numbers(states: Mapping[str, LoadedTag], privacy: PhonePrivacy) 
         if state.rows_loaded or state.rows_quarantined:
             by_form.setdefault(state.phone_numbers, []).append(tag)
     for form, tags in by_form.items():
+        some = counted(len(tags), "tag") if len(tags) > 5 else ", ".join(tags)  # noqa: PLR2004  # as many as fit a line
         kind, _, key_id = form.partition(":")
         if kind == "masked":
             yield (
-                f"masked numbers name nobody for certain ({_some(tags)}); run these tags again with --refresh all, "
+                f"masked numbers name nobody for certain ({some}); run these tags again with --refresh all, "
                 "which leaves the person out"
             )
         elif kind == "hashed" and key_id not in privacy.hashes:
             yield (
-                f"numbers are hashed under phone key {key_id}, which is not given ({_some(tags)}); add it to "
-                "SMSPARTNER_RETIRED_PHONE_KEYS, then forget again"
+                f"numbers are hashed under phone key {key_id}, which is not given ({some}); add it to "
+                f"SMSPARTNER_RETIRED_PHONE_KEYS, {_THEN}"
             )
-
-
-def _some(tags: Sequence[str]) -> str:
-    return counted(len(tags), "tag") if len(tags) > 5 else ", ".join(tags)  # noqa: PLR2004  # as many as fit a line

@@ -10,9 +10,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -27,15 +26,11 @@ if TYPE_CHECKING:
     from smspartner.connection import Connection
 
 _FAR = 1_000_000
-_MOST_FIELDS = 50
-_MOST_WORDS = 12
+_MOST_NAMES = 50
 _SHORTEST_ANYWHERE = 4
 """Letters of a tag; a shorter one is hidden where it stands alone: it is part of many words."""
 
 _LONGEST_WORD = 40
-_SAME_TIME = 90
-"""Seconds that two clocks may differ."""
-
 _HEADERS = re.compile(r"(?i)retry-after|.*rate-?limit.*|content-type|content-encoding|server|cache-control|via")
 """What may matter to a client; cookies and the like stay out."""
 
@@ -52,17 +47,17 @@ _TYPES = {bool: "true or false", int: "number", float: "number", type(None): "nu
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One answer: what was asked, the page that came or the kind of failure, and its rows as JSON values."""
+class _Seen:
+    """One answer: what was asked, the page that came or the failure, and its rows as JSON values."""
 
     asked: str
     number: int | None
     page: Page | None = None
     failure: RequestError | None = None
     http_status: int | None = None
-    headers: Mapping[str, str] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     rows: Sequence[Any] = ()
-    envelope: Mapping[str, Any] | None = None
+    envelope: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def identities(self) -> list[str]:
@@ -95,28 +90,29 @@ def probe_api(tag: str, connection: Connection) -> dict[str, Any]:
     return _report(first.page, seen, tag)
 
 
-def _ask(client: Client, tag: str, asked: str, number: int | None) -> Seen:
+def _ask(client: Client, tag: str, asked: str, number: int | None) -> _Seen:
     raw = None
     try:
         raw = client.fetch_raw(tag, number)
         page = read_page(raw.body, raw.http_status)
-        rows, envelope = _read_json(page.rows_json), _read_json(raw.body.decode("utf-8-sig", "replace"))
     except AccessRefused:
         raise
     except RequestError as exc:
-        came = (raw.http_status, raw.headers) if raw else (exc.http_status, None)
-        return Seen(asked, number, None, exc, *came)
-    return Seen(asked, number, page, None, raw.http_status, raw.headers, rows, envelope)
+        status, headers = (raw.http_status, raw.headers) if raw else (exc.http_status, {})
+        return _Seen(asked, number, None, exc, status, headers)
+    rows, envelope = (
+        json.loads(text, parse_int=float)  # whose digits have no limit
+        for text in (page.rows_json, raw.body.decode("utf-8-sig", "replace"))
+    )
+    return _Seen(asked, number, page, None, raw.http_status, raw.headers, rows, envelope)
 
 
-def _read_json(text: str | bytes) -> Any:
-    return json.loads(text, parse_int=float)  # whose digits have no limit
-
-
-def _report(first: Page, seen: Sequence[Seen], tag: str) -> dict[str, Any]:
+def _report(first: Page, seen: Sequence[_Seen], tag: str) -> dict[str, Any]:
     rows = [row for one in seen for row in one.rows]
     objects = [row for row in rows if isinstance(row, dict)]
-    envelope = {name: value for name, value in (seen[0].envelope or {}).items() if name not in vendor.LIST_KEYS}
+    envelope = {name: value for name, value in seen[0].envelope.items() if name not in vendor.LIST_KEYS}
+    words = [row.get("status", row.get("statut")) for row in objects]
+    headers = [header for one in seen for header in one.headers.items() if _HEADERS.fullmatch(header[0])]
     return {
         "made_by": f"smspartner-connector {importlib.metadata.version('smspartner-connector')}",
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -129,17 +125,16 @@ def _report(first: Page, seen: Sequence[Seen], tag: str) -> dict[str, Any]:
         "envelope_fields": _fields([envelope], tag),
         "row_fields": _fields(objects, tag),
         "rows_that_are_no_objects": len(rows) - len(objects),
-        "status_words": _words([row.get("status", row.get("statut")) for row in objects], tag),
-        "headers": dict(sorted(header for one in seen for header in _headers(one, tag))),
+        "status_words": _most(Counter(_shown(word, tag) for word in words if isinstance(word, str))),
+        "headers": dict(sorted((_shown(name.title(), tag), _shown(value, tag)) for name, value in headers)),
     }
 
 
-def _what_total_counts(first: Page, seen: Sequence[Seen]) -> str:
+def _what_total_counts(first: Page, seen: Sequence[_Seen]) -> str:
     by_number = {1: seen[0]} | {one.number: one for one in seen if one.number is not None}
     behind, last = by_number[first.page_count + 1], by_number[first.page_count]
     within = [one for one in seen if one.number is None or one.number <= first.page_count]
-    known = {identity for one in within for identity in one.identities}
-    if not known.issuperset(behind.identities):
+    if not {identity for one in within for identity in one.identities}.issuperset(behind.identities):
         return "not all rows: there are more behind the end"
     if last.page is None:
         return "unknown: the last page can't be read"
@@ -149,7 +144,7 @@ def _what_total_counts(first: Page, seen: Sequence[Seen]) -> str:
     return "all rows, as far as can be seen" if first.page_count > 1 else "unknown: one page only; try a larger tag"
 
 
-def _answer(one: Seen, before: Sequence[Seen]) -> dict[str, Any]:
+def _answer(one: _Seen, before: Sequence[_Seen]) -> dict[str, Any]:
     """Say what came for one request, compared with the answers before it."""
     facts = {"asked": one.asked, "http_status": one.http_status}
     if one.page is None:
@@ -165,15 +160,10 @@ def _order(rows: Sequence[Any]) -> str:
     dates = [read_date(row.get("date"))[0] for row in rows if isinstance(row, dict)]
     found: list[Any] = [date for date in dates if date is not None]
     steps = {later > earlier for earlier, later in pairwise(found) if later != earlier}
-    if not steps:
-        return "unknown: too few dates that differ"
-    return (
-        "neither oldest nor newest first"
-        if steps == {True, False}
-        else "oldest first"
-        if steps == {True}
-        else "newest first"
-    )
+    if len(steps) > 1:
+        return "neither oldest nor newest first"
+    words = {True: "oldest first", False: "newest first"}
+    return words[steps.pop()] if steps else "unknown: too few dates that differ"
 
 
 def _fields(objects: Sequence[Mapping[str, Any]], tag: str) -> dict[str, dict[str, int]]:
@@ -182,7 +172,7 @@ def _fields(objects: Sequence[Mapping[str, Any]], tag: str) -> dict[str, dict[st
     for one in objects:
         for name, value in one.items():
             found.setdefault(_shown(name, tag), Counter())[_form(value)] += 1
-    return {name: dict(forms) for name, forms in list(found.items())[:_MOST_FIELDS]}
+    return {name: _most(forms) for name, forms in list(found.items())[:_MOST_NAMES]}
 
 
 def _form(value: Any) -> str:
@@ -191,26 +181,8 @@ def _form(value: Any) -> str:
     return "text: " + next((form for form, pattern in _FORMS.items() if re.fullmatch(pattern, value)), "other")
 
 
-def _words(values: Sequence[Any], tag: str) -> dict[str, int]:
-    return dict(Counter(_shown(value, tag) for value in values if isinstance(value, str)).most_common(_MOST_WORDS))
-
-
-def _headers(one: Seen, tag: str) -> Iterator[tuple[str, str]]:
-    for name, value in (one.headers or {}).items():
-        if name.lower() == "date":
-            yield "Date", _clock(value)
-        elif _HEADERS.fullmatch(name):
-            yield _shown(name.title(), tag), _shown(value, tag)
-
-
-def _clock(date: str) -> str:
-    try:
-        ahead = (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError, OverflowError):
-        return "no date"
-    return (
-        "as this machine's clock" if abs(ahead) < _SAME_TIME else f"{ahead / 60:+.0f} minutes to this machine's clock"
-    )
+def _most(counts: Counter[str]) -> dict[str, int]:
+    return dict(counts.most_common(_MOST_NAMES))
 
 
 def _shown(text: str, tag: str) -> str:

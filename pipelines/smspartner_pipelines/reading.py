@@ -17,8 +17,8 @@ AT_LEAST = 500_000
 
 
 @contextmanager
-def open_loaded(uri: str) -> Iterator[Destination]:
-    """Open a destination to read what is loaded there.
+def open_loaded(uri: str, *, shown: bool = False) -> Iterator[Destination]:
+    """Open a destination to read what is loaded there; `shown`: on a terminal a bar counts the rows that are read.
 
     Raises:
         SettingsError: it is an export, which keeps no tags, or nothing was ever loaded there (NothingLoaded).
@@ -30,7 +30,13 @@ def open_loaded(uri: str) -> Iterator[Destination]:
             f"{destination.uri} is an export, which keeps no tags", remedy="name a dataset or a database"
         )
     with destination.open(for_loading=False):
-        yield destination
+        if not shown:
+            yield destination
+            return
+        from smspartner_pipelines.progress import watched
+
+        with watched(destination) as counting:
+            yield counting
 
 
 def rows_in(

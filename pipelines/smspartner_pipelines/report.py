@@ -73,13 +73,14 @@ def _destination(destination: DestinationOutcome) -> dict[str, Any]:
     }
 
 
+@cache
 def versions() -> dict[str, str | None]:
     """Give the versions of Python and of the packages that matter to what a run makes."""
-    return {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
+    return {"python": platform.python_version()} | {name: version_of(name) for name in _PACKAGES}
 
 
-@cache
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """Give the version of a package; None where it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from smspartner_schemas.contract import ACCEPTED
 
 from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
+from smspartner_pipelines.load.uris import EXPORTS, recognise
 from smspartner_pipelines.output import counted, delivered_share, say, text_table
 from smspartner_pipelines.report import loaded_now
 
@@ -35,7 +36,9 @@ def print_summary(outcome: RunOutcome, *, quiet: bool = False) -> None:
         say(_total_line(outcome))
     elif outcome.exit_code is ExitCode.OK:
         return
-    for line in _lines_for_a_person(outcome):
+    for line in (*_reasons(_with_verdict(outcome, "unknown")), *_quarantine_lines(outcome)):
+        say(line, style="yellow")
+    for line in _failure_lines(outcome):
         say(line, style="red")
 
 
@@ -59,9 +62,9 @@ def _loaded_lines(outcome: RunOutcome) -> Iterator[str]:
         yield f"skipped, since what is loaded is unchanged or fresh: {counted(len(skipped), 'tag')}"
 
 
-def _with_verdict(outcome: RunOutcome, verdict: str) -> list[dict[str, Any]]:
+def _with_verdict(outcome: RunOutcome, *verdicts: str) -> list[dict[str, Any]]:
     rows = (outcome.tag_runs.get(tag) for tag in outcome.settings.tags)
-    return [row for row in rows if row and row["verdict"] == verdict]
+    return [row for row in rows if row and row["verdict"] in verdicts]
 
 
 def _drift_lines(outcome: RunOutcome) -> list[str]:
@@ -97,27 +100,6 @@ def _place(destination: DestinationOutcome) -> str | None:
     return f"{destination.uri} ({loaded}, then it failed)" if destination.tags_loaded else None
 
 
-def _lines_for_a_person(outcome: RunOutcome) -> Iterator[str]:
-    unknown = _with_verdict(outcome, "unknown")
-    yield from _reasons(unknown)
-    not_complete = [row for row in outcome.tag_runs.values() if row["verdict"] not in ACCEPTED]
-    yield from _reasons(not_complete)
-    yield from _quarantine_lines(outcome)
-    for destination in outcome.destinations:
-        if destination.failure:
-            help_ = f" (`smspartner check --to {shlex.quote(destination.uri)}` says more)"
-            yield f"error: {destination.uri}: {destination.failure}{help_ if destination.uri != '-' else ''}"
-        elif destination.dropped:
-            yield f"{destination.uri} was not written, since the run ended early"
-    if outcome.not_reached:
-        yield f"not read, {len(outcome.not_reached):,} of {len(outcome.settings.tags):,} tags: " + _named(
-            outcome.not_reached
-        )
-    if outcome.exit_code is not ExitCode.OK:
-        why = outcome.failure or MEANINGS[outcome.exit_code]
-        yield f"exit code {int(outcome.exit_code)}: {why}{_next_step(outcome)}"
-
-
 def _reasons(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     for row in rows[:_MOST_NAMED]:
         yield f"{row['tag']}: {row['verdict']}: {row['reason']}"
@@ -128,15 +110,40 @@ def _reasons(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
 def _quarantine_lines(outcome: RunOutcome) -> Iterator[str]:
     tags = [tag for tag, row in outcome.tag_runs.items() if row["rows_quarantined"]]
     if tags:
-        places = [one.uri for one in outcome.destinations if not one.failure]
+        places = [one.uri for one in outcome.destinations if not one.failure and not _is_export(one.uri)]
         help_ = f"; `smspartner quarantine {shlex.quote(places[0])}` counts them by reason" if places else ""
         yield f"in quarantine: {counted(outcome.total('rows_quarantined'), 'row')} of {_named(tags)}{help_}"
 
 
-def _next_step(outcome: RunOutcome) -> str:
-    """Give the command that helps, where there is one for all."""
-    if outcome.exit_code in {ExitCode.TAGS_NOT_COMPLETE, ExitCode.INTERRUPTED}:
-        since = f"{outcome.started_at:%Y-%m-%dT%H:%M:%SZ}"
-        instead = " instead of --refresh all" if outcome.settings.refresh == "all" else ""  # which reads every tag
-        return f"; the same command with --fresh-since {since}{instead} reads only what is missing"
-    return "; `smspartner check` says more" if outcome.exit_code is ExitCode.REFUSED else ""
+def _is_export(uri: str) -> bool:
+    return recognise(uri)[0] in {"-", *EXPORTS}
+
+
+def _failure_lines(outcome: RunOutcome) -> Iterator[str]:
+    """Say what failed, by name, and last the command that helps."""
+    for destination in outcome.destinations:
+        if destination.failure:
+            help_ = f" (`smspartner check --to {shlex.quote(destination.uri)}` says more)"
+            yield f"error: {destination.uri}: {destination.failure}{help_ if destination.uri != '-' else ''}"
+        elif destination.dropped:
+            yield f"{destination.uri} was not written, since the run ended early"
+    yield from _reasons([row for row in outcome.tag_runs.values() if row["verdict"] not in ACCEPTED])
+    missed = outcome.not_reached
+    if missed:
+        yield f"not read, {len(missed):,} of {len(outcome.settings.tags):,} tags: {_named(missed)}"
+    again = [row["tag"] for row in _with_verdict(outcome, "incomplete", "unstable", "failed")] + missed
+    if again and outcome.exit_code is not ExitCode.REFUSED:
+        yield f"run again: {_again(outcome, again)}"
+    if outcome.exit_code is not ExitCode.OK:
+        see = "; `smspartner check` says more" if outcome.exit_code is ExitCode.REFUSED else ""
+        yield f"exit code {int(outcome.exit_code)}: {outcome.failure or MEANINGS[outcome.exit_code]}{see}"
+
+
+def _again(outcome: RunOutcome, tags: Sequence[str]) -> str:
+    """Give the command that reads what is missing; an export is written anew, with all its tags."""
+    if any(map(_is_export, outcome.settings.to)):
+        return "the same command, since an export holds the tags of one run"
+    if len(tags) <= _MOST_NAMED:
+        return f"smspartner run {shlex.join(tags)} … (with the options of this run)"
+    instead = " instead of --refresh all" if outcome.settings.refresh == "all" else ""  # which reads every tag
+    return f"the same command with --fresh-since {outcome.started_at:%Y-%m-%dT%H:%M:%SZ}{instead}"

@@ -16,8 +16,8 @@ AT_ONCE = "error: interrupted\n"
 """What is said where no run has begun, or where it has come to its end and only writes its summary."""
 
 IN_ORDER = re.compile(
-    r"exit code 130: interrupted; tags that were loaded stay loaded; the same command with --fresh-since \S+ reads "
-    r"only what is missing\n(error: interrupted\n)?\Z"
+    r"run again: the same command, since an export holds the tags of one run\n"
+    r"exit code 130: interrupted; tags that were loaded stay loaded\n(error: interrupted\n)?\Z"
 )
 """How the summary ends of a run that was interrupted."""
 

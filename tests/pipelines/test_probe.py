@@ -48,7 +48,6 @@ def test_page_sizes(start_sandbox: Any, connect: Any, size: int) -> None:
         "a page far behind the end": (0, EMPTY),
     }
     assert [one.page for one in sandbox.requests] == [None, None, "1", "3", "4", "2", "0", "1000003"]
-    assert report["headers"]["Date"] == "as this machine's clock"
 
 
 MORE = "not all rows: there are more behind the end"

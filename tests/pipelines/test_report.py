@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from smspartner_pipelines.exit_codes import ExitCode
+from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
 from smspartner_pipelines.load.destination import WrittenFile
 from smspartner_pipelines.outcome import DestinationOutcome, RunOutcome
 from smspartner_pipelines.report import report, report_json
@@ -105,10 +104,8 @@ FOR_A_PERSON = [
     "error: bad: the disk is full; free some space (`smspartner check --to bad` says more)",
     "rows.csv was not written, since the run ended early",
     "not read, 1 of 4 tags: never",
-    (
-        "exit code 130: interrupted; tags that were loaded stay loaded; "
-        "the same command with --fresh-since 2026-11-23T18:00:00Z reads only what is missing"
-    ),
+    "run again: smspartner run never … (with the options of this run)",
+    "exit code 130: interrupted; tags that were loaded stay loaded",
 ]
 
 
@@ -125,10 +122,24 @@ def test_summary(finished: RunOutcome, capsys: pytest.CaptureFixture[str]) -> No
     ]
 
 
-def test_next_step_after_refreshing_all(finished: RunOutcome, capsys: pytest.CaptureFixture[str]) -> None:
-    """A run that read all was not asked to skip anything: the command that resumes leaves that option out."""
-    finished.settings = replace(finished.settings, refresh="all")
-    assert "Z instead of --refresh all reads only what is missing" in shown(finished, capsys)[-1]
+@pytest.mark.parametrize(
+    ("tags", "options", "again"),
+    [
+        (1, {}, "smspartner run 't[1]' … (with the options of this run)"),
+        (30, {}, "the same command with --fresh-since 2026-11-23T18:00:00Z"),
+        (30, {"refresh": "all"}, "the same command with --fresh-since 2026-11-23T18:00:00Z instead of --refresh all"),
+        (30, {"to": ("data", "a.csv")}, "the same command, since an export holds the tags of one run"),
+    ],
+)
+def test_run_again(
+    snapshot: Any, settings: Any, capsys: pytest.CaptureFixture[str], tags: int, options: Any, again: str
+) -> None:
+    """What failed or was not read is named with the command that reads it; a tag that shrank is not in it."""
+    names = ("small", *(f"t[{number}]" for number in range(1, tags + 1)))
+    run = RunOutcome(RUN_ID, settings(tags=names, **{"to": ("data",), **options}), started_at=STARTED)
+    run.note(snapshot("small", verdict="shrunk", reason="it shrank"), None)
+    run.note(snapshot("t[1]", verdict="failed", reason="HTTP 500"), None)
+    assert shown(run, capsys, quiet=True)[-2:] == [f"run again: {again}", f"exit code 3: {MEANINGS[ExitCode(3)]}"]
 
 
 def test_quiet(finished: RunOutcome, capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,4 +172,4 @@ def test_thousands_of_tags(snapshot: Any, settings: Any, capsys: pytest.CaptureF
     assert lines[41] == "and 160 more complete tags"
     assert lines[43] == "tag-200: failed: HTTP 500; run again"
     assert lines[63].startswith("and 80 more: tag-220, tag-221, ")
-    assert (len(lines), lines[64][:12]) == (65, "exit code 3:")
+    assert (len(lines), lines[64][:11], lines[65][:12]) == (66, "run again: ", "exit code 3:")

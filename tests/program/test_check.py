@@ -1,6 +1,7 @@
-"""`smspartner check` as a user meets it: what it prints, its exit codes, and a probe that can be sent on."""
+"""`smspartner check`: would a run work, and what is to be done? And a probe that can be sent on."""
 
 import json
+import re
 
 import pytest
 from faults import Campaign, Fault
@@ -13,33 +14,74 @@ def sandbox(start_sandbox):
     return start_sandbox([Campaign.of_rows("promo", [row(n, 1_517_989_111 + n) for n in range(45)])], page_size=20)
 
 
-def test_ready(sandbox, smspartner):
-    """Where everything is ready, each line begins with `ok`; a variable that nobody reads is warned of."""
-    ended = smspartner(sandbox, "check", "--to", "data", "--to", "all.csv", SMSPARTNER_CONCURENCY="3")
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert [line.split(":")[0] for line in ended.stdout.splitlines()] == [
-        "warn  SMSPARTNER_CONCURENCY",
-        *("ok    API key", "ok    proxy", "ok    data", "ok    all.csv", "ok    versions"),
+def test_ready(sandbox, command, files, here):
+    """Where all is ready, each line begins with `ok`, after one request; nothing is changed; odd variables are named."""
+    command(sandbox, "run", "promo", "--to", "data")
+    before, asked = files("."), len(sandbox.requests)
+    ended = command(
+        sandbox, "check", "--to", "data", "--to", "x", "--to", "a.csv", SMSPARTNER_CONCURENCY="+33612345678"
+    )
+    *lines, versions = ended.stdout.splitlines()
+    assert (ended.returncode, ended.stderr, files(".")) == (0, "", before)
+    near = "no option reads this variable; write SMSPARTNER_CONCURRENCY if that was meant"
+    assert lines == [
+        f"warn  SMSPARTNER_CONCURENCY: {near}",
+        "ok    API key: accepted by the API",
+        "ok    data: can be written; 1 tag loaded",
+        "ok    x: can be written; nothing is loaded yet",
+        "ok    a.csv: can be written",
     ]
-    assert "write SMSPARTNER_CONCURRENCY if that was meant" in ended.stdout
+    assert re.match(r"ok    versions: python 3\S+, smspartner-connector \S+, great-expectations ", versions)
+    assert [one.path for one in sandbox.requests[asked:]] == ["/v1/me"]
+    (odd,) = json.loads(command(sandbox, "check", "--json", SMSPARTNER_OF_NOBODY="1").stdout)[:1]
+    assert odd == {
+        "level": "warn",
+        "what": "SMSPARTNER_OF_NOBODY",
+        "text": "no option reads this variable; remove it, or see the options of `--help`",
+    }
+
+
+NO_KEY = {"SMSPARTNER_API_KEY": None}
+DOWN = "postgresql://127.0.0.1:1/x"
 
 
 @pytest.mark.parametrize(
-    ("faults", "changes", "code"),
+    ("faults", "changes", "to", "failing", "code"),
     [
-        ([Fault("vendor_error_10")], {}, 5),
-        ([Fault("server_error")], {}, 3),
-        ([], {"SMSPARTNER_API_KEY": None}, 2),
-        ([], {"SMSPARTNER_TO": "postgresql://127.0.0.1:1/x"}, 1),
+        (["vendor_error_10"], {}, ["data"], ["API key"], 5),
+        (["server_error"], {}, ["data"], ["API key"], 3),
+        (["html"], {}, ["data"], ["API key"], 3),
+        ([], NO_KEY, ["data"], ["API key"], 2),
+        ([], NO_KEY, [DOWN], ["API key", DOWN], 2),
+        ([], {}, [DOWN], [DOWN], 1),
+        ([], {}, ["file"], ["file"], 2),
+        ([], {}, ["file", "data"], ["file"], 1),
+        (["vendor_error_10"], {}, ["file"], ["API key", "file"], 2),
+        (["vendor_error_10"], {}, ["file", "file/x"], ["API key", "file", "file/x"], 1),
+        (["vendor_error_10"], {}, ["file", "data"], ["API key", "file"], 5),
     ],
 )
-def test_code_of_a_run(sandbox, command, faults, changes, code):
-    """The exit code is the one a run would end with, and the JSON names what fails."""
-    sandbox.faults.add(*faults)
-    ended = command(sandbox, "check", "--json", **changes)
-    run = command(sandbox, "run", "promo", *(() if "SMSPARTNER_TO" in changes else ("--to", "data")), **changes)
-    assert (ended.returncode, run.returncode) == (code, code)
-    assert sum(one["level"] == "FAIL" for one in json.loads(ended.stdout)) == 1
+def test_code_of_a_run(sandbox, command, here, faults, changes, to, failing, code):
+    """One failure does not hide the next, each says what to do, and the exit code is the one a run then ends with."""
+    (here / "file").write_text("")
+    sandbox.faults.add(*map(Fault, faults))
+    given = [part for place in to for part in ("--to", place)]
+    ended = command(sandbox, "check", "--json", *given, **changes)
+    failed = {one["what"]: one["text"] for one in json.loads(ended.stdout) if one["level"] == "FAIL"}
+    assert (ended.returncode, list(failed)) == (code, failing)
+    assert [text for text in failed.values() if "; " not in text] == []
+    assert command(sandbox, "run", "promo", *given, **changes).returncode == code
+
+
+def test_versions(sandbox, command, tmp_path, monkeypatch):
+    """A library outside the bounds that were tried fails the check, with the command that installs the right one."""
+    metadata = tmp_path / "pandas-1.0.0.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text("Metadata-Version: 2.1\nName: pandas\nVersion: 1.0.0\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    ended = command(sandbox, "check")
+    said = r"^FAIL  pandas: 1.0.0 is installed, \S+ is needed; pip install 'pandas\S+'$"
+    assert (ended.returncode, len(re.findall(said, ended.stdout, re.MULTILINE))) == (1, 1)
 
 
 def test_probe(sandbox, command):

@@ -27,40 +27,6 @@ def sandbox(start_sandbox, campaign):
     return start_sandbox([campaign("promo", 5), campaign("relance", 1)], page_size=2)
 
 
-# check
-
-
-def test_check(sandbox, command, files):
-    """`check` says that the key is accepted and what destinations hold, by one request, and changes none of them."""
-    command(sandbox, "run", "promo", "relance", "--to", "data")
-    before, asked = files("data"), len(sandbox.requests)
-    ended = command(sandbox, "check", "--to", "data", "--to", "all.csv")
-    said = ended.stdout.splitlines()
-    assert (ended.returncode, ended.stderr, files("data")) == (0, "", before)
-    assert [said[0], *said[2:4]] == [
-        "ok    API key: accepted by the API",
-        "ok    data: can be written; 2 tags are loaded",
-        "ok    all.csv: can be written",
-    ]
-    assert [record.path for record in sandbox.requests[asked:]] == ["/v1/me"]
-
-
-def test_check_wrong_key(sandbox, smspartner):
-    """With a wrong key `check` ends with 5 and says what to look at."""
-    ended = smspartner(sandbox, "check", SMSPARTNER_API_KEY="wrong-key-of-mine")
-    said = 'FAIL  API key: the API answered code 10 (wrong API key), "Clé API incorrecte"; check the key'
-    assert (ended.returncode, ended.stdout.startswith(said), ended.stderr) == (5, True, "")
-
-
-def test_check_for_programs(sandbox, command):
-    """`check --json` gives the same as an array; a variable that no option reads is named, without its value."""
-    ended = command(sandbox, "check", "--to", "all.csv", "--json", SMSPARTNER_CONCURENCY="+33612345678")
-    found = json.loads(ended.stdout)
-    assert (ended.returncode, [one["level"] for one in found]) == (0, ["warn", "ok", "ok", "ok", "ok"])
-    assert "SMSPARTNER_CONCURRENCY" in json.dumps(found[0])
-    assert "3361234" not in ended.stdout
-
-
 # tags
 
 

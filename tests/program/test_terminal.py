@@ -45,7 +45,7 @@ def test_bar_and_colours(on_terminal: Callable[..., str]) -> None:
     """On a terminal there is a bar, then a summary in colours, and no line is wider than it."""
     shown = on_terminal()
     plain = ESCAPE.sub("", shown)
-    assert "pages" in plain
+    assert "/3 tags" in plain
     assert COLOUR.search(shown)
     lines = re.split(r"[\r\n]+", plain)
     assert [line for line in lines if cell_len(line) > 80 and not line.startswith("run ")] == []
@@ -58,7 +58,7 @@ def test_bar_and_colours(on_terminal: Callable[..., str]) -> None:
 def test_no_colour(on_terminal: Callable[..., str]) -> None:
     """With NO_COLOR the same is shown without colours."""
     shown = on_terminal(NO_COLOR="1")
-    assert "pages" in shown
+    assert "/3 tags" in shown
     assert not COLOUR.search(shown)
 
 
@@ -67,7 +67,7 @@ def test_dumb_terminal(on_terminal: Callable[..., str]) -> None:
     shown = on_terminal(TERM="dumb")
     assert "\x1b" not in shown
     assert "promo" in shown
-    assert "pages/s" not in shown
+    assert "/3 tags" not in shown
 
 
 def test_quiet(on_terminal: Callable[..., str]) -> None:

@@ -1,16 +1,27 @@
-"""The command `smspartner check`."""
+"""The command `smspartner check`: what would keep a run from working, and what to do. Nothing loaded is changed."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from smspartner.errors import AccessRefused, DestinationError, RequestError, SettingsError
 
 from smspartner_pipelines import options
 from smspartner_pipelines.environment import unknown_variables
-from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
+from smspartner_pipelines.exit_codes import MEANINGS, ExitCode, exit_code_for
 from smspartner_pipelines.from_options import connection_from, start_logging
+from smspartner_pipelines.output import counted, say
+
+if TYPE_CHECKING:
+    from smspartner.connection import Connection
+
+_MOST_SERIOUS_FIRST = (ExitCode.WRONG_SETTINGS, ExitCode.REFUSED, ExitCode.NOT_DONE, ExitCode.TAGS_NOT_COMPLETE)
+_COLOURS = {"ok": "green", "warn": "yellow", "FAIL": "red"}
 
 
 @click.command(cls=options.GroupedCommand, exit_codes=MEANINGS)
@@ -26,10 +37,10 @@ from smspartner_pipelines.from_options import connection_from, start_logging
 def check(to: tuple[str, ...], *, probe: str | None, as_json: bool, **given: Any) -> ExitCode:
     """Find what would keep a run from working.
 
-    Nothing that is loaded is changed. One line each for the API key, the proxy, each destination, and the versions of
-    libraries: `ok`, `warn` for what may go wrong, `FAIL` for what would. Ends with the exit code a run would end with.
+    Nothing that is loaded is changed. One line each for the API key, each destination, and the versions of libraries:
+    `ok`, `warn` for what may go wrong, `FAIL` for what would. Ends with the exit code a run would end with.
 
-    With --probe, ask for about nine pages of a tag, best one of several hundred messages, and print a report: page
+    With --probe, ask for about eight pages of a tag, best one of several hundred messages, and print a report: page
     size, what the total counts, pages beyond the end, types, order, headers. It holds no key, number or tag: please
     send it to the authors of this program.
 
@@ -38,21 +49,16 @@ def check(to: tuple[str, ...], *, probe: str | None, as_json: bool, **given: Any
     smspartner check --probe promo-nov
     """  # noqa: D301  # \b is click's mark
     start_logging(given)
-    return _check(to, given, as_json=as_json) if probe is None else _probe(probe, given, as_json=as_json)
-
-
-def _check(to: tuple[str, ...], given: dict[str, Any], *, as_json: bool) -> ExitCode:
-    from smspartner_pipelines.check import check_all, exit_code_of
-
-    program: Any = click.get_current_context().find_root().command
+    if probe is not None:
+        return _probe(probe, given, as_json=as_json)
     findings = []
-    unknown = unknown_variables(program)
-    for finding in check_all(lambda: connection_from(given), to, unknown, given["api_key_file"]):
+    for finding in check_all(lambda: connection_from(given), to):
         findings.append(finding)
         if not as_json:
-            click.echo(finding.line())
+            say(f"{finding.level:<4}  {finding.what}: {finding.text}", to_stdout=True, style=_COLOURS[finding.level])
     if as_json:
-        click.echo(json.dumps([finding.facts() for finding in findings], ensure_ascii=False, indent=2))
+        facts = [{"level": one.level, "what": one.what, "text": one.text} for one in findings]
+        click.echo(json.dumps(facts, ensure_ascii=False, indent=2))
     return exit_code_of(findings)
 
 
@@ -65,3 +71,106 @@ def _probe(tag: str, given: dict[str, Any], *, as_json: bool) -> ExitCode:
     report = probe_api(checked, connection_from(given))
     click.echo(json.dumps(report, ensure_ascii=False, indent=2) if as_json else "\n".join(as_lines(report)))
     return ExitCode.OK
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The state of one thing; `text` says what to do about what is not fine.
+
+    `code` is the exit code of a run that meets this failure.
+    """
+
+    level: Literal["ok", "warn", "FAIL"]
+    what: str
+    text: str
+    code: ExitCode = ExitCode.OK
+    destination: bool = False
+
+
+def exit_code_of(findings: Sequence[Finding]) -> ExitCode:
+    """Give the code a run would end with: where no destination can be used, it would request nothing."""
+    destinations = [one for one in findings if one.destination]
+    nowhere = bool(destinations) and all(one.code for one in destinations)
+    heeded = [one for one in findings if one.destination or not nowhere or one.code is ExitCode.WRONG_SETTINGS]
+    codes = {one.code for one in heeded}
+    return next((code for code in _MOST_SERIOUS_FIRST if code in codes), ExitCode.OK)
+
+
+def check_all(connect: Callable[[], Connection], destinations: Sequence[str]) -> Iterator[Finding]:
+    """Check variables, key and API, destinations and libraries, one after the other.
+
+    `connect` gives the connection, or raises what is wrong with the settings.
+    """
+    yield from _variables()
+    yield _api(connect)
+    for uri in destinations:
+        yield _destination(uri, alone=len(destinations) == 1)
+    yield from _versions()
+
+
+def _variables() -> Iterator[Finding]:
+    """Warn of variables that begin like ours and that nothing reads, with the one that may have been meant."""
+    program: Any = click.get_current_context().find_root().command
+    for name, near in unknown_variables(program).items():
+        remedy = f"write {near} if that was meant" if near else "remove it, or see the options of `--help`"
+        yield Finding("warn", name, f"no option reads this variable; {remedy}")
+
+
+def _api(connect: Callable[[], Connection]) -> Finding:
+    """Ask for the account of the key, which changes nothing."""
+    from smspartner.client import Client
+
+    try:
+        client = Client(connect())
+    except SettingsError as exc:
+        return Finding("FAIL", "API key", str(exc), ExitCode.WRONG_SETTINGS)
+    try:
+        client.fetch_account()
+    except RequestError as exc:
+        code = ExitCode.REFUSED if isinstance(exc, AccessRefused) else ExitCode.TAGS_NOT_COMPLETE
+        return Finding("FAIL", "API key", str(exc), code)
+    finally:
+        client.close()
+    return Finding("ok", "API key", "accepted by the API")
+
+
+def _destination(uri: str, *, alone: bool) -> Finding:
+    from smspartner_pipelines.load import mask_secrets
+
+    try:
+        return Finding("ok", mask_secrets(uri), f"can be written{_loaded(uri)}", destination=True)
+    except (SettingsError, DestinationError) as exc:
+        code = exit_code_for(exc) if alone else ExitCode.NOT_DONE
+        return Finding("FAIL", mask_secrets(uri), str(exc), code, destination=True)
+
+
+def _loaded(uri: str) -> str:
+    """Check that a destination can be written, and say how many tags are loaded there."""
+    from smspartner_pipelines.load import open_destination
+    from smspartner_pipelines.load.destination import NothingLoaded, loaded_tags
+
+    destination = open_destination(uri)
+    destination.check()
+    if not destination.keeps_tags:
+        return ""
+    try:
+        with destination.open(for_loading=False):
+            tags, damages = loaded_tags(destination)
+    except NothingLoaded:
+        return "; nothing is loaded yet"
+    damaged = f", {len(damages)} can't be read: see `smspartner validate`" if damages else ""
+    return f"; {counted(len(tags), 'tag')} loaded{damaged}"
+
+
+def _versions() -> Iterator[Finding]:
+    """Compare what is installed with what the product declares to need."""
+    from packaging.requirements import Requirement  # which Great Expectations brings
+
+    from smspartner_pipelines.report import version_of, versions
+
+    for needed in map(Requirement, importlib.metadata.requires("smspartner-connector") or ()):
+        found = version_of(needed.name)
+        if found and not needed.specifier.contains(found, prereleases=True):
+            text = f"{found} is installed, {needed.specifier} is needed; pip install '{needed.name}{needed.specifier}'"
+            yield Finding("FAIL", needed.name, text, ExitCode.NOT_DONE)
+    yield Finding("ok", "versions", ", ".join(f"{name} {version}" for name, version in versions().items()))

@@ -45,7 +45,7 @@ def forget(number: str, to: tuple[str, ...], **given: Any) -> ExitCode:
         if one.rows or one.quarantined:
             removed = (
                 f"{counted(one.rows, 'row')} and {counted(one.quarantined, 'row')} in quarantine removed "
-                f"from {counted(len(one.tags), 'tag')}"
+                f"from {counted(one.tags, 'tag')}"
             )
         say(f"{one.uri}: {removed}; the number will not be loaded there again", to_stdout=True)
         for sentence in one.left:

@@ -51,7 +51,7 @@ def validate(
     from smspartner_pipelines.validate import validate_loaded
 
     folder = Path(output)
-    with open_loaded(destination) as opened:
+    with open_loaded(destination, shown=not quiet) as opened:
         prepare_folder(folder)
         document = validate_loaded(opened, expectations)
     page = write_validation(folder, document)

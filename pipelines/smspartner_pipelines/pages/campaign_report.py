@@ -45,7 +45,7 @@ def write_campaign_report(settings: ReportSettings) -> str:
     from smspartner_pipelines.pages.campaign_page import PageSettings, campaign_page
 
     made_at = datetime.now(UTC)
-    with open_loaded(settings.destination) as destination:
+    with open_loaded(settings.destination, shown=True) as destination:
         figures = campaign_figures(destination)
         shown = PageSettings(destination.uri, settings.language, made_at, settings.title, settings.zone)
     page = campaign_page(figures, shown).encode()
