@@ -15,7 +15,7 @@ def sandbox(start_sandbox):
 
 
 def test_ready(sandbox, command, files, here):
-    """Where all is ready, each line begins with `ok`, after one request; nothing is changed; odd variables are named."""
+    """Where all is ready, each line begins with `ok`, after one request; nothing changes; odd variables are named."""
     command(sandbox, "run", "promo", "--to", "data")
     before, asked = files("."), len(sandbox.requests)
     ended = command(
