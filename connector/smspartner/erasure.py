@@ -8,7 +8,7 @@ bringing somebody back.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -31,14 +31,15 @@ SHORTEST_NUMBER, LONGEST_NUMBER = 7, 17
 class Erasure:
     """The record of one erasure; `number_hash` names nobody without the key whose id is `key_id`.
 
-    `erased_at` is aware, UTC. `removed` counts what was removed (tags, rows, quarantined); it is empty while that goes
-    on.
+    `erased_at` is aware, UTC. What was removed is counted when that is done.
     """
 
     key_id: str
     number_hash: str
     erased_at: datetime
-    removed: Mapping[str, int]
+    removed_tags: int | None = None
+    removed_rows: int | None = None
+    removed_quarantined: int | None = None
 
 
 class Person:
@@ -74,7 +75,7 @@ class Person:
 
     def erasure(self, at: datetime) -> Erasure:
         """Make the record of this person's erasure, under the current key."""
-        return Erasure(self._privacy.key_id, self._privacy.erasure_hash(self._number.reveal()), at, {})
+        return Erasure(self._privacy.key_id, self._privacy.erasure_hash(self._number.reveal()), at)
 
 
 class ErasedNumbers:

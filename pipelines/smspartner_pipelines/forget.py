@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from smspartner.erasure import Person
+from smspartner.erasure import Erasure, Person
 from smspartner.snapshot import Snapshot
 from smspartner_schemas.arrow import empty_table
 from smspartner_schemas.contract import QUARANTINE, STATUSES, Table
@@ -82,8 +82,8 @@ def _forget(destination: Destination, person: Person, privacy: PhonePrivacy) -> 
         for _files in destination.replace(snapshots) if snapshots else ():
             pass
     forgotten.left += [*dict.fromkeys(map(_damaged, damages)), *_unreadable_numbers(states, privacy)]
-    removed = {name: getattr(forgotten, name) for name in ("tags", "rows", "quarantined")}
-    destination.record_erasure(replace(erasure, removed=removed))
+    removed = (forgotten.tags, forgotten.rows, forgotten.quarantined)
+    destination.record_erasure(Erasure(erasure.key_id, erasure.number_hash, erasure.erased_at, *removed))
     destination.purge()
     return forgotten
 

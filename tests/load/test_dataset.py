@@ -132,14 +132,14 @@ def test_encodings(here, make_snapshot):
 def test_scan(here, make_snapshot, make_tag_runs):
     """Every table comes back as it was loaded, with the columns asked for in the contract's types."""
     one, history = make_snapshot("one", 5, quarantined=2), make_tag_runs("x", "y")
-    erasure = Erasure("0123abcd", "f" * 64, READ_AT, {})
+    erasure = Erasure("0123abcd", "f" * 64, READ_AT)
     dataset = open_destination(str(here))
     with dataset.open(for_loading=True):
         list(dataset.replace([one, make_snapshot("none", 0)]))
         dataset.finish(history, RUN_ID, complete=True)
         dataset.save_report(b'{"run": 1}', RUN_ID)
         dataset.record_erasure(erasure)
-        done = replace(erasure, removed={"tags": 1, "rows": 2, "quarantined": 3})
+        done = replace(erasure, removed_tags=1, removed_rows=2, removed_quarantined=3)
         dataset.record_erasure(done)
         assert erasures(dataset) == [done]
     assert scan(here, STATUSES) == (rows_of(one.table), [])
@@ -490,7 +490,7 @@ def test_goes_away(here, make_snapshot, make_tag_runs):
             lambda: list(dataset.replace([make_snapshot()])),
             lambda: dataset.save_report(b"{}", RUN_ID),
             lambda: dataset.finish(make_tag_runs(), RUN_ID, complete=True),
-            lambda: dataset.record_erasure(Erasure("0123abcd", "f" * 64, READ_AT, {})),
+            lambda: dataset.record_erasure(Erasure("0123abcd", "f" * 64, READ_AT)),
         ):
             with pytest.raises(DestinationError, match="was removed, moved or replaced while the run went on"):
                 act()

@@ -138,7 +138,7 @@ def test_forbidden_folders(tmp_path, make_snapshot):
 def test_discarded_file_takes_writes(tmp_path):
     """A format's writer can be closed after its file was dropped."""
     staged = StagedFile(tmp_path / "a")
-    staged.discard()
+    staged.close()
     assert staged.write(b"more") == 4
     staged.flush()
     assert list(tmp_path.iterdir()) == []

@@ -67,7 +67,7 @@ def test_story(bucket, uri, make_snapshot, make_tag_runs):
         first, second = dataset.replace([new, third])
         history = dataset.finish(make_tag_runs("gone"), LATER, complete=True)
         dataset.save_report(b"{}", LATER)
-        dataset.record_erasure(Erasure("0123abcd", "f" * 64, new.extracted_at, {}))
+        dataset.record_erasure(Erasure("0123abcd", "f" * 64, new.extracted_at))
     expected = [
         *(".lock/holder.json", "erasures/0123abcd-ffffffffffffffff.parquet", f"quarantine/{file_name('one')}"),
         *(f"runs/{LATER}.json", f"statuses/{file_name('one')}", f"statuses/{file_name('Promo.Nov!')}"),

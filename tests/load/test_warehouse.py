@@ -256,8 +256,8 @@ def test_two_loaders_exclude_each_other(warehouse, load, make_snapshot):
 def test_erasures(warehouse, make_snapshot):
     """The record of an erased person is kept once, and replaced by one that says what was removed."""
     at = datetime(2026, 11, 25, tzinfo=UTC)
-    begun = [Erasure("0a" * 4, number * 32, at, {}) for number in ("1b", "2c")]
-    done = replace(begun[0], removed={"tags": 1, "rows": 2, "quarantined": 0})
+    begun = [Erasure("0a" * 4, number * 32, at) for number in ("1b", "2c")]
+    done = replace(begun[0], removed_tags=1, removed_rows=2, removed_quarantined=0)
     destination = open_destination(warehouse.uri)
     with destination.open(for_loading=True):
         for record in (*begun, done):

@@ -153,10 +153,19 @@ def state_of(snapshot: Snapshot) -> LoadedTag:
 
 def loaded_tags_table(states: Iterable[LoadedTag]) -> pa.Table:
     """Give states as rows of `loaded_tags`."""
+    return _rows(states, LOADED_TAGS)
+
+
+def erasures_table(erasures: Iterable[Erasure]) -> pa.Table:
+    """Give records as rows of `erasures`."""
+    return _rows(erasures, ERASURES)
+
+
+def _rows(facts: Iterable[LoadedTag | Erasure], table: Table) -> pa.Table:
     import pyarrow as pa
     from smspartner_schemas.arrow import arrow_schema
 
-    return pa.Table.from_pylist([vars(state) for state in states], schema=arrow_schema(LOADED_TAGS))
+    return pa.Table.from_pylist([vars(one) for one in facts], schema=arrow_schema(table))
 
 
 def loaded_tags(destination: Destination) -> tuple[dict[str, LoadedTag], list[Damage]]:
@@ -171,19 +180,6 @@ def loaded_tags(destination: Destination) -> tuple[dict[str, LoadedTag], list[Da
     return tags, damages
 
 
-def erasures_table(erasures: Iterable[Erasure]) -> pa.Table:
-    """Give records as rows of `erasures`; counts are null while an erasure goes on."""
-    import pyarrow as pa
-    from smspartner_schemas.arrow import arrow_schema
-
-    rows = [
-        {"key_id": erasure.key_id, "number_hash": erasure.number_hash, "erased_at": erasure.erased_at}
-        | {f"removed_{name}": count for name, count in erasure.removed.items()}
-        for erasure in erasures
-    ]
-    return pa.Table.from_pylist(rows, schema=arrow_schema(ERASURES))
-
-
 def erasures(destination: Destination) -> list[Erasure]:
     """Give the records of the people whose rows must not be loaded there.
 
@@ -192,15 +188,12 @@ def erasures(destination: Destination) -> list[Erasure]:
     """
     from smspartner.erasure import Erasure
 
-    found = []
+    found: list[Erasure] = []
     for part in destination.scan(ERASURES, ERASURES.column_names) if destination.keeps_tags else ():
         if isinstance(part, Damage):
             raise DestinationError(
                 f"{part.place} {part.what}, and without it an erased person's rows would come back",
                 remedy="restore it from a backup, or erase the person again with `smspartner forget`, then delete it",
             )
-        for row in part.to_pylist():
-            counts = {name: row[f"removed_{name}"] for name in ("tags", "rows", "quarantined")}
-            removed = {name: count for name, count in counts.items() if count is not None}
-            found.append(Erasure(row["key_id"], row["number_hash"], row["erased_at"].astimezone(UTC), removed))
+        found += [Erasure(**row | {"erased_at": row["erased_at"].astimezone(UTC)}) for row in part.to_pylist()]
     return found

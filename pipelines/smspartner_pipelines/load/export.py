@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from smspartner.errors import DestinationError, SettingsError
@@ -88,7 +89,7 @@ class Export:
                 for path in staged_for(self._target):
                     path.unlink(missing_ok=True)
                 staged = StagedFile(self._target)
-            with staged as self._staged:
+            with closing(staged) as self._staged:
                 yield from self._written()
 
     def _written(self) -> Iterator[None]:
@@ -98,7 +99,7 @@ class Export:
         try:
             yield
         finally:
-            self._staged.discard()
+            self._staged.close()
             with suppress(Exception):  # its file is gone already; this only lets go of it
                 self._writer.close()
 
@@ -192,42 +193,23 @@ class StdoutExport(Export):
         """See `Destination.open`."""
         _refuse_reading(self._named, for_loading=for_loading)
         _stdout()
-        with _Spooled(max_size=_IN_MEMORY) as self._staged:
+        with SpooledTemporaryFile(max_size=_IN_MEMORY) as self._staged:
             yield from self._written()
 
     def _publish(self) -> list[WrittenFile]:
-        output = _stdout()
+        # Python's own standard output is left alone: unbuffered, it may take less than it is given; buffered, it would
+        # complain at the end of the process about what it could not write.
         self._staged.seek(0)
-        try:
-            while piece := self._staged.read(_IN_MEMORY):
-                rest = memoryview(piece)
-                while rest:  # an unbuffered stream may take less than it is given
-                    rest = rest[output.write(rest) :]
-            output.flush()
-        except OSError:
-            _silence(output)
-            raise
+        with open(_stdout(), "wb", closefd=False) as output:
+            shutil.copyfileobj(self._staged, output, _IN_MEMORY)
         return []
 
 
-class _Spooled(SpooledTemporaryFile[bytes]):
-    def discard(self) -> None:
-        """Drop it; see `StagedFile.discard`."""
-
-
-def _stdout() -> BinaryIO:
-    output: BinaryIO | None = getattr(sys.stdout, "buffer", None)
-    if output is None:
-        raise SettingsError("standard output takes no bytes here", remedy="name a file to load into")
-    return output
-
-
-def _silence(output: BinaryIO) -> None:
-    """Let what is still buffered go nowhere: Python would complain, when it ends, that it can't be written."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, output.fileno())
-        os.close(nowhere)
+def _stdout() -> int:
+    """Return the descriptor of standard output."""
+    with suppress(AttributeError, OSError, ValueError):  # closed, or replaced by something that is no file
+        return sys.stdout.fileno()
+    raise SettingsError("standard output takes no bytes here", remedy="name a file to load into")
 
 
 def _refuse_reading(uri: str, *, for_loading: bool) -> None:

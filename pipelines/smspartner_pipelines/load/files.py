@@ -8,9 +8,9 @@ import hashlib
 import os
 import secrets
 import stat
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from smspartner.errors import DestinationError, SettingsError, raise_alone
 
@@ -66,7 +66,7 @@ class StagedFile:
 
     It counts and hashes what is written. Its name is random and hidden, and is made by a call that follows no link.
     A file that is replaced hands its mode on, and its group where this user may give it. Methods raise OSError. What is
-    written after `discard` goes nowhere, so that a format's writer can still be closed.
+    written after `close` goes nowhere, so that a format's writer can still be closed.
     """
 
     closed = False
@@ -80,12 +80,6 @@ class StagedFile:
         self._file = self._staged.open("xb")
         with suppress(OSError):
             _keep_rights(self._file.fileno(), target.lstat())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.discard()
 
     def write(self, data: ReadableBuffer) -> int:
         """Append `data`; return its number of bytes."""
@@ -118,7 +112,7 @@ class StagedFile:
         self._staged.replace(self.target)
         return WrittenFile(str(self.target), self._size, self._sha256.hexdigest())
 
-    def discard(self) -> None:
+    def close(self) -> None:
         """Remove it, unless it was moved; never raises OSError."""
         with suppress(OSError):
             self._file.close()
@@ -157,7 +151,8 @@ def replace_files(contents: Mapping[Path, bytes], *, staging: Path | None = None
         staged, written = [], []
         for target, content in contents.items():
             with os_errors(f"writing {target}"):
-                file = held.enter_context(StagedFile(target, staging))
+                file = StagedFile(target, staging)
+                held.callback(file.close)
                 file.write(content)
                 file.begin_sync()
                 staged.append(file)
@@ -210,7 +205,7 @@ def try_writing(target: Path) -> None:
         SettingsError: this user may not, or the path is wrong.
         DestinationError: nothing can be written there, as on a full disk.
     """
-    with os_errors(f"writing into {target.parent}", starting=True), StagedFile(target) as staged:
+    with os_errors(f"writing into {target.parent}", starting=True), closing(StagedFile(target)) as staged:
         staged.write(b"can this be written?")
         staged.flush()
 
