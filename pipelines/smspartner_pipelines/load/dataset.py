@@ -23,7 +23,7 @@ from smspartner_pipelines.load.destination import (
     state_of,
 )
 from smspartner_pipelines.load.folder import STAGING
-from smspartner_pipelines.load.parquet import DAMAGED, ENDING, file_name, parquet_bytes, read_rows, state_in
+from smspartner_pipelines.load.parquet import DAMAGED, ENDING, file_name, in_pieces, parquet_bytes, read_rows, state_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -44,7 +44,6 @@ _TAGS_AT_ONCE = 64
 """Tags whose files are open together."""
 
 _FOOTERS_AT_ONCE = 256
-_PIECE_ROWS = 100_000
 _BY_RUN = {TAG_RUNS, RUNS, ERASURES}
 _COUNTED_AS = {STATUSES: "rows_loaded", QUARANTINE: "rows_quarantined"}
 
@@ -147,7 +146,7 @@ class Dataset:
             yield loaded_tags_table(self._loaded_tags(damages)).select(columns)
         else:
             read = partial(self._rows, table, columns)
-            yield from _in_pieces(_in_order(read, self._seen(table), at_once=self._files.at_once), damages)
+            yield from in_pieces(_in_order(read, self._seen(table), at_once=self._files.at_once), damages)
         yield from damages if table in _BY_RUN else self._with_tags(damages)
 
     def _seen(self, table: Table) -> list[str]:
@@ -186,21 +185,15 @@ class Dataset:
         return {name: state for some in found for name, state in some if state is not None}
 
     def _state(self, folder: str, name: str) -> LoadedTag | str | None:
-        try:
-            end = self._files.tail(f"{folder}/{name}")
-        except OSError as error:
-            return f"can't be read ({error.strerror})"
-        return None if end is None else state_in(end, name)
+        end = _content(self._files.tail, f"{folder}/{name}")
+        return state_in(end, name) if isinstance(end, bytes) else end
 
     def _rows(self, table: Table, columns: Sequence[str], name: str) -> pa.Table | Damage | None:
         """Read a file of a table; None where it is gone."""
         place = self._files.place(f"{table.name}/{name}")
-        try:
-            content = self._files.read(f"{table.name}/{name}")
-        except OSError as error:
-            return Damage(place, f"can't be read ({error.strerror})")
-        if content is None:
-            return None
+        content = _content(self._files.read, f"{table.name}/{name}")
+        if not isinstance(content, bytes):
+            return Damage(place, content) if content else None
         if table is RUNS:
             return _report(content, name, columns) or Damage(place, DAMAGED)
         rows = read_rows(content, table, columns)
@@ -224,28 +217,19 @@ def _fits(state: LoadedTag, quarantine: LoadedTag | str | None) -> bool:
     return quarantine == (state if state.rows_quarantined else None)
 
 
+def _content(read: Callable[[str], bytes | None], path: str) -> bytes | str | None:
+    """Give what `read` gives of a file, or say why it can't be read."""
+    try:
+        return read(path)
+    except OSError as error:
+        return f"can't be read ({error.strerror})"
+
+
 def _report(content: bytes, name: str, columns: Sequence[str]) -> pa.Table | None:
     if not content.rstrip().endswith(b"}"):
         return None
     values = {"run_id": [name.removesuffix(".json")], "report": [content.decode("utf-8", "replace")]}
     return pa.table(values, schema=arrow_schema(RUNS)).select(columns)
-
-
-def _in_pieces(parts: Iterable[pa.Table | Damage | None], damages: list[Damage]) -> Iterator[pa.Table]:
-    """Put the rows of many small files together; Damage is set aside."""
-    gathered: list[pa.Table] = []
-    rows = 0
-    for part in parts:
-        if isinstance(part, Damage):
-            damages.append(part)
-        elif part is not None:
-            gathered.append(part)
-            rows += part.num_rows
-        if rows >= _PIECE_ROWS:
-            yield pa.concat_tables(gathered).unify_dictionaries().combine_chunks()
-            gathered, rows = [], 0
-    if gathered:
-        yield pa.concat_tables(gathered).unify_dictionaries().combine_chunks()
 
 
 def _in_order(act: Callable[[Given], Made], given: Iterable[Given], *, at_once: int) -> Iterator[Made]:

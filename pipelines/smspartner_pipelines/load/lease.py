@@ -87,11 +87,10 @@ class Lease:
             )
 
     def free_version(self) -> Any:
-        """Return what a request must name to take the lease, which nobody holds.
+        """Return what a request must name to take the lease; the store's errors are not mapped yet.
 
         Raises:
             DestinationBusy: another run holds it.
-            As the store does.
         """
         record, version = self._read()
         left = 0 if version == "create" or record.get("released") else self._seconds_left(record)
@@ -136,12 +135,9 @@ class Lease:
         """Read the record and its version: `create` where there is none."""
         try:
             found = self._store.get(_HOLDER)
+            return dict(json.loads(bytes(found.bytes()))), _version_of(found.meta)
         except FileNotFoundError:
             return {}, "create"
-        record = None
-        with suppress(ValueError):
-            record = json.loads(bytes(found.bytes()))
-        return record if isinstance(record, dict) else {}, _version_of(found.meta)
 
     def _warn_if_nothing_excludes(self) -> None:
         """Try to create once more what is there: a store that lets us ignores the condition."""

@@ -62,6 +62,10 @@ _SETTINGS_BY_CODE: dict[str, tuple[str, str]] = {
     "RequestTimeTooSkewed": ("the clock of this machine is wrong", "set it"),
 }
 _BUSY = ("another run writes there", "wait until it has ended")
+_BY_CLASS: tuple[tuple[type[Exception], tuple[str, str]], ...] = (
+    *((PermissionDeniedError, _DENIED), (UnauthenticatedError, _DENIED), (FileNotFoundError, _NO_BUCKET)),
+    *((AlreadyExistsError, _BUSY), (PreconditionError, _BUSY)),
+)
 _FAILING = ("the store can't be reached, or is out of order", "check network, credentials, endpoint and region")
 
 
@@ -69,24 +73,19 @@ _FAILING = ("the store can't be reached, or is out of order", "check network, cr
 def store_errors(doing: str, *, starting: bool = False) -> Iterator[None]:
     """Say in our words what the store refuses in the block; `doing` names the act and the place.
 
-    S3 gives a code with most refusals; the class of obstore's exception says less. An object that is missing where
-    only one is read is to be looked for within the block: here it means that the bucket is.
+    S3 gives a code with most refusals; the class of obstore's exception says less. FileNotFoundError means that there
+    is no such bucket: where it may mean an object, it is caught within the block.
 
     Raises:
         DestinationError: it refused. With `starting`, when nothing was loaded yet: SettingsError for rights and names.
     """
     try:
         yield
-    except (BaseError, OSError) as error:
+    except (BaseError, OSError, ValueError) as error:
         code = _CODE.search(str(error))
-        setting = _SETTINGS_BY_CODE.get(code[1]) if code else None
-        if isinstance(error, PermissionDeniedError | UnauthenticatedError):
-            setting = setting or _DENIED
-        elif isinstance(error, FileNotFoundError):
-            setting = setting or _NO_BUCKET
-        is_busy = isinstance(error, AlreadyExistsError | PreconditionError)
-        cause, remedy = setting or (_BUSY if is_busy else _FAILING)
-        kind = SettingsError if starting and setting else DestinationError
+        by_class = (words for kind, words in _BY_CLASS if isinstance(error, kind))
+        cause, remedy = _SETTINGS_BY_CODE.get(code[1] if code else "") or next(by_class, _FAILING)
+        kind = DestinationError if not starting or (cause, remedy) in {_BUSY, _FAILING} else SettingsError
         raise_alone(kind(f"{doing} failed: {cause}{f' ({code[1]})' if code else ''}", remedy=remedy))
 
 

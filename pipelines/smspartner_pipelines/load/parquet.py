@@ -15,16 +15,17 @@ import pyarrow.parquet as pq
 from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import CONTRACT_VERSION, LOADED_TAGS
 
-from smspartner_pipelines.load.destination import LoadedTag
+from smspartner_pipelines.load.destination import Damage, LoadedTag
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from smspartner_schemas.contract import Table
 
 ENDING = ".parquet"
 
 ROW_GROUP_ROWS = 128 * 1024
+_PIECE_ROWS = 100_000
 
 TAIL = 16 * 1024
 """Bytes from the end of a file: more than the footer of one row group takes."""
@@ -124,6 +125,23 @@ def read_rows(content: bytes, table: Table, columns: Sequence[str]) -> pa.Table 
         return rows.select(columns).cast(pa.schema([arrow_schema(table).field(name) for name in columns]))
     except _UNREADABLE:
         return None
+
+
+def in_pieces(parts: Iterable[pa.Table | Damage | None], damages: list[Damage]) -> Iterator[pa.Table]:
+    """Put the rows of many small files together; Damage is set aside."""
+    gathered: list[pa.Table] = []
+    rows = 0
+    for part in parts:
+        if isinstance(part, Damage):
+            damages.append(part)
+        elif part is not None:
+            gathered.append(part)
+            rows += part.num_rows
+        if rows >= _PIECE_ROWS:
+            yield pa.concat_tables(gathered).unify_dictionaries().combine_chunks()
+            gathered, rows = [], 0
+    if gathered:
+        yield pa.concat_tables(gathered).unify_dictionaries().combine_chunks()
 
 
 def open_writer(sink: Any, table: Table, *, pack: bool = True) -> Any:
