@@ -14,13 +14,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from threading import Thread
+from threading import Lock, Thread
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from smspartner.errors import ValidationBroken
 
-from smspartner_pipelines.late_imports import loaded_late
 from smspartner_pipelines.suite import Expectation
 
 if TYPE_CHECKING:
@@ -33,24 +32,33 @@ _WITH_ROWS = {
     "return_unexpected_index_query": False,
     "partial_unexpected_count": 0,
 }
+_LATE = ("scipy.stats", "altair")
+"""For three expectations that compare distributions: half of the time that the library's import takes, and 75 MB."""
 
-_background: list[Thread] = []
+_importing = Lock()
 
 
 @dataclass(frozen=True)
 class Failure:
-    """An expectation that a frame does not meet: positions of the rows that break it, empty where no row is named."""
+    """What breaks a rule: positions of rows, none where no row is named; of the frame as a whole what was found.
 
-    rule: str
-    rows: tuple[int, ...]
+    That is a count, a mean or a share, never a text, which could be a phone number.
+    """
+
+    rows: list[int]
+    number: float | None = None
+
+    @classmethod
+    def of(cls, result: dict[str, Any]) -> Failure:
+        """Take from the library's result what may be shown."""
+        observed = result.get("observed_value")
+        return cls(list(result.get("unexpected_index_list") or ()), observed if _is_number(observed) else None)
 
 
 class Engine:
     """The library, ready to judge pandas frames. Building it imports the library, or waits for who does already."""
 
     def __init__(self) -> None:
-        for thread in _background:
-            thread.join()
         library = _import()
         self.version: str = library.__version__
         # Else the whole frame is hashed twice, for a marker that nobody reads: 20 times the time.
@@ -66,95 +74,82 @@ class Engine:
         self._frames = asset.add_batch_definition_whole_dataframe("batch")
         self._built: dict[str, Any] = {}
 
-    def learn(self, expectation: Expectation) -> None:
-        """Build the library's own object. A whole suite would leave one that it refuses out, and only log it.
-
-        Raises:
-            Exception: the library's own, where it knows no such expectation or refuses its arguments.
-        """
-        kind: Any = import_module("great_expectations.expectations.expectation_configuration")
-        with _silenced():
-            meta = {"rule": expectation.rule}
-            config = kind.ExpectationConfiguration(type=expectation.type, kwargs=expectation.kwargs, meta=meta)
-            self._built[expectation.rule] = config.to_domain_obj()
-
-    def failures(self, frame: pd.DataFrame, expectations: Sequence[Expectation]) -> list[Failure]:
-        """Return what `frame` (indexed from 0, at least one row) does not meet. Rows are looked for only then.
+    def failures(self, frame: pd.DataFrame, expectations: Sequence[Expectation]) -> dict[str, Failure]:
+        """Give the rules that `frame` (indexed from 0, at least one row) does not meet, in their order.
 
         Raises:
             ValidationBroken: an expectation could not be evaluated; the text holds no value of the data.
         """
-        rules = [one.rule for one in expectations]
-        broken = self._failing(frame, rules, "BOOLEAN_ONLY")
-        found = self._failing(frame, [rule for rule in rules if rule in broken], _WITH_ROWS)
-        in_order = [rule for rule in rules if rule in found]  # the library groups its results by column
-        return [Failure(rule, tuple(found[rule].get("unexpected_index_list") or ())) for rule in in_order]
+        broken = self._failing(frame, expectations, "BOOLEAN_ONLY")
+        found = self._failing(frame, [one for one in expectations if one.rule in broken], _WITH_ROWS)
+        in_order = [one.rule for one in expectations if one.rule in found]  # the library groups its results by column
+        return {rule: Failure.of(found[rule]) for rule in in_order}
 
     def try_out(self, frame: pd.DataFrame, expectation: Expectation) -> str:
-        """Build an expectation and judge made-up rows; say why it can't be done, or nothing."""
+        """Judge made-up rows by an expectation; say why that can't be done, or nothing."""
         try:
-            self.learn(expectation)
-            (result,) = self._results(frame, [expectation.rule], _WITH_ROWS)
+            (result,) = self._results(frame, [expectation], _WITH_ROWS)
         except Exception as error:  # noqa: BLE001  # of any kind, it is the answer
-            return str(error)
-        found = _exception(result)
-        return str(found["exception_message"]) if found else ""
+            return str(error) or type(error).__name__
+        return _exception(result)
 
-    def _failing(self, frame: pd.DataFrame, rules: Sequence[str], result_format: Any) -> dict[str, dict[str, Any]]:
+    def _failing(
+        self, frame: pd.DataFrame, expectations: Sequence[Expectation], result_format: Any
+    ) -> dict[str, dict[str, Any]]:
         """Give the rules that are broken, each with what the library says of it."""
-        problem = ""
         results: list[Any] = []
-        try:
-            results = self._results(frame, rules, result_format)
-        except Exception as error:  # noqa: BLE001  # its text and its chain may hold values: neither goes on
-            problem = type(error).__name__
-        if len(results) != len(rules):
-            what = f"Great Expectations gave no result ({problem or 'it left some out'})"
-            raise ValidationBroken(what, remedy="report this bug")
+        with suppress(Exception):  # its text and its chain may hold values: neither goes on
+            results = self._results(frame, expectations, result_format)
+        if len(results) != len(expectations):
+            raise ValidationBroken("Great Expectations did not evaluate every expectation", remedy="report this bug")
         for result in results:
-            if found := _exception(result):
-                what = f"expectation {_rule_of(result)} could not be evaluated ({_class_of(found)})"
+            if _exception(result):
+                what = f"expectation {_rule_of(result)} could not be evaluated"
                 raise ValidationBroken(what, remedy="check its arguments, or leave it out")
         return {_rule_of(result): result.result for result in results if not result.success}
 
-    def _results(self, frame: pd.DataFrame, rules: Sequence[str], result_format: Any) -> list[Any]:
-        if not rules:
+    def _results(self, frame: pd.DataFrame, expectations: Sequence[Expectation], result_format: Any) -> list[Any]:
+        if not expectations:
             return []
         module: Any = import_module("great_expectations.core.expectation_suite")
-        built = module.ExpectationSuite(name="statuses", expectations=[self._built[rule] for rule in rules])
         with _silenced():
+            suite = module.ExpectationSuite(name="statuses", expectations=[self._build(one) for one in expectations])
             batch = self._frames.get_batch(batch_parameters={"dataframe": frame})
-            return list(batch.validate(built, result_format=result_format).results)
+            return list(batch.validate(suite, result_format=result_format).results)
+
+    def _build(self, one: Expectation) -> Any:
+        """Build the library's own object. A whole suite would leave one that it refuses out, and only log it."""
+        if one.rule not in self._built:
+            kind: Any = import_module("great_expectations.expectations.expectation_configuration")
+            config = kind.ExpectationConfiguration(type=one.type, kwargs=one.kwargs, meta={"rule": one.rule})
+            self._built[one.rule] = config.to_domain_obj()
+        return self._built[one.rule]
 
 
 def start_import() -> None:
     """Begin importing the library on a daemon thread; the first use waits for it. Calling it twice is fine."""
-    if not _background and "great_expectations" not in sys.modules:
-        thread = Thread(target=_import_in_background, name="import-great-expectations", daemon=True)
-        _background.append(thread)
-        thread.start()
+
+    def begin() -> None:
+        with suppress(Exception):  # it is imported again where it is needed, and fails there
+            _import()
+
+    Thread(target=begin, name="import-great-expectations", daemon=True).start()
 
 
-def _import_in_background() -> None:
-    with suppress(Exception):  # it is imported again where it is needed, and fails there
-        _import()
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _rule_of(result: Any) -> str:
     return str(result.expectation_config.meta["rule"])
 
 
-def _exception(result: Any) -> dict[str, Any]:
-    """Return the exception inside an expectation, empty if there was none: the facts are flat, or keyed by metric."""
+def _exception(result: Any) -> str:
+    """Return the text of an exception inside an expectation, if there was one: facts are flat, or keyed by metric."""
     info = result.exception_info or {}
     entries = [info] if "raised_exception" in info else info.values()
-    return next((entry for entry in entries if entry.get("raised_exception")), {})
-
-
-def _class_of(found: dict[str, Any]) -> str:
-    # Of a chain, the traceback begins with the cause: "package.Class: text". The text may hold values.
-    lines = [line.partition(":")[0] for line in str(found.get("exception_traceback")).splitlines()]
-    return next((line.rpartition(".")[2] for line in lines if line.replace(".", "").isidentifier()), "Exception")
+    raised = (entry.get("exception_message") for entry in entries if entry.get("raised_exception"))
+    return next((str(message) or "an exception" for message in raised), "")
 
 
 @contextmanager
@@ -167,36 +162,60 @@ def _silenced() -> Iterator[None]:
 
 def _import() -> Any:
     """Import the library without its side effects on this process."""
-    if "great_expectations" in sys.modules:
-        return import_module("great_expectations")
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # 1.24 sends nothing; other versions ask this
-    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)  # what it logs is in the results
-    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"great_expectations\.")
-    show = warnings.showwarning
-    with _some_home(), loaded_late("scipy.stats", "altair"):
-        library = import_module("great_expectations")
-    if warnings.showwarning is not show:
-        logging.captureWarnings(capture=False)  # it sent every warning of the process to the logs
-    return library
+    with _importing:
+        if "great_expectations" in sys.modules:
+            return import_module("great_expectations")
+        os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # 1.24 sends nothing; other versions ask this
+        logging.getLogger("great_expectations").setLevel(logging.CRITICAL)  # what it logs is in the results
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"great_expectations\.")
+        show = warnings.showwarning
+        with _some_home(), _loaded_late():
+            library = import_module("great_expectations")
+        if warnings.showwarning is not show:
+            logging.captureWarnings(capture=False)  # it sent every warning of the process to the logs
+        return library
+
+
+@contextmanager
+def _loaded_late() -> Iterator[None]:
+    """Within the block, who imports these modules gets a stand-in, which loads the module at its first use."""
+    stand_ins = {name: _stand_in(name) for name in _LATE if name not in sys.modules}
+    sys.modules |= stand_ins
+    try:
+        yield
+    finally:
+        for stand_in in stand_ins.values():
+            _step_back(stand_in)
+
+
+def _stand_in(name: str) -> ModuleType:
+    module = ModuleType(name)
+
+    def look_up(attribute: str) -> Any:
+        _step_back(module)
+        return getattr(import_module(name), attribute)
+
+    vars(module)["__getattr__"] = look_up
+    return module
+
+
+def _step_back(module: ModuleType) -> None:
+    if sys.modules.get(module.__name__) is module:
+        del sys.modules[module.__name__]
 
 
 @contextmanager
 def _some_home() -> Iterator[None]:
-    """Give the library a home directory, which it asks for when it is imported, where the user has none."""
-    if _has_home():
+    """Name a home directory, which the library asks for when it is imported, where the user has none."""
+    before = os.environ.get("HOME")
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = os.devnull  # in which nothing can be found
+    try:
         yield
-        return
-    before = os.environ.pop("HOME", None)
-    with TemporaryDirectory(prefix="smspartner-") as home:
-        os.environ["HOME"] = home
-        try:
-            yield
-        finally:
-            del os.environ["HOME"]
-            os.environ |= {} if before is None else {"HOME": before}
-
-
-def _has_home() -> bool:
-    with suppress(RuntimeError):
-        return bool(Path.home())
-    return False
+    finally:
+        if before is None:
+            os.environ.pop("HOME", None)
+        else:
+            os.environ["HOME"] = before

@@ -34,7 +34,7 @@ def run(settings: RunSettings, progress: Progress = SILENT) -> RunOutcome:
             After any of these, nothing was requested.
     """
     outcome = RunOutcome(new_run_id(), settings)
-    validator = Validator(settings)
+    validator = Validator(settings.privacy.form, settings.expectations, settings.validate)
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_signals())
         destinations = open_destinations(settings.to, stack, outcome)

@@ -98,19 +98,18 @@ def user_expectations(path: Path | str) -> list[Expectation]:
 
 
 def _json(path: Path) -> Any:
-    why = ""
+    document, problem = None, ""
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)
-        if len(content) > _LARGEST_FILE:
-            raise SettingsError(f"the suite {path} is larger than 10 MB", remedy="check the path")
-        document = json.loads(content.decode("utf-8-sig"))
+        problem = "is larger than 10 MB" if len(content) > _LARGEST_FILE else ""
+        document = None if problem else json.loads(content.decode("utf-8-sig"))
     except OSError as error:
-        why = f"can't be read: {error.strerror}"
-    except (ValueError, RecursionError) as error:
-        why = f"is not JSON ({type(error).__name__})"
-    if why:
-        raise SettingsError(f"the suite {path} {why}", remedy="check the path and the file")
+        problem = f"can't be read: {error.strerror}"
+    except (ValueError, RecursionError):
+        problem = "is not JSON"
+    if problem:
+        raise SettingsError(f"the suite {path} {problem}", remedy="check the path and the file")
     if REDACT.finds(json.dumps(document, ensure_ascii=False)):  # names of rules go into tables and reports
         raise SettingsError(f"the suite {path} holds the API key or another secret", remedy="take it out")
     return document
@@ -118,9 +117,7 @@ def _json(path: Path) -> Any:
 
 def _expectation(entry: Any, where: str, number: int) -> Expectation:
     if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
-        old = isinstance(entry, dict) and "expectation_type" in entry
-        remedy = 'write "type", not "expectation_type" as in 0.x' if old else 'write "type": "expect_…"'
-        raise SettingsError(f'{where} has no "type"', remedy=remedy)
+        raise SettingsError(f'{where} has no "type"', remedy='write "type": "expect_…", as 1.x names it')
     kwargs, meta = entry.get("kwargs") or {}, entry.get("meta") or {}
     if not isinstance(kwargs, dict) or not isinstance(meta, dict):
         raise SettingsError(f'{where}: "kwargs" and "meta" are not JSON objects', remedy="check the file")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
@@ -20,7 +20,7 @@ from smspartner_schemas.contract import ERASURES, QUARANTINE, STATUS_WORDS, STAT
 from smspartner_pipelines.gx import start_import
 from smspartner_pipelines.load.destination import Damage, Destination, LoadedTag, loaded_tags
 from smspartner_pipelines.reading import rows_in
-from smspartner_pipelines.validation import Judge
+from smspartner_pipelines.validation import Validator
 
 READABLE = "readable"
 PRESENT = "loaded_tag_is_there"
@@ -41,12 +41,28 @@ TAG_RULES = {
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule that is broken by a tag (None: it is not known which): in how many rows, or as a whole (None)."""
+    """A rule that is broken by a tag (None: it is not known which).
+
+    In so many `rows`, of so many that were judged, or as a whole (None).
+    """
 
     rule: str
     tag: str | None = None
     rows: int | None = None
+    of: int | None = None
     what: str = ""
+
+
+@dataclass
+class _Held:
+    """What is there of one tag."""
+
+    rows: int = 0
+    quarantined: int = 0
+    stop_sms: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    newest_status_at: datetime | None = None
+    runs: set[str] = field(default_factory=set)
 
 
 def validate_loaded(destination: Destination, expectations: str | None = None) -> dict[str, Any]:
@@ -64,21 +80,14 @@ def validate_loaded(destination: Destination, expectations: str | None = None) -
     states, damages = loaded_tags(destination)
     forms = {tag: cast("PhoneForm", state.phone_numbers.partition(":")[0]) for tag, state in states.items()}
     found_forms: list[PhoneForm] = sorted(set(forms.values())) or ["plain"]
-    judges = {form: Judge(form, expectations) for form in found_forms}
+    validators = {form: Validator(form, expectations) for form in found_forms}
     held: defaultdict[str, _Held] = defaultdict(_Held)
     of_rows: list[Finding] = []
     for rows in rows_in(destination, STATUSES, STATUSES.column_names, damages):
         _count(rows, held)
         for form, of_form in _by_form(rows, forms, found_forms):
-            of_rows += _row_findings(of_form, judges[form])
-    for rows in rows_in(destination, QUARANTINE, ("tag", "run_id"), damages):
-        _count_quarantine(rows, held)
-    deque(rows_in(destination, ERASURES, ("number_hash",), damages), maxlen=0)  # one that is damaged stops every run
-    broken = list(_tag_findings(states, held, _newest_runs(destination, damages)))
-    if broken:  # what a run has loaded anew meanwhile can't be compared
-        now, _ = loaded_tags(destination)
-        broken = [one for one in broken if states.get(one.tag or "") == now.get(one.tag or "")]
-    findings = [*_damage_findings(damages, broken), *of_rows]
+            of_rows += _row_findings(of_form, validators[form])
+    findings = [*_tag_findings(destination, states, held, damages), *of_rows]
     return {
         "kind": "smspartner validation",
         "run_id": new_run_id(),
@@ -89,7 +98,7 @@ def validate_loaded(destination: Destination, expectations: str | None = None) -
         "phone_numbers": dict(Counter(forms.values())),
         "user_suite": Path(expectations).name if expectations else None,
         **_counted(states, held, findings),
-        **_judged({form: judge.results() for form, judge in judges.items()}),
+        **_judged({form: validator.results() for form, validator in validators.items()}),
         "findings": [asdict(finding) for finding in findings],
     }
 
@@ -102,6 +111,9 @@ def _counted(states: Mapping[str, LoadedTag], held: Mapping[str, _Held], finding
         "quarantined": sum(one.quarantined for one in held.values()),
         "erased": sum(state.rows_erased for state in states.values()),
         "tags_failed": len({finding.tag for finding in findings if finding.tag}),
+        "tags_not_read": sorted(
+            {one.tag for one in findings if one.tag and one.rule in {READABLE, PRESENT}} - states.keys()
+        ),
         "tag_rules": [{"rule": rule, "meaning": TAG_RULES[rule], "failed": rules[rule]} for rule in TAG_RULES],
     }
 
@@ -112,18 +124,6 @@ def _judged(results: Mapping[PhoneForm, dict[str, Any]]) -> dict[str, Any]:
         "great_expectations_version": next(iter(results.values()))["great_expectations_version"],
         "expectations": [{**one, "phone_numbers": form} for form in results for one in results[form]["expectations"]],
     }
-
-
-@dataclass
-class _Held:
-    """What is there of one tag."""
-
-    rows: int = 0
-    quarantined: int = 0
-    stop_sms: int = 0
-    statuses: Counter[str] = field(default_factory=Counter)
-    newest_status_at: datetime | None = None
-    runs: set[str] = field(default_factory=set)
 
 
 def _by_form(
@@ -139,7 +139,7 @@ def _by_form(
         yield form, rows.filter(pc.is_in(of_rows, pa.array(tags, pa.string())))
 
 
-def _row_findings(rows: pa.Table, judge: Judge) -> Iterator[Finding]:
+def _row_findings(rows: pa.Table, validator: Validator) -> Iterator[Finding]:
     """Judge rows, tag by tag."""
     column = rows["tag"].combine_chunks()
     codes = np.asarray(pc.fill_null(column.indices, -1))
@@ -148,19 +148,12 @@ def _row_findings(rows: pa.Table, judge: Judge) -> Iterator[Finding]:
     words = [*column.dictionary.to_pylist(), None]  # -1 is a null, the last
     sizes = np.diff([*starts, len(codes)]).tolist()
     in_order = rows if np.array_equal(order, np.arange(len(order))) else rows.take(order)
-    for code, judgement in zip(codes[order][starts], judge.judge(in_order, sizes), strict=True):
+    judgements = validator.judge_rows(in_order, sizes)
+    for code, size, judgement in zip(codes[order][starts], sizes, judgements, strict=True):
         for rule, count in Counter(chain.from_iterable(judgement.rows.values())).items():
-            yield Finding(rule, words[code], count, "rows break the rule")
-        for rule in judgement.failed:
-            yield Finding(rule, words[code], what="the tag as a whole")
-
-
-def _damage_findings(damages: Iterable[Damage], broken: Iterable[Finding]) -> Iterator[Finding]:
-    """Give what can't be read, then what else is wrong with tags; damage explains all else of its tag."""
-    places = {damage.place: damage for damage in damages}.values()
-    yield from (Finding(READABLE, one.tag, what=f"{one.place}: {one.what}") for one in places)
-    damaged = {one.tag for one in places if one.tag}
-    yield from (one for one in broken if one.tag not in damaged)
+            yield Finding(rule, words[code], count, size, "rows break the rule")
+        for rule, found in judgement.failed.items():
+            yield Finding(rule, words[code], what=found or "the tag as a whole")
 
 
 def _count(rows: pa.Table, held: Mapping[str, _Held]) -> None:
@@ -176,10 +169,23 @@ def _count(rows: pa.Table, held: Mapping[str, _Held]) -> None:
         one.newest_status_at = max((at for at in (one.newest_status_at, row["status_at_max"]) if at), default=None)
 
 
-def _count_quarantine(rows: pa.Table, held: Mapping[str, _Held]) -> None:
-    for row in rows.group_by(["tag", "run_id"]).aggregate([([], "count_all")]).to_pylist():
-        held[row["tag"]].quarantined += row["count_all"]
-        held[row["tag"]].runs.add(row["run_id"])
+def _tag_findings(
+    destination: Destination, states: Mapping[str, LoadedTag], held: Mapping[str, _Held], damages: list[Damage]
+) -> Iterator[Finding]:
+    """Give what can't be read, then what else is wrong with tags; damage explains all else of its tag."""
+    for rows in rows_in(destination, QUARANTINE, ("tag", "run_id"), damages):
+        for row in rows.group_by(["tag", "run_id"]).aggregate([([], "count_all")]).to_pylist():
+            held[row["tag"]].quarantined += row["count_all"]
+            held[row["tag"]].runs.add(row["run_id"])
+    deque(rows_in(destination, ERASURES, ("number_hash",), damages), maxlen=0)  # one that is damaged stops every run
+    broken = list(_broken(states, held, _newest_runs(destination, damages)))
+    if broken:  # what a run has loaded anew meanwhile can't be compared
+        now, _ = loaded_tags(destination)
+        broken = [one for one in broken if states.get(one.tag or "") == now.get(one.tag or "")]
+    places = {damage.place: damage for damage in damages}.values()
+    yield from (Finding(READABLE, one.tag, what=f"{one.place}: {one.what}") for one in places)
+    damaged = {one.tag for one in places if one.tag}
+    yield from (one for one in broken if one.tag not in damaged)
 
 
 def _newest_runs(destination: Destination, damages: list[Damage]) -> dict[str, dict[str, str]]:
@@ -194,7 +200,7 @@ def _newest_runs(destination: Destination, damages: list[Damage]) -> dict[str, d
     return newest
 
 
-def _tag_findings(
+def _broken(
     states: Mapping[str, LoadedTag], held: Mapping[str, _Held], newest: Mapping[str, dict[str, str]]
 ) -> Iterator[Finding]:
     for tag in sorted(newest.keys() - states.keys()):

@@ -7,7 +7,7 @@ judge each row by itself are judged on the batch, all others tag by tag.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,14 +21,13 @@ from smspartner.redaction import plain_text
 from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import EARLIEST_DATE, STATUS_WORDS, STATUSES, PhoneForm
 
-from smspartner_pipelines.gx import Engine, Failure, start_import
+from smspartner_pipelines.gx import Engine, start_import
 from smspartner_pipelines.suite import Expectation, contract_expectations, user_expectations
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
     from smspartner.snapshot import Snapshot
-
-    from smspartner_pipelines.settings import RunSettings
 
 BATCH_ROWS = 250_000
 """A run's batch: a million rows at once would take 200 MB more, and a quarter less time."""
@@ -39,27 +38,40 @@ class Judgement:
     """What became of one tag.
 
     `rows` gives each failing row, by its index in the tag's table, the names of what it breaks; `failed` names the
-    expectations that the tag fails as a whole.
+    expectations that the tag fails as a whole, each with what was found ("at least 1,000 rows; 780 found") or nothing.
     """
 
     rows: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    failed: tuple[str, ...] = ()
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 class Validator:
-    """A run's validation: what of its snapshots may be loaded, and what the run report says of it.
+    """Judges rows of `statuses` whose phone numbers are in one form, and counts. For one thread at a time.
+
+    `by` is `gx`, or `contract`, which leaves Great Expectations out.
 
     Raises:
         SettingsError: the user's suite can't be read or evaluated.
     """
 
-    def __init__(self, settings: RunSettings) -> None:
-        self._judge = None if settings.validate == "contract" else Judge(settings.privacy.form, settings.expectations)
-        self.batch_rows = BATCH_ROWS if self._judge else 0
+    def __init__(self, phone_form: PhoneForm, expectations: Path | str | None = None, by: str = "gx") -> None:
+        user = user_expectations(expectations) if expectations else []
+        self._all = [*contract_expectations(phone_form), *user] if by == "gx" else []
+        self._rules = {one.rule: one for one in self._all}
+        self._of_batches = [one for one in self._all if one.row_by_row]
+        self._of_tags = [one for one in self._all if not one.row_by_row]
+        self._counted: dict[str, Counter[str]] = {one.rule: Counter() for one in self._all}
+        self._totals: Counter[str] = Counter()
+        self._seconds = 0.0
+        self._engine: Engine | None = None
+        self.batch_rows = BATCH_ROWS if self._all else 0
+        if user and self._all:
+            self._engine = Engine()
+            _try(self._engine, user, phone_form)
 
     def prepare(self) -> None:
         """Start importing Great Expectations, beside the fetching: there will be rows to judge."""
-        if self._judge:
+        if self._all:
             start_import()
 
     def judge(self, snapshots: Sequence[Snapshot]) -> list[Snapshot]:
@@ -69,45 +81,13 @@ class Validator:
             ValidationBroken: an expectation could not be evaluated.
         """
         complete = [snapshot for snapshot in snapshots if snapshot.complete]
-        if not self._judge or not complete:
+        if not self._all or not complete:
             return list(snapshots)
         rows = pa.concat_tables([snapshot.table for snapshot in complete])
-        judgements = iter(self._judge.judge(rows, [snapshot.table.num_rows for snapshot in complete]))
+        judgements = iter(self.judge_rows(rows, [snapshot.table.num_rows for snapshot in complete]))
         return [_accepted(one, next(judgements)) if one.complete else one for one in snapshots]
 
-    def results(self) -> dict[str, Any]:
-        """Say what was judged, for the run report: counts and names, no value of a row."""
-        if self._judge:
-            return {"validate": "gx", **self._judge.results()}
-        return {"validate": "contract", "success": True, "note": "Great Expectations was left out, as asked for"}
-
-
-def _accepted(snapshot: Snapshot, judgement: Judgement) -> Snapshot:
-    if judgement.failed:
-        return snapshot.refused("failed", f"the tag fails {', '.join(judgement.failed)}")
-    return snapshot.quarantined_rows(judgement.rows) if judgement.rows else snapshot
-
-
-class Judge:
-    """Judges rows of `statuses` whose phone numbers are in one form, and counts. For one thread at a time.
-
-    Raises:
-        SettingsError: the user's suite can't be read or evaluated.
-    """
-
-    def __init__(self, phone_form: PhoneForm, expectations: Path | str | None = None) -> None:
-        self._user = user_expectations(expectations) if expectations else []
-        self._all = [*contract_expectations(phone_form), *self._user]
-        self._of_batches = [one for one in self._all if one.row_by_row]
-        self._of_tags = [one for one in self._all if not one.row_by_row]
-        self._counted: dict[str, Counter[str]] = {one.rule: Counter() for one in self._all}
-        self._totals: Counter[str] = Counter()
-        self._seconds = 0.0
-        self._engine: Engine | None = None
-        if self._user:
-            self._try_user_suite(phone_form)
-
-    def judge(self, rows: pa.Table, sizes: Sequence[int]) -> list[Judgement]:
+    def judge_rows(self, rows: pa.Table, sizes: Sequence[int]) -> list[Judgement]:
         """Return one judgement for each tag of a batch; a tag without rows fails nothing.
 
         `rows` are those of tag after tag, of which the tags have `sizes`; 250,000 to 1,000,000 are judged fastest.
@@ -115,24 +95,47 @@ class Judge:
         Raises:
             ValidationBroken: an expectation could not be evaluated; the text holds no value of the data.
         """
-        found = _Found(sizes)
+        judgements = [Judgement() for _ in sizes]
         if rows.num_rows:
             started = perf_counter()
             rows = rows.combine_chunks()  # one dictionary for all: thousands of small ones take long in pandas
-            self._ask(_frame(rows), self._of_batches, found)
-            for number, size in enumerate(sizes if self._of_tags else ()):
-                if size:
-                    self._ask(_tag_frame(rows.slice(found.starts[number], size)), self._of_tags, found, number)
+            starts = np.cumsum([0, *sizes], dtype="int64")
+            self._judge(_frame(rows), self._of_batches, judgements, starts)
+            for tag, start, size in zip(judgements, starts.tolist(), sizes, strict=False):
+                if size and self._of_tags:
+                    self._judge(_tag_frame(rows.slice(start, size)), self._of_tags, [tag], starts[:1])
             self._totals.update(batches=1, tags=len(sizes), rows=rows.num_rows)
+            self._totals["rows_failed"] += sum(len(one.rows) for one in judgements)
             self._seconds += perf_counter() - started
-        judgements = found.judgements()
-        self._totals["rows_failed"] += sum(len(one.rows) for one in judgements)
         return judgements
+
+    def _judge(
+        self, frame: pd.DataFrame, by: Sequence[Expectation], tags: Sequence[Judgement], starts: npt.NDArray[np.int64]
+    ) -> None:
+        """Judge the rows of these tags, of which each begins at its place in `starts`, and note what fails."""
+        for one in by:
+            self._counted[one.rule]["rows_checked"] += len(frame)
+        self._engine = self._engine or Engine()
+        for rule, failure in self._engine.failures(frame, by).items():
+            if not failure.rows:
+                self._counted[rule]["tags_failed"] += len(tags)
+                for tag in tags:
+                    tag.failed[rule] = _found(self._rules[rule], failure.number)
+                continue
+            self._counted[rule]["rows_failed"] += len(failure.rows)
+            rows = np.array(failure.rows)
+            numbers = np.searchsorted(starts, rows, side="right") - 1
+            for row, number in zip((rows - starts[numbers]).tolist(), numbers.tolist(), strict=True):
+                broken = tags[number].rows
+                broken[row] = (*broken.get(row, ()), rule)
 
     def results(self) -> dict[str, Any]:
         """Say what was judged so far: counts per expectation; of its arguments only columns, as others hold values."""
+        if not self._all:
+            return {"validate": "contract", "success": True, "note": "Great Expectations was left out, as asked for"}
         expectations = [self._result(one) for one in self._all]
         return {
+            "validate": "gx",
             "great_expectations_version": self._engine.version if self._engine else None,
             "success": all(one["success"] for one in expectations),
             **{name: self._totals[name] for name in ("batches", "tags", "rows", "rows_failed")},
@@ -152,61 +155,31 @@ class Judge:
             **{name: counted[name] for name in ("rows_checked", "rows_failed", "tags_failed")},
         }
 
-    def _ready(self) -> Engine:
-        if self._engine is None:
-            self._engine = Engine()
-            for one in self._all:
-                self._engine.learn(one)
-        return self._engine
 
-    def _try_user_suite(self, phone_form: PhoneForm) -> None:
-        """Refuse an expectation that can't be evaluated on ordinary rows, before anything is requested."""
-        engine, frame = Engine(), _tag_frame(_ordinary_rows(phone_form))
-        for number, one in enumerate(self._user, 1):
-            if why := engine.try_out(frame, one):
-                what = f"expectation {number} of your suite ({one.type}, rule {one.rule}) can't be used"
-                raise SettingsError(f"{what}: {plain_text(why, 300)}", remedy="correct it, or leave it out")
-
-    def _ask(
-        self, frame: pd.DataFrame, expectations: Sequence[Expectation], found: _Found, tag: int | None = None
-    ) -> None:
-        """Judge a batch, or the tag of this number alone, and note what fails."""
-        for one in expectations:
-            self._counted[one.rule]["rows_checked"] += len(frame)
-        for failure in self._ready().failures(frame, expectations):
-            self._counted[failure.rule].update(found.note(failure, tag))
+def _accepted(snapshot: Snapshot, judgement: Judgement) -> Snapshot:
+    if judgement.failed:
+        return snapshot.refused("failed", f"the tag fails {', '.join(judgement.failed)}")
+    return snapshot.quarantined_rows(judgement.rows) if judgement.rows else snapshot
 
 
-class _Found:
-    """What fails in one batch, whose tags have `sizes` rows."""
+def _found(expectation: Expectation, number: float | None) -> str:
+    """Say what was asked for and what was found, where both are numbers of the tag as a whole."""
+    if number is None:
+        return ""
+    bounds = [expectation.kwargs.get(name) for name in ("min_value", "max_value")]
+    least, most = (f"{bound:,}" if isinstance(bound, int | float) else None for bound in bounds)
+    asked = f"{least} to {most}" if least and most else f"at least {least}" if least else f"at most {most}"
+    rows = " rows" if expectation.type.startswith("expect_table_row_count") else ""
+    return f"{asked}{rows}; {number:,} found" if least or most else f"{number:,}{rows} found"
 
-    def __init__(self, sizes: Sequence[int]) -> None:
-        self.starts = np.cumsum([0, *sizes], dtype="int64")
-        self._rows: defaultdict[int, defaultdict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
-        self._failed: defaultdict[int, list[str]] = defaultdict(list)
 
-    def note(self, failure: Failure, tag: int | None) -> dict[str, int]:
-        """Note what the tag of this number, or the batch, fails; return how many rows or tags that is."""
-        if not failure.rows:
-            tags = range(len(self.starts) - 1) if tag is None else [tag]
-            for number in tags:
-                self._failed[number].append(failure.rule)
-            return {"tags_failed": len(tags)}
-        rows = np.array(failure.rows) + (0 if tag is None else self.starts[tag])
-        numbers = np.searchsorted(self.starts, rows, side="right") - 1
-        for row, number in zip((rows - self.starts[numbers]).tolist(), numbers.tolist(), strict=True):
-            self._rows[number][row].append(failure.rule)
-        return {"rows_failed": len(rows)}
-
-    def judgements(self) -> list[Judgement]:
-        """Give one judgement for each tag."""
-        return [
-            Judgement(
-                {row: tuple(rules) for row, rules in sorted(self._rows.get(number, {}).items())},
-                tuple(self._failed.get(number, ())),
-            )
-            for number in range(len(self.starts) - 1)
-        ]
+def _try(engine: Engine, expectations: Sequence[Expectation], phone_form: PhoneForm) -> None:
+    """Refuse an expectation that can't be evaluated on ordinary rows, before anything is requested."""
+    frame = _tag_frame(_ordinary_rows(phone_form))
+    for number, one in enumerate(expectations, 1):
+        if why := engine.try_out(frame, one):
+            what = f"expectation {number} of your suite ({one.type}, rule {one.rule}) can't be used"
+            raise SettingsError(f"{what}: {plain_text(why, 300)}", remedy="correct it, or leave it out")
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:

@@ -120,7 +120,8 @@ def _connection() -> Connection:
 
 def _read(settings: RunSettings) -> Iterator[_Batch]:
     """Read and judge the tags that need it as `smspartner run` does (run.py): loading is dlt's."""
-    outcome, validator = RunOutcome(new_run_id(), settings), Validator(settings)
+    outcome = RunOutcome(new_run_id(), settings)
+    validator = Validator(settings.privacy.form, settings.expectations, settings.validate)
     here = cast("Any", SimpleNamespace(keeps_tags=True, batch_rows=0))
     selection = select_tags(settings, [Target(here, DestinationOutcome("dlt"), loaded_before())])
     outcome.note_skipped(selection.skipped)
