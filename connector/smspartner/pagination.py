@@ -83,12 +83,12 @@ def walk_pages(
         pause = pauses[min(index, len(pauses)) - 1] if problem is not None and pauses else 0.0
         arrived = OnePass()
         try:
-            more = arrived.add(*(yield Ask([1], pause)))
+            arrived.add(*(yield Ask([1], pause)))
             first = arrived.pages[1]
             seen.note_first(first)
             if index == 0 and is_loaded is not None and is_loaded(first):
                 return arrived.proof("skipped", "unchanged: total and first page are as loaded")
-            shared = yield from _read_on(seen, arrived, more=more)
+            shared = yield from _read_on(seen, arrived, again=problem is not None)
         except PopulationError as exc:
             problem, numbers = exc.with_traceback(None), None  # its frames hold all pages
             continue
@@ -144,10 +144,6 @@ class OnePass:
         """Give all pages, in order."""
         return tuple(self.pages[number] for number in range(1, self.last + 1))
 
-    def count_shared(self) -> int:
-        """Count the dated rows that stand on more than one page; raises PopulationIncomplete where pages overlap."""
-        return count_shared(self.in_order())
-
     def proof(self, verdict: str, reason: str) -> Proof:
         """Give the verdict on these pages, with what they count."""
         pages = self.in_order() if verdict == "complete" else ()
@@ -168,21 +164,21 @@ class OnePass:
                 raise PopulationIncomplete(f"page {number} is a third page in a row of one same single row")
 
 
-def _read_on(seen: PagingSeen, arrived: OnePass, *, more: bool) -> Generator[Ask | None, Answer, int]:
+def _read_on(seen: PagingSeen, arrived: OnePass, *, again: bool) -> Generator[Ask | None, Answer, int]:
     """Read all pages after the first, and look behind the last; gives how many dated rows stand on more than one.
 
     Raises:
-        PopulationError: a pass more may bring another result.
+        PopulationError: they are no population, or pages overlap.
         Unread: a page is not there.
     """
-    ask = Ask(range(2, arrived.last + 1)) if more else None
-    while more:
-        more = arrived.add(*(yield ask))
-        ask = None
+    if arrived.last > 1:
+        answer = yield Ask(range(2, arrived.last + 1))
+        while arrived.add(*answer):
+            answer = yield None
     pages = arrived.in_order()
     if any(page.rows_json != pages[0].rows_json for page in pages):
         seen.followed.add(pages[0].row_count)
-    if seen.is_full(pages):
+    if seen.is_full(pages, again=again):
         seen.looked = True
         number, came = yield Ask([arrived.last + 1])
         if isinstance(came, Page):
@@ -190,7 +186,7 @@ def _read_on(seen: PagingSeen, arrived: OnePass, *, more: bool) -> Generator[Ask
         elif not is_without_rows(came.error):
             raise came
         seen.ended.add(pages[0].row_count)
-    return arrived.count_shared()
+    return count_shared(pages)
 
 
 def _complete(pages: tuple[Page, ...], shared: int) -> str:

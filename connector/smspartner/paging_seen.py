@@ -28,8 +28,8 @@ class PagingSeen:
     `largest` is the most rows on a first page, `followed` are the sizes of first pages behind which other rows stood,
     `ended` those behind which a look found none, `alone` counts the first pages that held all they declared, by their
     rows. `declares_more` is whether a first page declared more than it held, and not a whole number of pages, as a
-    total that stops at the end of a page would. `uncounted` is whether rows stood behind an end: from then on no total
-    spares a look. What one thread does not see yet of another costs one request.
+    total that stops at the end of a page would. It only grows, so that the order of tags does not matter, and what one
+    thread does not see yet of another costs one request at most.
     """
 
     largest: int = 0
@@ -37,7 +37,6 @@ class PagingSeen:
     ended: set[int] = field(default_factory=set)
     alone: Counter[int] = field(default_factory=Counter)
     declares_more: bool = False
-    uncounted: bool = False
     looked: bool = False
 
     @property
@@ -51,12 +50,15 @@ class PagingSeen:
         self.alone[page.row_count] += page.total == page.row_count
         self.declares_more = self.declares_more or (page.row_count > 0 and page.total % page.row_count > 0)
 
-    def is_full(self, pages: Sequence[Page]) -> bool:
-        """Whether the last of a tag's pages is full, so that another may stand behind it."""
+    def is_full(self, pages: Sequence[Page], *, again: bool) -> bool:
+        """Whether the last of a tag's pages is full, so that another may stand behind it.
+
+        Where a pass before had a problem (`again`), what other tags show of totals does not count.
+        """
         rows = pages[-1].row_count
         if len(pages) > 1:
             return rows == pages[0].row_count
-        if self.declares_more and not self.uncounted:
+        if self.declares_more and not again:
             return False
         shared = self.alone[rows] > 1 and rows >= min(USUAL_PAGE_SIZES) and rows not in self.ended
         return rows in self.followed or (rows >= self.largest and (rows in USUAL_PAGE_SIZES or shared))
@@ -73,7 +75,6 @@ class PagingSeen:
             raise PopulationMoved(f"page 1 declared {total} rows in total, page {number} declared {behind.total}")
         if behind.row_count and not any(same_messages(behind, page) for page in reversed(pages)):
             self.followed.add(pages[0].row_count)
-            self.uncounted = True
             raise PopulationIncomplete(
                 f"page {number}, behind the end, holds rows ({behind.row_count}) that the total {total} does not count"
             )

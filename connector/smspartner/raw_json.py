@@ -1,7 +1,7 @@
 r"""The fields and rows of a JSON text as raw JSON, also where a strict reader refuses the whole of it.
 
-`msgspec` reads what is right in microseconds. It refuses a whole text for half a surrogate pair (`\ud83d`), or for one
-value nested too deeply, anywhere in it. Such a text is split by its brackets, so that one bad cell costs one row.
+`msgspec` reads what is right in microseconds. It refuses a whole text for half a surrogate pair (`\ud83d`) anywhere in
+it. Such a text is split by Python's own reader, which takes any string, so that one bad cell costs one row.
 """
 
 from __future__ import annotations
@@ -9,16 +9,13 @@ from __future__ import annotations
 import json
 import re
 from array import array
-from collections.abc import Iterable
 from typing import NoReturn
 
 import msgspec
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LATIN = frozenset({"iso-8859-1", "iso-8859-15", "latin-1", "latin1", "windows-1252", "cp1252"})
-_STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
-_TOKEN = re.compile(_STRING + rb"|[\[\]{},]", re.DOTALL)
-_FIELD = re.compile(rb"(" + _STRING + rb")\s*:\s*(.*)", re.DOTALL)
+_MARK = re.compile(r"[ \t\r\n]*(.?)[ \t\r\n]*", re.DOTALL)
 _REFUSED = (msgspec.DecodeError, RecursionError)
 
 
@@ -63,18 +60,19 @@ def as_utf8(body: bytes, charset: str | None = None) -> bytes:
     return body
 
 
-def read_fields(document: bytes) -> tuple[dict[str, bytes | msgspec.Raw], frozenset[str]]:
+def read_fields(document: bytes, *, strict: bool = False) -> tuple[dict[str, bytes | msgspec.Raw], frozenset[str]]:
     """Give the fields of an object, and the names of those that are given twice with different values.
+
+    Unless `strict`, raw control characters may stand in its texts.
 
     Raises:
         ValueError: it is not an object, or not JSON.
     """
+    found: list[tuple[str, bytes | msgspec.Raw]]
     try:
-        found: Iterable[tuple[str, bytes | msgspec.Raw]] = [
-            (field.name, value) for field, value in _OBJECT.decode(document).items()
-        ]
+        found = [(field.name, value) for field, value in _OBJECT.decode(document).items()]
     except _REFUSED:
-        found = _split_fields(document)
+        found = [*_split(document, "{}", strict=strict)]
     fields: dict[str, bytes | msgspec.Raw] = {}
     contradicted = set()
     for name, value in found:
@@ -109,8 +107,6 @@ def _hash_number(row: bytes) -> int:
 def split_rows(rows_json: bytes) -> list[bytes]:
     """Give the JSON of each row of a list; a PHP list that became an object with number keys is a list, too.
 
-    A row nested too deeply to be read is given as a text of itself.
-
     Raises:
         ValueError: it is neither, or not JSON.
     """
@@ -119,13 +115,11 @@ def split_rows(rows_json: bytes) -> list[bytes]:
     except _REFUSED:
         pass
     if rows_json.startswith(b"["):
-        rows: Iterable[bytes | msgspec.Raw] = _split(rows_json, b"[]")
-    else:
-        keyed, contradicted = read_fields(rows_json)
-        if contradicted or not all(key.isascii() and key.isdigit() for key in keyed):
-            raise ValueError("not a list")
-        rows = keyed.values()
-    return [_readable(bytes(row)) for row in rows]
+        return [row for _, row in _split(rows_json, "[]", strict=True)]
+    keyed, contradicted = read_fields(rows_json, strict=True)
+    if contradicted or not all(key.isascii() and key.isdigit() for key in keyed):
+        raise ValueError("not a list")
+    return [bytes(row) for row in keyed.values()]
 
 
 def read_value(raw: bytes | msgspec.Raw | None) -> object:
@@ -142,57 +136,41 @@ def read_value(raw: bytes | msgspec.Raw | None) -> object:
         return None
 
 
-def _split_fields(document: bytes) -> list[tuple[str, bytes]]:
-    fields = []
-    for part in _split(document, b"{}"):
-        field = _FIELD.fullmatch(part)
-        if field is None:
-            raise ValueError("not a field")
-        _is_shallow(field[2], strict=False)
-        fields.append((json.loads(field[1], strict=False), field[2]))
-    return fields
-
-
-def _split(document: bytes, brackets: bytes) -> list[bytes]:
-    """Split a list or an object at its own commas; its parts are not checked.
+def _split(document: bytes, brackets: str, *, strict: bool) -> list[tuple[str, bytes]]:
+    """Split a list or an object that is not empty: the name of each field ("" in a list), and its JSON.
 
     Raises:
-        ValueError: it does not begin and end with its brackets.
+        ValueError: it is another value, or not JSON.
     """
-    document = document.strip()
-    parts, depth, start = [], 0, 1
-    if document[:1] + document[-1:] != brackets:
-        raise ValueError("not the brackets")
-    for token in _TOKEN.finditer(document):
-        mark = token[0]
-        if mark in {b"[", b"{"}:
-            depth += 1
-        elif mark in {b"]", b"}"}:
-            depth -= 1
-        elif mark == b"," and depth == 1:
-            parts.append(document[start : token.start()].strip())
-            start = token.end()
-    if depth:
-        raise ValueError("cut")
-    last = document[start:-1].strip()
-    return [*parts, last] if parts or last else []
-
-
-def _readable(row: bytes) -> bytes:
-    return row if _is_shallow(row) else json.dumps(row.decode()).encode()
-
-
-def _is_shallow(value: bytes, *, strict: bool = True) -> bool:
-    """Whether a value can be read at all, half surrogate pairs apart; and if not strict, raw control characters.
-
-    Raises:
-        ValueError: it is not JSON.
-    """
+    read = json.JSONDecoder(strict=strict, parse_constant=_refuse, parse_int=str, parse_float=str).raw_decode
+    text, parts, name = document.decode(), [], ""
+    opening, closing = brackets[0], brackets[1]
+    mark, at = _mark(text, 0)
+    if mark != opening:
+        raise ValueError("another value")
     try:
-        json.loads(value, strict=strict, parse_constant=_refuse, parse_int=str, parse_float=str)
+        while mark != closing:
+            if opening == "{":
+                name, at = read(text, at)
+                mark, at = _mark(text, at)
+                if mark != ":":
+                    raise ValueError("not a field")
+            _, end = read(text, at)
+            parts.append((name, text[at:end].encode()))
+            mark, at = _mark(text, end)
+            if mark not in {",", closing}:
+                raise ValueError("no comma")
     except RecursionError:
-        return False
-    return True
+        raise ValueError("nested too deeply") from None
+    if at < len(text):
+        raise ValueError("more than one value")
+    return parts
+
+
+def _mark(text: str, at: int) -> tuple[str, int]:
+    """Give the next character that is no space, and where the one after it stands."""
+    found = _MARK.match(text, at)
+    return (found[1], found.end()) if found else ("", at)
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -117,7 +117,6 @@ def test_pages(given_body: bytes, expected: object) -> None:
     assert expected == facts(read_page(given_body))
 
 
-DEEP = "[" * 5_000 + "]" * 5_000
 ONE_BAD_CELL = {
     "half a pair in a value": b'{"status": "\\ud83d"}',
     "the other half": b'{"status": "\\udc00"}',
@@ -126,7 +125,6 @@ ONE_BAD_CELL = {
     "not UTF-8": b'{"status": "\xff"}',
     "Latin-1": b'{"status": "Livr\xe9"}',
     "half a pair in UTF-8": b'{"status": "\xed\xa0\x80"}',
-    "nested too deeply": b'{"x": %b}' % DEEP.encode(),
 }
 
 
@@ -143,17 +141,12 @@ def test_one_bad_cell_costs_one_row(case: str, opening: bytes) -> None:
     assert facts(page) == (1, 3, 3, ())
     assert (page.raw_rows[0], page.raw_rows[2]) == (rows[0], rows[2])
     kept = page.raw_rows[1].decode()
-    if case == "nested too deeply":
-        assert json.loads(kept) == bad.decode()
-    else:
-        assert "\\ud" in kept
-        with pytest.raises(msgspec.DecodeError):
-            msgspec.json.decode(kept)
+    assert "\\ud" in kept
+    with pytest.raises(msgspec.DecodeError):
+        msgspec.json.decode(kept)
 
 
-@pytest.mark.parametrize(
-    "field", [b'"\\ud83dname": 1', b'"name": "\\ud83d"', b'"na\xffme": 1', b'"name": %b' % DEEP.encode()]
-)
+@pytest.mark.parametrize("field", [b'"\\ud83dname": 1', b'"name": "\\ud83d"', b'"na\xffme": 1'])
 def test_one_bad_field_of_the_envelope(field: bytes) -> None:
     """A field around the rows that no reader accepts is drift as any unknown one."""
     page = read_page(body()[:-1] + b", " + field + b"}")
@@ -290,7 +283,7 @@ def test_http_status_without_an_answer(http_status: int, kind: type[RequestError
         (f'"message": "{"é" * 1000}"', f', "{"é" * 199}…"'),
         ('"message": ""', ""),
         ('"message": " "', ""),
-        *((f'"message": {other}', "") for other in ("1e400", "[" * 900 + "]" * 900, "[]", "null", "{}", DEEP)),
+        *((f'"message": {other}', "") for other in ("1e400", "[" * 900 + "]" * 900, "[]", "null", "{}")),
         ('"error": [{"elementId": "tag", "message": "trop long"}, {"message": "x"}]', ', "tag: trop long", "x"'),
         ('"message": "m", "error": [{"elementId": 3}, "text", null, "fourth"]', ', "m", "3", "text"'),
         ('"error": {"elementId": "tag", "message": "06 12 34 56 78"}', ', "tag: ***"'),
