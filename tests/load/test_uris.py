@@ -20,10 +20,8 @@ KINDS = {
         "file://localhost/tmp/a%20b.csv",
     ),
     "StdoutExport": ("-",),
-    "Warehouse": (
-        *("duckdb:a.db", "postgresql://h/d", "postgres://me@h:1/d", "postgresql:///?service=x", "delta:out"),
-        "DELTA:out.csv",
-    ),
+    "SqlWarehouse": ("duckdb:a.db", "postgresql://h/d", "postgres://me@h:1/d", "postgresql:///?service=x"),
+    "Lake": ("delta:out", "DELTA:out.csv"),
 }
 
 
@@ -33,7 +31,7 @@ def test_kinds(kind, uri, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     destination = open_destination(uri)
     assert (type(destination).__name__, destination.uri) == (kind, uri)
-    assert destination.keeps_tags == (kind in {"Dataset", "Warehouse"})
+    assert destination.keeps_tags == (kind in {"Dataset", "SqlWarehouse", "Lake"})
     assert list(tmp_path.iterdir()) == []
 
 

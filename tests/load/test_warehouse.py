@@ -316,13 +316,14 @@ def columns(changes=None):
 
 
 FOREIGN = {
-    "other type": (f"CREATE TABLE statuses ({columns({'occurrence': 'text'})})", '"occurrence" as string, not'),
+    "other type": (f"CREATE TABLE statuses ({columns({'occurrence': 'text'})})", '"occurrence" as string, not int32'),
     "other time": (f"CREATE TABLE statuses ({columns({'status_at': 'timestamp'})})", '"status_at" as timestamp'),
-    "missing column": (f"CREATE TABLE statuses ({columns({'phone_number': None})})", 'no column "phone_number"'),
-    "not null": (f"CREATE TABLE statuses ({columns({'country': 'text NOT NULL'})})", 'not let "country" be null'),
-    "required extra": (f"CREATE TABLE statuses ({columns({'mine': 'text NOT NULL'})})", 'a column "mine" of yours'),
+    "missing column": (
+        f"CREATE TABLE statuses ({columns({'phone_number': None})})",
+        '"phone_number" as nothing, not string',
+    ),
     "a view": ("CREATE VIEW statuses AS SELECT 1 AS tag", '"statuses" is a view'),
-    "state": ("CREATE TABLE runs (id integer)", '"runs" has no column "run_id"'),
+    "state": ("CREATE TABLE runs (id integer)", '"runs" has "run_id" as nothing, not string'),
 }
 
 
@@ -373,8 +374,8 @@ def test_tables_that_went_while_a_run_loads(warehouse, make_snapshot):
     destination = open_destination(warehouse.uri)
     with destination.open(for_loading=True):
         if warehouse.kind == "duckdb":
-            destination._tables.run("DROP VIEW campaigns")
-            destination._tables.run("DROP TABLE quarantine")
+            destination._session.run("DROP VIEW campaigns")
+            destination._session.run("DROP TABLE quarantine")
         else:
             warehouse.sql("DROP TABLE quarantine")
         with pytest.raises(DestinationError, match="is not as this product makes it"):

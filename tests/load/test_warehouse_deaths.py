@@ -111,8 +111,8 @@ def deaths():
 def test_connection_cut_at_any_step(postgresql, load, deaths):
     """A connection that is cut at any step is made again, and everything is loaded, once."""
 
-    def cut(tables):
-        pid = tables.fetch("SELECT pg_backend_pid() AS pid")["pid"][0].as_py()
+    def cut(session):
+        pid = session.run("SELECT pg_backend_pid() AS pid")["pid"][0].as_py()
         postgresql.sql(f"SELECT pg_terminate_backend({pid}, 10000)")
 
     assert load(postgresql, "old") == 0
@@ -129,7 +129,7 @@ def test_server_dies_in_the_middle(start_postgresql, deaths):
         server = start_postgresql(folder)
         uri = server.stdout.readline().strip()
 
-        def stop(_tables):
+        def stop(_session):
             server.stdin.close()
             server.wait(30)
 

@@ -1,8 +1,8 @@
 """Loads into warehouses that die at a chosen step; a process that forks for each, so that one may die.
 
 Each line of standard input is a request: which run (`old`, `new`), where, and before which step it dies. A step is a
-statement of a database, or the sync of a file of a lake, which follows each of its commits. The answer is the exit
-code; 0 where there are fewer steps than that.
+statement of a database that is no query, or the sync of a file of a lake, which follows each of its commits. The answer
+is the exit code; 0 where there are fewer steps than that.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ import pyarrow.compute  # what a fork would have to import
 import pyarrow.parquet  # noqa: F401
 from smspartner.errors import DestinationError
 from smspartner_pipelines.load import open_destination
-from smspartner_pipelines.load.delta import DeltaTables
-from smspartner_pipelines.load.duckdb import DuckdbTables
-from smspartner_pipelines.load.postgresql import PostgresqlTables
+from smspartner_pipelines.load.delta import Lake
+from smspartner_pipelines.load.duckdb import DuckdbSession
+from smspartner_pipelines.load.postgresql import PostgresqlSession
+from smspartner_pipelines.load.sql_warehouse import SqlWarehouse
 from smspartner_pipelines.load.warehouse import Warehouse
 
 OLD, NEW = "20261123T180000Z-ab12cd34", "20261124T180000Z-ab12cd34"
@@ -38,25 +39,27 @@ class Steps:
     def __init__(self, at: int, blow: Callable[[Any], object]) -> None:
         self._left, self._blow = at, blow
 
-    def step(self, tables: Any = None) -> None:
+    def step(self, session: Any = None) -> None:
         """Count down."""
         self._left -= 1
         if self._left == 0:
-            self._blow(tables)
+            self._blow(session)
 
 
 def struck(kind: Any, steps: Steps) -> Any:
-    """Give a kind of SQL tables that steps before each statement, and once the commit is made."""
+    """Give a kind of session that steps before each statement, and once the commit is made."""
 
     class Struck(kind):  # type: ignore[misc]
         """The kind, counting."""
 
-        def run(self, statement: str, *values: object) -> None:
+        def run(self, statement: str, *values: object) -> Any:
             """Run a statement."""
-            steps.step(self)
-            super().run(statement, *values)
+            if not statement.startswith("SELECT"):
+                steps.step(self)
+            found = super().run(statement, *values)
             if statement == "COMMIT":
                 steps.step(self)
+            return found
 
         def insert(self, table: str, rows: Any) -> None:
             """Insert rows."""
@@ -77,9 +80,9 @@ def destination_of(uri: str, at: int, blow: Callable[[Any], object]) -> Warehous
             sync(descriptor)
 
         os.fsync = counted
-        return Warehouse(DeltaTables(uri.removeprefix("delta:"), "there"))
-    kind = DuckdbTables if uri.startswith("duckdb:") else PostgresqlTables
-    return Warehouse(struck(kind, steps)(uri.removeprefix("duckdb:"), "there"))
+        return Lake(uri.removeprefix("delta:"), "there")
+    kind = DuckdbSession if uri.startswith("duckdb:") else PostgresqlSession
+    return SqlWarehouse(struck(kind, steps)(uri.removeprefix("duckdb:"), "there"))
 
 
 def act(run: str, destination: Any) -> None:
@@ -90,7 +93,7 @@ def act(run: str, destination: Any) -> None:
         list(destination.replace(made))
 
 
-def kill(_tables: Any) -> None:
+def kill(_session: Any) -> None:
     """Die, as for want of memory."""
     os.kill(os.getpid(), signal.SIGKILL)
 

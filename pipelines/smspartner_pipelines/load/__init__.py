@@ -14,12 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["learn_secrets", "mask_secrets", "open_destination", "same_place", "secrets_in"]
 
-_TABLES = {
-    "delta": ("delta", "DeltaTables", "delta"),
-    "duckdb": ("duckdb", "DuckdbTables", "duckdb"),
-    "postgresql": ("postgresql", "PostgresqlTables", "postgres"),
+_SESSIONS = {
+    "duckdb": ("duckdb", "DuckdbSession", "duckdb"),
+    "postgresql": ("postgresql", "PostgresqlSession", "postgres"),
 }
-"""Module, class and extra of each kind of warehouse."""
+"""Module, class and extra of each kind of SQL database."""
 
 
 def open_destination(uri: str) -> Destination:
@@ -36,10 +35,12 @@ def open_destination(uri: str) -> Destination:
     shown = mask_secrets(uri)
     if kind == ".xlsx":
         raise SettingsError(f"this version writes no workbook like {shown}", remedy="name a .csv or .parquet file")
-    if kind in _TABLES:
-        from smspartner_pipelines.load.warehouse import Warehouse
+    if kind == "delta":
+        return _needing("delta", "Lake", "delta")(place, shown)  # type: ignore[no-any-return]
+    if kind in _SESSIONS:
+        from smspartner_pipelines.load.sql_warehouse import SqlWarehouse
 
-        return Warehouse(_needing(*_TABLES[kind])(place, where=shown))
+        return SqlWarehouse(_needing(*_SESSIONS[kind])(place, shown))
     if kind in {"dataset", "objects"}:
         from smspartner_pipelines.load.dataset import Dataset
         from smspartner_pipelines.load.folder import LocalFiles

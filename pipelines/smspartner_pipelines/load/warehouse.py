@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,8 +25,7 @@ _PIECE_ROWS = 500_000
 """About how many rows are read at once."""
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """Rows that take the place of those of `table` whose `key` is one of `values`."""
 
     table: Table
@@ -36,65 +34,35 @@ class Change:
     rows: pa.Table
 
 
-class Tables(Protocol):
-    """Where the tables of a warehouse are kept. Every method raises DestinationError, as `Destination` says."""
+class Warehouse(ABC):
+    """Six tables, of which `loaded_tags` says what is loaded; it changes together with the rows.
 
-    where: str
-    """The place in messages, with any secret masked."""
-
-    batch_rows: int
-    """About how many rows are best loaded at once."""
-
-    def check(self) -> None:
-        """See `Destination.check`."""
-
-    def open(self, *, for_loading: bool) -> None:
-        """See `Destination.open`."""
-
-    def close(self) -> None:
-        """Disconnect, which unlocks."""
-
-    def misfits(self) -> list[str]:
-        """List tags of which other rows, or rows of another run, are held than `loaded_tags` says."""
-
-    def count(self, table: Table) -> dict[str, int]:
-        """Count the rows of a table by tag, in the order of tags."""
-
-    def select(self, table: Table, columns: Sequence[str], tags: Sequence[str] | None = None) -> pa.Table:
-        """Give the rows of a table, or those of some tags that follow each other in the order of `count`."""
-
-    def damages(self) -> list[Damage]:
-        """Say what could not be read, and was left out, since they were opened."""
-
-    def replace(self, changes: Sequence[Change]) -> None:
-        """Make all changes as a whole or not at all; where there is no such way, one after the other."""
-
-    def purge(self) -> None:
-        """See `Destination.purge`."""
-
-
-class Warehouse:
-    """Six tables, of which `loaded_tags` says what is loaded; it changes together with the rows. See `Destination`."""
+    See `Destination`; a kind of warehouse adds `batch_rows`, `check`, `open`, `purge` and what is abstract here, all of
+    which raise DestinationError.
+    """
 
     keeps_tags = True
 
-    def __init__(self, tables: Tables) -> None:
-        self.uri = tables.where
-        self.batch_rows = tables.batch_rows
-        self._tables = tables
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.damages: dict[str, Damage] = {}
+        """What could not be read, and was left out, since it was opened, by place."""
 
-    def check(self) -> None:
-        """See `Destination.check`."""
-        self._tables.check()
+    @abstractmethod
+    def misfits(self) -> list[str]:
+        """List tags of which other rows, or rows of another run, are held than `loaded_tags` says."""
 
-    @contextmanager
-    def open(self, *, for_loading: bool) -> Iterator[None]:
-        """See `Destination.open`."""
-        try:
-            self._tables.open(for_loading=for_loading)
-            yield
-        finally:
-            self._tables.close()
+    @abstractmethod
+    def count(self, table: Table) -> dict[str, int]:
+        """Count the rows of a table by tag, in the order of tags."""
+
+    @abstractmethod
+    def select(self, table: Table, columns: Sequence[str], tags: Sequence[str] | None = None) -> pa.Table:
+        """Give the rows of a table, or those of some tags that follow each other in the order of `count`."""
+
+    @abstractmethod
+    def change(self, changes: Sequence[Change]) -> None:
+        """Make all changes as a whole or not at all; where there is no such way, one after the other."""
 
     def replace(self, snapshots: Sequence[Snapshot]) -> Iterator[list[WrittenFile]]:
         """See `Destination.replace`: all of them are loaded together."""
@@ -102,7 +70,7 @@ class Warehouse:
         states = loaded_tags_table(map(state_of, ordered))
         tags = [snapshot.tag for snapshot in ordered]
         if snapshots:
-            self._tables.replace(
+            self.change(
                 [
                     Change(QUARANTINE, "tag", tags, _together(snapshot.quarantine for snapshot in ordered)),
                     Change(STATUSES, "tag", tags, _together(snapshot.table for snapshot in ordered)),
@@ -114,42 +82,35 @@ class Warehouse:
 
     def finish(self, tag_runs: pa.Table, run_id: str, *, complete: bool) -> list[WrittenFile]:  # noqa: ARG002
         """See `Destination.finish`."""
-        self._tables.replace([Change(TAG_RUNS, "run_id", [run_id], tag_runs)])
+        self.change([Change(TAG_RUNS, "run_id", [run_id], tag_runs)])
         return []
 
     def save_report(self, report: bytes, run_id: str) -> None:
         """See `Destination.save_report`: it is a row of `runs`."""
         row = pa.table({"run_id": [run_id], "report": [report.decode()]}, schema=arrow_schema(RUNS))
-        self._tables.replace([Change(RUNS, "run_id", [run_id], row)])
-
-    def scan(self, table: Table, columns: Sequence[str]) -> Iterator[pa.Table | Damage]:
-        """See `Destination.scan`: a tag is damaged where other rows are held than `loaded_tags` says."""
-        known = len(self._tables.damages())
-        if table is LOADED_TAGS:
-            misfits = self._tables.misfits()
-            yield from (Damage(f"{self.uri}: tag {tag}", "holds other rows than were loaded", tag) for tag in misfits)
-            rows = _typed(self._tables.select(table, list(dict.fromkeys(("tag", *columns)))), table)
-            fits = pc.invert(pc.is_in(rows["tag"].cast(pa.string()), pa.array(misfits, pa.string())))
-            yield rows.filter(fits).select(list(columns))
-        elif "tag" in table.column_names:
-            for tags in self._pieces(table):
-                yield _typed(self._tables.select(table, columns, tags), table)
-        else:
-            yield _typed(self._tables.select(table, columns), table)
-        yield from self._tables.damages()[known:]
+        self.change([Change(RUNS, "run_id", [run_id], row)])
 
     def record_erasure(self, erasure: Erasure) -> None:
         """See `Destination.record_erasure`."""
-        row = erasures_table([erasure])
-        self._tables.replace([Change(ERASURES, "number_hash", [erasure.number_hash], row)])
+        self.change([Change(ERASURES, "number_hash", [erasure.number_hash], erasures_table([erasure]))])
 
-    def purge(self) -> None:
-        """See `Destination.purge`."""
-        self._tables.purge()
+    def scan(self, table: Table, columns: Sequence[str]) -> Iterator[pa.Table | Damage]:
+        """See `Destination.scan`: a tag is damaged where other rows are held than `loaded_tags` says."""
+        known = len(self.damages)
+        if table is LOADED_TAGS:
+            misfits = self.misfits()
+            yield from (Damage(f"{self.uri}: tag {tag}", "holds other rows than were loaded", tag) for tag in misfits)
+            rows = _typed(self.select(table, list(dict.fromkeys(("tag", *columns)))), table)
+            fits = pc.invert(pc.is_in(rows["tag"].cast(pa.string()), pa.array(misfits, pa.string())))
+            yield rows.filter(fits).select(list(columns))
+        else:
+            for tags in self._pieces(table) if "tag" in table.column_names else [None]:
+                yield _typed(self.select(table, columns, tags), table)
+        yield from list(self.damages.values())[known:]
 
     def _pieces(self, table: Table) -> Iterator[list[str] | None]:
         """Give tags in groups of about `_PIECE_ROWS` rows; None means all at once."""
-        counted = self._tables.count(table)
+        counted = self.count(table)
         if sum(counted.values()) <= _PIECE_ROWS:
             yield from [None] * bool(counted)
             return
