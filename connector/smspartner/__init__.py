@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from smspartner.api import iter_snapshots, read_statuses
     from smspartner.api_key import read_api_key
     from smspartner.connection import Connection, Rate, parse_rate
-    from smspartner.phone_numbers import PhonePrivacy
+    from smspartner.privacy import PhonePrivacy
     from smspartner.redaction import Secret
     from smspartner.snapshot import Snapshot
 

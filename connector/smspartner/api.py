@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from smspartner.api_key import KEY_COMMAND_VARIABLE, KEY_FILE_VARIABLE, KEY_VARIABLE, NO_KEY_REMEDY
 from smspartner.connection import Connection, connection_from_environment
 from smspartner.errors import NotComplete, QuarantinedRows, SettingsError, SmsPartnerError
-from smspartner.phone_numbers import PhonePrivacy
+from smspartner.privacy import PhonePrivacy
 from smspartner.tags import check_no_secret, check_tags
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from itertools import accumulate
 
 import msgspec
 
-from smspartner import drift, vendor
+from smspartner import vendor
 from smspartner.errors import (
     AccessRefused,
     BodyTooLarge,
@@ -38,6 +38,8 @@ _MOST_DIGITS = 15
 """Of a count: beyond, it is no count of rows, and too large for what counts them."""
 
 _MOST_DETAILS = 3
+_LONGEST_NAME = 40
+_TYPE_BY_FIRST_BYTE = {b'"': "string", b"t": "boolean", b"f": "boolean", b"n": "null", b"[": "array", b"{": "object"}
 _REDIRECTS = range(300, 400)
 _RETRYABLE_STATUS = frozenset({408, 425, 429, *range(500, 600)})
 
@@ -122,11 +124,11 @@ def _rows(envelope: Envelope, total: int) -> tuple[bytes, array[int]]:
 
 def _drift(envelope: Envelope) -> Iterator[str]:
     for name, raw in envelope.items():
-        kind = drift.raw_json_type(raw)
+        kind = _TYPE_BY_FIRST_BYTE.get(bytes(memoryview(raw)[:1]), "number")
         if name not in vendor.ENVELOPE_TYPES:
-            yield drift.envelope_field(name)
+            yield f"envelope field {plain_text(name, _LONGEST_NAME)}"
         elif kind != vendor.ENVELOPE_TYPES[name] and kind not in vendor.HABITS.get(name, ()):
-            yield drift.envelope_field(name, kind)
+            yield f"envelope field {name} as {kind}"
 
 
 def read_envelope(

@@ -1,141 +1,164 @@
-"""Masked and hashed phone numbers, in the rows and in the raw JSON of the quarantine."""
+"""Phone numbers: read as E.164 however they are written, and their country.
+
+A national form follows the French plan, in which overseas numbers look like any other: `0692…` is Réunion's +262, not
++33. Numbers are what `phonenumbers` knows them to be; the French prefixes are ARCEP's.
+"""
 
 from __future__ import annotations
 
-import hmac
-import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache, cached_property, partial
+import re
+from collections.abc import Iterator
+from functools import cache
 
 import pyarrow as pa
-from smspartner_schemas.contract import PHONE_PATTERNS, PhoneForm
+import pyarrow.compute as pc
+from smspartner_schemas.contract import PHONE_PATTERNS
 
-from smspartner.api_key import PHONE_KEY_VARIABLE, check_secret
-from smspartner.errors import SettingsError
-from smspartner.numbering import calling_code, read_phone_number
-from smspartner.redaction import MASK, REDACT, Secret, find_numbers, hide_numbers
-from smspartner.values import read_date
+from smspartner.values import NUMBER_MISSING, NUMBER_UNREADABLE
 
-SHORTEST_PHONE_KEY = 16
+E164 = rf"^{PHONE_PATTERNS['plain']}$"
+TRUNK_ZERO = r"^\+(33|262|590|594|596|508)0"
+"""E.164 in shape only: the 0 that a French number has at home, kept behind the calling code."""
 
-_KEY_ID_LENGTH = 8
+_OVERSEAS = {
+    **dict.fromkeys(("262", "263", "692", "693"), ("262", "RE")),
+    **dict.fromkeys(("269", "639"), ("262", "YT")),
+    **dict.fromkeys(("590", "690", "691"), ("590", "GP")),
+    **dict.fromkeys(("594", "694"), ("594", "GF")),
+    **dict.fromkeys(("596", "696", "697"), ("596", "MQ")),
+    "508": ("508", "PM"),
+}
+"""Calling code and country by the first digits of a French number behind its 0."""
+
+_FRENCH_CODES = ("33", "262", "590", "594", "596", "508")
+_NATIONAL_DIGITS = 9
+"""Of a French number, without its 0."""
+
+_LONGEST_CALLING_CODE = 3
+_NO_COUNTRY = "001"
+"""The library's region of numbers that belong to no country (satellite networks, freephone)."""
+
+_WRITTEN = re.compile(r"\+?[0-9 ().\-/\u00a0\u202f]+")
+_NO_DIGIT = re.compile(r"[^0-9]+")
+_OPTIONAL_ZERO = re.compile(r"\(\s*0\s*\)")
 
 
-@dataclass(frozen=True)
-class PhonePrivacy:
-    """In which form phone numbers leave the connector, and the keys for it.
+def read_phone_number(value: object) -> tuple[str | None, str | None]:
+    """Read a number as E.164; gives it, or None and the reason (`values.REASONS`) why it is not valid.
 
-    `plain` is E.164. `masked` keeps the calling code and the last two digits. `hashed` is `KEYID:HASH`: HMAC-SHA256
-    under `key`, in hexadecimal (a bare hash could be reversed by trying every number), behind the id of the key, so
-    that numbers hashed under different keys are never taken for different people. `retired` keys still recognise
-    numbers that were erased under them.
-
-    Raises:
-        SettingsError: an unknown form; `hashed` without a key of at least 16 characters; a key that is not a `Secret`.
+    `+…` and `00…` are taken as they are, if they have 7 to 15 digits: messages to bad numbers are rows, too. Other
+    forms must be readable in one way only: ten digits with a 0 by the French plan, bare digits by any country's.
     """
-
-    form: PhoneForm = "plain"
-    key: Secret | None = None
-    retired: tuple[Secret, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.form not in PHONE_PATTERNS:  # or numbers would be plain where a word was misspelled
-            raise SettingsError("unknown form of phone numbers", remedy=f"give one of {', '.join(PHONE_PATTERNS)}")
-        for key in filter(None, (self.key, *self.retired)):
-            check_secret(key, "a phone key")
-            REDACT.add(key)
-        if self.form == "hashed":
-            self.check_key("hashed phone numbers need a secret key")
-
-    def check_key(self, need: str) -> None:
-        """Refuse a key that is missing, or so short that it could be tried like a number.
-
-        Raises:
-            SettingsError: with the `need` for it, and what to do.
-        """
-        if len(self.key.reveal() if self.key else "") < SHORTEST_PHONE_KEY:
-            raise SettingsError(
-                need,
-                remedy=f"set {PHONE_KEY_VARIABLE} to at least {SHORTEST_PHONE_KEY} random characters, "
-                "and keep it for as long as the hashes shall match",
-            )
-
-    @cached_property
-    def key_id(self) -> str:
-        """Name the key without showing it: eight hexadecimal digits; empty without a key."""
-        return "" if self.key is None else _key_id(self.key)
-
-    @cached_property
-    def hashes(self) -> dict[str, Callable[[str], str]]:
-        """Give, for each key by its id, the function that hashes a number under it."""
-        keys = [key for key in (self.key, *self.retired) if key is not None]
-        return {_key_id(key): partial(_hashed, key) for key in keys}
-
-    @property
-    def label(self) -> str:
-        """Name the form: `plain`, `masked` or `hashed:KEYID`. Numbers of one label can be compared."""
-        return f"{self.form}:{self.key_id}" if self.form == "hashed" else self.form
-
-    def erasure_hash(self, number: str, key_id: str | None = None) -> str:
-        """Give the hash that a record of an erasure knows a number by; it differs from the one in tables."""
-        return self.hashes[key_id or self.key_id](f"erased {number}").partition(":")[2]
-
-    def protect(self, number: str) -> str:
-        """Give one E.164 number in this form."""
-        if self.form == "masked":
-            code = calling_code(number)
-            return f"+{code}{'*' * (len(number) - len(code) - 3)}{number[-2:]}"
-        if self.form == "hashed":
-            return self.hashes[self.key_id](number)
-        return number
-
-    def protect_all(self, numbers: pa.Array) -> pa.Array:
-        """Give an array of E.164 numbers in this form, each distinct number once; nulls stay."""
-        if self.form == "plain":
-            return numbers
-        distinct = numbers.dictionary_encode()
-        protected = pa.array([self.protect(number) for number in distinct.dictionary.to_pylist()], pa.string())
-        return protected.take(distinct.indices)
-
-    def protect_raw(self, raw: bytes) -> str:
-        """Give a row's JSON as it was sent (`plain`), or with everything in it that may be a number replaced.
-
-        The result is valid UTF-8, broken text in it escaped. An API that echoes the key does not bring it into a table.
-        """
-        text = raw.decode("utf-8", "backslashreplace")
-        try:
-            if REDACT.finds(text):
-                text = REDACT.json(json.loads(text))
-            return text if self.form == "plain" else _as_json(self._without_numbers(json.loads(text), ""))
-        except (ValueError, RecursionError):  # beyond reading, so beyond searching
-            return json.dumps(MASK)
-
-    def _without_numbers(self, value: object, name: str) -> object:
-        if isinstance(value, dict):
-            return {hide_numbers(key): self._without_numbers(item, key) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self._without_numbers(item, name) for item in value]
-        if name == "phoneNumber" and value is not None:
-            number, _ = read_phone_number(value)
-            return MASK if number is None else self.protect(number)
-        kept = value is None or isinstance(value, bool) or (name == "date" and read_date(value)[1] is None)
-        return MASK if not kept and find_numbers(str(value)) else value
+    if value is None or value == "":
+        return None, NUMBER_MISSING
+    if isinstance(value, str) and re.fullmatch(E164, value) and not re.match(TRUNK_ZERO, value):
+        return value, None
+    text = str(value).strip() if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    if not _WRITTEN.fullmatch(text):  # letters are no digits, in spite of a telephone's keys
+        return None, NUMBER_UNREADABLE
+    digits, without_zero = digits_of(text)
+    if text.startswith("+"):
+        number = _international(without_zero)
+    elif digits.startswith("00"):
+        number = _international(without_zero.removeprefix("00"))
+    elif digits.startswith("0"):
+        number = _national(digits[1:])
+    else:
+        found = {number for number in (_international(digits), _national(digits)) if number and _is_valid(number)}
+        number = found.pop() if len(found) == 1 else None
+    return (number, None) if number is not None else (None, NUMBER_UNREADABLE)
 
 
-def _as_json(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+def digits_of(text: str) -> tuple[str, str]:
+    """Give the digits of a written number: all of them, and without a `(0)`, which is not dialled from abroad."""
+    return _NO_DIGIT.sub("", text), _NO_DIGIT.sub("", _OPTIONAL_ZERO.sub("", text))
+
+
+def _international(digits: str) -> str | None:
+    trunk_zero = re.match(TRUNK_ZERO, f"+{digits}")
+    if trunk_zero is not None and len(digits) == len(trunk_zero[1]) + 1 + _NATIONAL_DIGITS:
+        digits = trunk_zero[1] + digits[-_NATIONAL_DIGITS:]
+    return f"+{digits}" if re.fullmatch(PHONE_PATTERNS["plain"], f"+{digits}") else None
+
+
+def _national(digits: str) -> str | None:
+    """Read a French number without its 0: overseas by its first digits, else where alone it is valid."""
+    readings = list(_national_readings(digits))
+    if len(readings) > 1:
+        at_home, *elsewhere = readings
+        readings = [at_home] if _is_valid(at_home) else [number for number in elsewhere if _is_valid(number)]
+    return readings[0] if len(readings) == 1 else None
+
+
+def _national_readings(digits: str) -> Iterator[str]:
+    """Give every number that a French number without its 0 may be: one overseas prefix, or any French calling code."""
+    if len(digits) == _NATIONAL_DIGITS and not digits.startswith("0"):
+        code, _ = _OVERSEAS.get(digits[:3], ("", ""))
+        if code:  # Saint-Pierre's own numbers have six digits behind the calling code
+            yield f"+{code}{digits.removeprefix('508')}"
+        else:
+            yield from (f"+{code}{digits}" for code in _FRENCH_CODES)
+
+
+def every_reading(digits: str) -> Iterator[str]:
+    """Give every number in E.164 that a run of digits may mean, likely or not: for who must not miss one."""
+    yield f"+{digits.removeprefix('00')}"
+    yield from _national_readings(digits.removeprefix("0"))
+
+
+def _is_valid(number: str) -> bool:
+    import phonenumbers
+
+    code = calling_code(number)
+    national = number[len(code) + 1 :]
+    if not national or national.startswith("0") or code not in _calling_codes():
+        return False
+    parsed = phonenumbers.PhoneNumber(country_code=int(code), national_number=int(national))
+    return phonenumbers.is_valid_number(parsed)
+
+
+def countries(numbers: pa.Array) -> pa.DictionaryArray:
+    """Give the ISO 3166-1 alpha-2 country of each E.164 number, as `phonenumbers` does.
+
+    `numbers` is a string array; the result is a dictionary array of the same length, null for nulls and for numbers of
+    no country. A calling code that belongs to one country gives it without parsing; the digits of others are looked at
+    once for each distinct number. Overseas numbers that the library does not know have the country of their prefix.
+    """
+    prefixes = pc.utf8_slice_codeunits(numbers, 1, 1 + _LONGEST_CALLING_CODE).dictionary_encode()
+    regions = [_calling_codes().get(calling_code(prefix), ()) for prefix in prefixes.dictionary.to_pylist()]
+    sole = pa.array([found[0] if len(found) == 1 else None for found in regions], pa.string())
+    found = pc.if_else(pc.equal(sole, _NO_COUNTRY), None, sole).take(prefixes.indices)
+    shared = pa.array([len(found) > 1 for found in regions], pa.bool_()).take(prefixes.indices)
+    if pc.any(shared).as_py():
+        distinct = pc.if_else(shared, numbers, None).dictionary_encode()
+        by_digits = pa.array(map(_country_by_digits, distinct.dictionary.to_pylist()), pa.string())
+        found = pc.coalesce(found, by_digits.take(distinct.indices))
+    return found.dictionary_encode()
+
+
+def _country_by_digits(number: str) -> str | None:
+    import phonenumbers
+
     try:
-        text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair
-        return json.dumps(value)
-    return text
+        region = phonenumbers.region_code_for_number(phonenumbers.parse(number))
+    except phonenumbers.NumberParseException:
+        return None
+    if region is None:
+        code, national = calling_code(number), number[1 + len(calling_code(number)) :]
+        planned, country = _OVERSEAS.get(national[:3], ("", None))
+        return country if planned == code and len(national) == _NATIONAL_DIGITS else None
+    return str(region)
 
 
-def _hashed(key: Secret, text: str) -> str:
-    return f"{_key_id(key)}:{hmac.digest(key.reveal().encode(), text.encode(), 'sha256').hex()}"
+def calling_code(number: str) -> str:
+    """Give the calling code of an E.164 number, with or without its plus; its first digit if none is assigned."""
+    digits = number.removeprefix("+")
+    codes = (digits[:length] for length in range(1, _LONGEST_CALLING_CODE + 1))
+    return next((code for code in codes if code in _calling_codes()), digits[:1])
 
 
 @cache
-def _key_id(key: Secret) -> str:
-    return hmac.digest(key.reveal().encode(), b"key id", "sha256").hex()[:_KEY_ID_LENGTH]
+def _calling_codes() -> dict[str, tuple[str, ...]]:
+    import phonenumbers
+
+    return {str(code): tuple(regions) for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items()}

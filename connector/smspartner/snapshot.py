@@ -18,7 +18,7 @@ from smspartner_schemas.contract import QUARANTINE, STATUS_WORDS, STATUSES
 
 from smspartner.errors import CountMismatch
 from smspartner.page import Page, rows_at
-from smspartner.phone_numbers import PhonePrivacy
+from smspartner.privacy import PhonePrivacy
 
 Indices = npt.NDArray[np.int64]
 

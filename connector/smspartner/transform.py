@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from queue import SimpleQueue
 
-from smspartner.erasure import NOBODY, ErasedNumbers
 from smspartner.page import Page
-from smspartner.phone_numbers import PhonePrivacy
+from smspartner.privacy import NOBODY, ErasedNumbers, PhonePrivacy
 from smspartner.reading import Population
 from smspartner.snapshot import Snapshot
 from smspartner.typed_rows import type_populations

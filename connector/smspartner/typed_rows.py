@@ -14,11 +14,9 @@ from smspartner_schemas.contract import DELIVERED, STATUSES
 from smspartner_schemas.rules import broken_rules, column_rules
 
 from smspartner import first_page
-from smspartner.drift import DATE_MISSING, bounded
-from smspartner.erasure import ErasedNumbers
-from smspartner.numbering import countries
 from smspartner.page import rows_at
-from smspartner.phone_numbers import PhonePrivacy
+from smspartner.phone_numbers import countries
+from smspartner.privacy import ErasedNumbers, PhonePrivacy
 from smspartner.reading import Population
 from smspartner.rows import TIMESTAMP, Indices, Reasons, indices_of, read_rows
 from smspartner.snapshot import Origin, Snapshot, occurrences
@@ -38,6 +36,18 @@ def type_populations(
     complete = [one for one in populations if one.verdict == "complete"]
     typed = iter(_Rows(complete, privacy).snapshots(run_id, erased) if complete else ())
     return [next(typed) if one.verdict == "complete" else Snapshot(**_facts(one), run_id=run_id) for one in populations]
+
+
+_DATE_MISSING = "delivered row without date"
+_MOST_NAMES = 20
+"""Of drift, kept of one tag: a field that holds free text in place of a status word would make a name a row."""
+
+
+def bounded(drift: Counter[str]) -> tuple[tuple[str, int], ...]:
+    """Give the counts by name, sorted; of very many names the most frequent, and the others together."""
+    kept = dict(drift.most_common(_MOST_NAMES))
+    others = drift.total() - sum(kept.values())
+    return (*sorted(kept.items()), *([("other drift", others)] if others else []))
 
 
 def _facts(population: Population) -> dict[str, Any]:
@@ -155,7 +165,7 @@ class _Rows:
     def _drift_apart(self, table: pa.Table, kept: Indices) -> list[Counter[str]]:
         undated = pc.and_(pc.equal(table["status"], DELIVERED), pc.is_null(table["status_at"]))
         drift = [Counter(name for page in one.pages for name in page.drift) for one in self.populations]
-        for name, indices in {**self.columns.drift, DATE_MISSING: kept[indices_of(undated)]}.items():
+        for name, indices in {**self.columns.drift, _DATE_MISSING: kept[indices_of(undated)]}.items():
             counts = np.bincount(self.owner[indices], minlength=len(drift))
             for number in np.flatnonzero(counts).tolist():
                 drift[number][name] = int(counts[number])

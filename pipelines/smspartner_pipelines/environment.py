@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import click
-    from smspartner.phone_numbers import PhonePrivacy
+    from smspartner.privacy import PhonePrivacy
     from smspartner_schemas.contract import PhoneForm
 
 PREFIX = "SMSPARTNER_"
@@ -53,7 +53,7 @@ def phone_privacy(form: PhoneForm, environ: Mapping[str, str] = os.environ) -> P
     Raises:
         SettingsError: `hashed` without a phone key that is long enough.
     """
-    from smspartner.phone_numbers import PhonePrivacy
+    from smspartner.privacy import PhonePrivacy
 
     current, *retired = [Secret(key) if key.strip() else None for key in _phone_keys(environ)]
     return PhonePrivacy(form, current, tuple(filter(None, retired)))

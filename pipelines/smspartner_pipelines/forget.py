@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from smspartner.erasure import Erasure, Person
+from smspartner.privacy import Erasure, Person
 from smspartner.snapshot import Snapshot
 from smspartner_schemas.arrow import empty_table
 from smspartner_schemas.contract import QUARANTINE, STATUSES, Table
@@ -20,7 +20,7 @@ from smspartner_pipelines.output import counted
 from smspartner_pipelines.reading import open_loaded, rows_in
 
 if TYPE_CHECKING:
-    from smspartner.phone_numbers import PhonePrivacy
+    from smspartner.privacy import PhonePrivacy
 
 _BATCH_ROWS = 1_000_000
 """Rows of tags that hold the person, kept in memory at once."""
@@ -174,7 +174,7 @@ def _unreadable_numbers(states: Mapping[str, LoadedTag], privacy: PhonePrivacy) 
                 f"masked numbers name nobody for certain ({some}); run these tags again with --refresh all, "
                 "which leaves the person out"
             )
-        elif kind == "hashed" and key_id not in privacy.hashes:
+        elif kind == "hashed" and key_id not in privacy.keys:
             yield (
                 f"numbers are hashed under phone key {key_id}, which is not given ({some}); add it to "
                 f"SMSPARTNER_RETIRED_PHONE_KEYS, {_THEN}"

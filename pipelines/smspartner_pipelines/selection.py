@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from smspartner.erasure import ErasedNumbers
+from smspartner.privacy import ErasedNumbers
 from smspartner.reading import FirstPage
 from smspartner.transform import first_page_digest
 from smspartner.vendor import LONGEST_DELIVERY_HOURS
@@ -16,8 +16,8 @@ from smspartner.vendor import LONGEST_DELIVERY_HOURS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from smspartner.erasure import Erasure
     from smspartner.page import Page
+    from smspartner.privacy import Erasure
 
     from smspartner_pipelines.load.destination import Destination, LoadedTag
     from smspartner_pipelines.outcome import DestinationOutcome

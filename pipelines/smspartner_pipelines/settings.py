@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from smspartner.connection import Connection
 from smspartner.errors import SettingsError
-from smspartner.phone_numbers import PhonePrivacy
+from smspartner.privacy import PhonePrivacy
 from smspartner.redaction import REDACT
 from smspartner.tags import check_no_secret
 

@@ -10,10 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from smspartner.erasure import ErasedNumbers, Person
 from smspartner.errors import CountMismatch
 from smspartner.page import Page, read_page
-from smspartner.phone_numbers import PhonePrivacy
+from smspartner.privacy import ErasedNumbers, Person, PhonePrivacy
 from smspartner.reading import Population
 from smspartner.redaction import Secret
 from smspartner.snapshot import Snapshot, new_run_id

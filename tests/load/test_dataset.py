@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
-from smspartner.erasure import Erasure
 from smspartner.errors import CountMismatch, DestinationBusy, DestinationError, SettingsError
+from smspartner.privacy import Erasure
 from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.load.destination import Damage, LoadedTag, NothingLoaded, erasures, loaded_tags
 from smspartner_pipelines.load.parquet import file_name

@@ -14,8 +14,8 @@ from contextlib import ExitStack
 import pyarrow.dataset
 import pyarrow.fs
 import pytest
-from smspartner.erasure import Erasure
 from smspartner.errors import DestinationBusy, DestinationError, SettingsError
+from smspartner.privacy import Erasure
 from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.load.dataset import Dataset
 from smspartner_pipelines.load.destination import Damage, NothingLoaded, erasures, loaded_tags

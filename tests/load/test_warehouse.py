@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from smspartner.erasure import Erasure
 from smspartner.errors import CountMismatch, DestinationBusy, DestinationError, SettingsError
+from smspartner.privacy import Erasure
 from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.load import warehouse as warehouses
 from smspartner_pipelines.load.destination import Damage, NothingLoaded, erasures, loaded_tags, state_of

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from smspartner.connection import Connection
 from smspartner.page import read_page
-from smspartner.phone_numbers import PhonePrivacy
+from smspartner.privacy import PhonePrivacy
 from smspartner.reading import Population
 from smspartner.redaction import Secret
 from smspartner.snapshot import Snapshot

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from smspartner.phone_numbers import PhonePrivacy
+from smspartner.privacy import PhonePrivacy
 from smspartner.reading import FirstPage
 from smspartner.redaction import Secret
 from smspartner_pipelines.outcome import DestinationOutcome

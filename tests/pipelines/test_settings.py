@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from smspartner.connection import Connection
 from smspartner.errors import SettingsError
-from smspartner.phone_numbers import PhonePrivacy
+from smspartner.privacy import PhonePrivacy
 from smspartner.redaction import REDACT, Secret
 from smspartner_pipelines.settings import RunSettings, parse_duration, parse_time
 

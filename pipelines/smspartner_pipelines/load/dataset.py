@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from smspartner.erasure import Erasure
+    from smspartner.privacy import Erasure
     from smspartner.snapshot import Snapshot
     from smspartner_schemas.contract import Table
 

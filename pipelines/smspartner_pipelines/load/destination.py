@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     import pyarrow as pa
-    from smspartner.erasure import Erasure
+    from smspartner.privacy import Erasure
     from smspartner.snapshot import Snapshot
     from smspartner_schemas.contract import Table
 
@@ -186,7 +186,7 @@ def erasures(destination: Destination) -> list[Erasure]:
     Raises:
         DestinationError: a record can't be read; without it, the person's rows would come back.
     """
-    from smspartner.erasure import Erasure
+    from smspartner.privacy import Erasure
 
     found: list[Erasure] = []
     for part in destination.scan(ERASURES, ERASURES.column_names) if destination.keeps_tags else ():

@@ -31,7 +31,7 @@ from smspartner_pipelines.load.parquet import ROW_GROUP_ROWS, open_writer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from smspartner.erasure import Erasure
+    from smspartner.privacy import Erasure
     from smspartner.snapshot import Snapshot
     from smspartner_schemas.contract import Table
 

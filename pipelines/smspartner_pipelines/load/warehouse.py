@@ -15,7 +15,7 @@ from smspartner_pipelines.load.destination import Damage, erasures_table, loaded
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from smspartner.erasure import Erasure
+    from smspartner.privacy import Erasure
     from smspartner.snapshot import Snapshot
     from smspartner_schemas.contract import Table
 

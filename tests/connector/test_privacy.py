@@ -10,9 +10,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from smspartner.erasure import NOBODY, ErasedNumbers, Person, numbers_in
 from smspartner.errors import SettingsError
-from smspartner.phone_numbers import PhonePrivacy
+from smspartner.privacy import NOBODY, ErasedNumbers, Person, PhonePrivacy, numbers_in
 from smspartner.redaction import Secret
 
 AT = datetime(2026, 11, 24, 9, tzinfo=UTC)
@@ -89,7 +88,7 @@ def test_found_in_any_text(before: str, digits: int, after: str) -> None:
 def test_person(spelling: str) -> None:
     """However the number is given, the person has every form a table may hold; nothing prints the number."""
     person = Person(spelling, PRIVACY)
-    hashes = [hashed(NUMBER) for hashed in PRIVACY.hashes.values()]
+    hashes = [PRIVACY.hashed(NUMBER, key_id) for key_id in PRIVACY.keys]
     assert (NUMBER, *hashes) == person.spellings
     assert all(person.is_named_in(f'{{"phoneNumber": "{hashed}"}}') for hashed in hashes)
     assert (repr(person), "61234" in repr(vars(Person(spelling, PRIVACY)))) == ("***", False)
@@ -112,7 +111,7 @@ def test_an_erasure_needs_a_key() -> None:
 def test_the_record_names_nobody() -> None:
     """The record holds neither the number nor the hash under which a table may know it."""
     record = json.dumps(asdict(Person(NUMBER, PRIVACY).erasure(AT)), default=str)
-    assert [part for part in ("61234", PRIVACY.hashes[PRIVACY.key_id](NUMBER)[9:]) if part in record] == []
+    assert [part for part in ("61234", PRIVACY.hashed(NUMBER, PRIVACY.key_id)[9:]) if part in record] == []
 
 
 @pytest.mark.parametrize("privacy", [PRIVACY, PhonePrivacy("masked", OLD_KEY), PhonePrivacy("hashed", OLD_KEY, (KEY,))])
