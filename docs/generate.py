@@ -16,9 +16,8 @@ from typing import Any
 
 import reference_parts
 from smspartner_pipelines.commands.sandbox import KEY as SANDBOX_KEY
-from smspartner_pipelines.exit_codes import MEANINGS
 from smspartner_pipelines.sandbox import Sandbox
-from smspartner_schemas.contract import VERDICT_MEANINGS
+from smspartner_schemas.contract import EXIT_MEANINGS, VERDICT_MEANINGS
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))  # for the hostile server, whose kinds of fault a page lists
@@ -28,7 +27,7 @@ _EXAMPLE = ("run", "promo-nov", "soldes-été", "never-sent", "--to", "data")
 
 def exit_codes() -> str:
     """Give the table of exit codes."""
-    rows = [f"| {int(code)} | {meaning} |" for code, meaning in MEANINGS.items()]
+    rows = [f"| {int(code)} | {meaning} |" for code, meaning in EXIT_MEANINGS.items()]
     return "\n".join(["| exit code | meaning |", "|---|---|", *rows])
 
 

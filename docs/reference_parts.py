@@ -69,7 +69,7 @@ def _long(option: click.Option) -> str:
 def _default(option: click.Option) -> str:
     """Give the default as the help shows it."""
     stated = re.search(r"\[default: (.+)\]", option.help or "")
-    shown = stated[1] if stated else option.get_help_extra(click.Context(smspartner)).get("default")
+    shown = stated[1] if stated else option.get_help_extra(click.Context(smspartner, show_default=True)).get("default")
     return f"`{shown}`" if shown else ""
 
 

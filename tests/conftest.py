@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -45,6 +46,18 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_secrets_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test uses as a key may be an ordinary word to the next."""
     monkeypatch.setattr(REDACT, "_known", {})
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Whatever a test does to logging ends with it."""
+    root, factory = logging.getLogger(), logging.getLogRecordFactory()
+    handlers, level = root.handlers[:], root.level
+    yield
+    logging.captureWarnings(capture=False)
+    logging.setLogRecordFactory(factory)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -12,7 +12,8 @@ import heapq
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
 
 from smspartner.client import Client
@@ -21,7 +22,7 @@ from smspartner.errors import AccessRefused, Interrupted, RequestError
 from smspartner.page import Page
 from smspartner.pagination import Ask, Unread, walk_pages
 from smspartner.paging_seen import PagingSeen
-from smspartner.reading import SILENT, FirstPage, Population, Progress, Reading
+from smspartner.reading import SILENT, Population, Progress, Reading
 from smspartner.retry import Pace, RetryPolicy
 
 HELD_BYTES = 32 * 1024 * 1024
@@ -46,14 +47,13 @@ def extract(
     stop: threading.Event,
     progress: Progress = SILENT,
     *,
-    settled: Mapping[str, FirstPage] | None = None,
-    digest: Callable[[Page], str] | None = None,
+    is_unchanged: Callable[[str, Page], bool] | None = None,
     paging: PagingSeen | None = None,
 ) -> Generator[Population | None]:
     """Read the populations of tags side by side, and give them as they finish, not in the order of `tags`.
 
     None is a tick: nothing came for a second. A tag that is not complete is among them, with its verdict and no pages.
-    A tag in `settled` is asked for its first page only, if that declares the same total and has the same `digest`.
+    A tag is asked for its first page only, if `is_unchanged` says of tag and page that it is loaded like that.
     `paging` gathers what the run sees of the vendor's paging. Leaving the generator early, or setting `stop`, ends all
     requests and threads; populations that were read by then are given first.
 
@@ -64,14 +64,7 @@ def extract(
     seen = PagingSeen() if paging is None else paging
 
     def begin(tag: str) -> Reading:
-        loaded = (settled or {}).get(tag)
-
-        def is_loaded(page: Page) -> bool:
-            if loaded is None or digest is None or page.total != loaded.total:
-                return False
-            return bool(loaded.digest) and digest(page) == loaded.digest
-
-        how = connection
+        how, is_loaded = connection, partial(is_unchanged, tag) if is_unchanged else None
         walk = walk_pages(tag, seen, passes=how.passes, pauses=how.pass_pauses, verify=how.verify, is_loaded=is_loaded)
         return Reading(tag, walk)
 

@@ -12,14 +12,6 @@ from smspartner.pagination import Ask, Proof, Unread, Walk
 
 
 @dataclass(frozen=True)
-class FirstPage:
-    """What is loaded of a settled tag's first page: the total it declared, and a digest of its rows as loaded."""
-
-    total: int
-    digest: str
-
-
-@dataclass(frozen=True)
 class Population:
     """One tag's population: all of its pages in order where the verdict is `complete`, or none and the reason why.
 

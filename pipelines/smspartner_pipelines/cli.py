@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-import errno
+import os
 import sys
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 from click.exceptions import NoArgsIsHelpError
-from smspartner.errors import SmsPartnerError
+from smspartner.api_key import (
+    KEY_FILE_VARIABLE,
+    KEY_VARIABLE,
+    PHONE_KEY_VARIABLE,
+    RETIRED_KEYS_VARIABLE,
+    learn_key_file,
+)
+from smspartner.errors import AccessRefused, SettingsError, SmsPartnerError
+from smspartner.redaction import REDACT, Secret
+from smspartner_schemas.contract import ExitCode
 
 from smspartner_pipelines.commands.check import check
 from smspartner_pipelines.commands.demo import demo
@@ -20,14 +30,17 @@ from smspartner_pipelines.commands.sandbox import sandbox
 from smspartner_pipelines.commands.schema import schema
 from smspartner_pipelines.commands.tags import tags
 from smspartner_pipelines.commands.validate import validate
-from smspartner_pipelines.config_file import expected
-from smspartner_pipelines.environment import learn_secrets_of_environment
-from smspartner_pipelines.exit_codes import ExitCode, exit_code_for
 from smspartner_pipelines.load import learn_secrets
-from smspartner_pipelines.output import OutputFailed, redacted_output, say
+from smspartner_pipelines.options import PREFIX
+from smspartner_pipelines.output import say
+
+_PASSWORDS = ("PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+"""Where the environment may hold what destinations ask for, besides their URIs."""
+
+_SOURCES = {ParameterSource.ENVIRONMENT: "in the environment, ", ParameterSource.DEFAULT_MAP: "in the --config file, "}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True})
 @click.version_option(package_name="smspartner-connector", prog_name="smspartner")
 def smspartner() -> None:
     """Load the delivery statuses of SMS sent through SMS Partner: complete or reported, typed, validated.
@@ -48,40 +61,46 @@ for _command in (run, check, tags, report, validate, quarantine, forget, schema,
 
 
 def run_command(arguments: list[str]) -> ExitCode:
-    """Run a command and give its exit code; nothing that is written meanwhile shows a secret.
+    """Run a command and give its exit code.
 
     What goes wrong is one sentence on standard error, never a traceback.
     """
-    learn_secrets_of_environment()
-    for argument in arguments:
-        learn_secrets(argument)
-    with redacted_output():
-        try:
-            code = smspartner.main(arguments, prog_name="smspartner", standalone_mode=False)
-            if sys.stdout is not None:  # it is where standard output is closed
-                sys.stdout.flush()
-        except BaseException as exc:  # noqa: BLE001  # panics of extensions are no Exception
-            return _ended_by(exc)
+    _learn_secrets(arguments)
+    try:
+        code = smspartner.main(arguments, prog_name="smspartner", standalone_mode=False)
+        if sys.stdout is not None:  # it is where standard output is closed
+            sys.stdout.flush()
+    except BaseException as exc:  # noqa: BLE001  # panics of extensions are no Exception
+        return _ended_by(exc)
     return ExitCode(code) if isinstance(code, int) else ExitCode.OK
+
+
+def _learn_secrets(arguments: list[str]) -> None:
+    """Let no output show a secret that was given: an option may hold one by mistake, and be refused."""
+    given = (os.environ.get(name, "") for name in (KEY_VARIABLE, PHONE_KEY_VARIABLE, *_PASSWORDS))
+    for secret in (*given, *os.environ.get(RETIRED_KEYS_VARIABLE, "").splitlines()):
+        REDACT.add(Secret(secret.strip()))
+    learn_key_file(os.environ.get(KEY_FILE_VARIABLE, ""))
+    for uri in (*arguments, *os.environ.get(f"{PREFIX}TO", "").split()):
+        learn_secrets(uri)
 
 
 def _ended_by(exc: BaseException) -> ExitCode:
     """Say what went wrong, and give the exit code."""
     if isinstance(exc, SystemExit):  # click's end: of a completion, or where the reader has gone, as `| head` does
         return ExitCode.NOT_DONE if exc.code else ExitCode.OK
-    if isinstance(exc, (BrokenPipeError, OutputFailed)) and exc.errno == errno.EPIPE:
+    if isinstance(exc, BrokenPipeError):
         return ExitCode.NOT_DONE
     if isinstance(exc, NoArgsIsHelpError):
         click.echo(exc.format_message(), err=True)
-        return ExitCode.WRONG_SETTINGS
-    if isinstance(exc, click.ClickException):
-        say(f"error: {_usage_problem(exc)}")
         return ExitCode.WRONG_SETTINGS
     if isinstance(exc, (KeyboardInterrupt, click.Abort)):
         say("error: interrupted")
         return ExitCode.INTERRUPTED
     say(f"error: {_problem(exc)}")
-    return exit_code_for(exc)
+    if isinstance(exc, (click.ClickException, SettingsError)):
+        return ExitCode.WRONG_SETTINGS
+    return ExitCode.REFUSED if isinstance(exc, AccessRefused) else ExitCode.NOT_DONE
 
 
 def _usage_problem(exc: click.ClickException) -> str:
@@ -102,13 +121,21 @@ def _usage_problem(exc: click.ClickException) -> str:
     name = max(parameter.opts, key=len) if option else parameter.make_metavar(context)
     if isinstance(exc, click.MissingParameter):
         return f"{name} is missing; {see}"
-    return f"{name} has a value that is not valid; {expected(parameter)}"
+    where, kind = _SOURCES.get(context.get_parameter_source(parameter.name or ""), ""), parameter.type  # type: ignore[arg-type]
+    expected = (
+        f"one of {', '.join(map(str, kind.choices))}"
+        if isinstance(kind, click.Choice)
+        else f"a value of type {kind.name}"
+    )
+    return f"{where}{name} has a value that is not valid; give {expected}"
 
 
 def _problem(exc: BaseException) -> str:
+    if isinstance(exc, click.ClickException):
+        return _usage_problem(exc)
     if isinstance(exc, SmsPartnerError):
         return str(exc)
-    if isinstance(exc, OutputFailed):
+    if isinstance(exc, OSError) and exc.filename is None:  # files have names
         return f"standard output does not take the result ({exc.strerror}); check where it leads"
     if isinstance(exc, MemoryError):
         return "there is not enough memory; run with fewer tags at once, or with a smaller --concurrency"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from smspartner_pipelines.exit_codes import ExitCode
+from smspartner_schemas.contract import ExitCode
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """What ends a run: the user, a scheduler, the terminal that went away (which Windows does not signal)."""
@@ -38,39 +38,15 @@ def _end_at_once(_number: int, _frame: FrameType | None) -> None:
     os._exit(ExitCode.INTERRUPTED)
 
 
-class Stop(threading.Event):
-    """Set when the run is to end; the one event that everything which waits listens to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._breakable = False
-
-    @contextmanager
-    def breakable(self) -> Iterator[None]:
-        """Mark the part of the run that a second signal may end anywhere; what cleans up after it is left in peace."""
-        self._breakable = True
-        try:
-            yield
-        finally:
-            self._breakable = False
-
-    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        """Ask the run to end; who asks twice does not want to wait for the work in hand."""
-        if self.is_set() and self._breakable:
-            self._breakable = False
-            raise KeyboardInterrupt
-        self.set()
-
-
 @contextmanager
-def stop_on_signals() -> Iterator[Stop]:
-    """Give the event that stops the run; a signal within the block sets it.
+def stop_on_signals() -> Iterator[threading.Event]:
+    """Give the event that stops the run; a signal within the block sets it, and further ones change nothing.
 
     Outside the main thread (a scheduler's worker) signals are left alone.
     """
-    stop = Stop()
+    stop = threading.Event()
     in_main_thread = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, stop.on_signal) for number in _listened() if in_main_thread}
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in _listened() if in_main_thread}
     try:
         yield stop
     finally:

@@ -1,29 +1,33 @@
-"""Loading into all destinations of a run: one that fails keeps nothing from the others."""
+"""Loading into all destinations of a run, in batches: one that fails keeps nothing from the others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from smspartner.errors import DestinationError, SettingsError
+from smspartner.errors import AccessRefused, DestinationError, Interrupted, SettingsError
 
 from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.load.destination import erasures, loaded_tags
-from smspartner_pipelines.outcome import DestinationOutcome, RunOutcome
+from smspartner_pipelines.outcome import RunOutcome, Target
 from smspartner_pipelines.report import report_json
-from smspartner_pipelines.selection import Selection, Target
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
+
     from smspartner.snapshot import Snapshot
 
     from smspartner_pipelines.validation import Validator
 
+BATCH_SECONDS = 15.0
+"""A batch is not held longer: with validating and loading, a tag is loaded within 30 s of its last page."""
+
 _IN_VAIN = "read, but loaded nowhere: every destination that needs it has failed"
 
 
-def open_destinations(uris: Sequence[str], stack: ExitStack, outcome: RunOutcome) -> list[Target]:
-    """Open every destination and read its state; `stack` closes them.
+def open_destinations(outcome: RunOutcome, stack: ExitStack) -> Sequence[Target]:
+    """Open every destination of a run and read its state; `stack` closes them.
 
     One that can't be used is noted as failed, and the run goes on with the others.
 
@@ -32,8 +36,7 @@ def open_destinations(uris: Sequence[str], stack: ExitStack, outcome: RunOutcome
             are in the way.
         DestinationError: no destination can be used.
     """
-    targets = [Target(one, DestinationOutcome(one.uri)) for one in map(open_destination, uris)]
-    outcome.destinations = [target.outcome for target in targets]
+    targets = [Target(open_destination(uri)) for uri in outcome.settings.to]
     failures: list[SettingsError | DestinationError] = []
     for target in targets:
         try:
@@ -43,7 +46,7 @@ def open_destinations(uris: Sequence[str], stack: ExitStack, outcome: RunOutcome
             target.erasures = erasures(target.destination)
         except (SettingsError, DestinationError) as exc:
             failures.append(exc)
-            target.outcome.failure = str(exc)
+            target.failure = str(exc)
         else:
             outcome.notes += [f"{damage.place} {damage.what}; its tag is read again" for damage in damages]
     if len(failures) == len(targets) == 1:
@@ -53,10 +56,38 @@ def open_destinations(uris: Sequence[str], stack: ExitStack, outcome: RunOutcome
             "no destination can be used: " + "; ".join(str(failure) for failure in failures),
             remedy="`smspartner check --to DEST` looks at each",
         )
+    outcome.destinations = targets
     return targets
 
 
-def load(batch: Sequence[Snapshot], targets: Sequence[Target], selection: Selection, outcome: RunOutcome) -> None:
+def in_batches(
+    snapshots: Iterable[Snapshot | None], rows: int, seconds: float = BATCH_SECONDS
+) -> Iterator[list[Snapshot]]:
+    """Give snapshots in lists of about as many rows as validation or a destination wants at once; none is empty.
+
+    A None among the snapshots is a tick: nothing came, but time went by. Where the key is refused or the run is
+    interrupted, what was gathered is given first: those tags are read, and only wait to be loaded.
+    """
+    batch: list[Snapshot] = []
+    held, began = 0, 0.0
+    try:
+        for snapshot in snapshots:
+            if snapshot is not None:
+                began = began if batch else time.monotonic()
+                batch.append(snapshot)
+                held += snapshot.table.num_rows
+            if batch and (held >= rows or time.monotonic() - began >= seconds):
+                yield batch
+                batch, held = [], 0
+    except (AccessRefused, Interrupted):
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
+def load(batch: Sequence[Snapshot], outcome: RunOutcome) -> None:
     """Load the complete ones of these snapshots where they are wanted, and note the result of each tag.
 
     Raises:
@@ -65,45 +96,42 @@ def load(batch: Sequence[Snapshot], targets: Sequence[Target], selection: Select
     loaded: set[str] = set()
     complete = [snapshot for snapshot in batch if snapshot.complete]
     try:
-        for target, wanted in zip(targets, selection.wanted, strict=True):
-            for snapshot in _replaced(target, [one for one in complete if one.tag in wanted]):
+        for target in outcome.destinations:
+            for snapshot in _replaced(target, [one for one in complete if one.tag in target.wants]):
                 loaded.add(snapshot.tag)
-    finally:  # what was loaded until an interrupt is noted, too
+    finally:  # what was loaded until counts did not add up is noted, too
         for snapshot in batch:
             if not snapshot.complete or snapshot.tag in loaded:
-                outcome.note(snapshot, selection.loaded_before(snapshot.tag))
+                outcome.note(snapshot)
     for snapshot in complete:
         if snapshot.tag not in loaded:
-            outcome.note(snapshot.refused("failed", _IN_VAIN), None)
-    if not any(target.usable for target in targets):
+            outcome.note(snapshot.refused("failed", _IN_VAIN))
+    if not any(target.usable for target in outcome.destinations):
         raise DestinationError("every destination has failed", remedy="correct what each says, and run again")
 
 
 def _replaced(target: Target, snapshots: Sequence[Snapshot]) -> Iterator[Snapshot]:
     """Give each snapshot that the destination has loaded for good."""
     if target.usable and snapshots:
-        with target.outcome.notes_failure():
+        with target.notes_failure():
             for snapshot, files in zip(snapshots, target.destination.replace(snapshots), strict=True):
-                target.outcome.files += files
-                target.outcome.tags_loaded += 1
+                target.files += files
+                target.tags_loaded += 1
                 yield snapshot
 
 
-def finish(targets: Sequence[Target], outcome: RunOutcome, validator: Validator) -> None:
+def finish(outcome: RunOutcome, validator: Validator) -> None:
     """Let exports appear if the run came to its end, and keep its rows of `tag_runs` and its report."""
     outcome.validation = validator.results()
     outcome.close()
     complete, tag_runs = outcome.ended_by is None, outcome.tag_runs_table()
-    for target in filter(_usable, targets):
-        with target.outcome.notes_failure():
-            target.outcome.files += target.destination.finish(tag_runs, outcome.run_id, complete=complete)
-    for target in targets:
+    for target in outcome.destinations:
+        with target.notes_failure():
+            if target.usable:
+                target.files += target.destination.finish(tag_runs, outcome.run_id, complete=complete)
         if not target.destination.keeps_tags and not (complete and target.usable):
-            target.outcome.dropped, target.outcome.tags_loaded = True, 0
-    for target in filter(_usable, targets):
-        with target.outcome.notes_failure():
-            target.destination.save_report(report_json(outcome), outcome.run_id)
-
-
-def _usable(target: Target) -> bool:
-    return target.usable
+            target.dropped, target.tags_loaded = True, 0
+    for target in outcome.destinations:
+        with target.notes_failure():
+            if target.usable:
+                target.destination.save_report(report_json(outcome), outcome.run_id)

@@ -6,8 +6,7 @@ Command line beats environment beats file. A key of the file is the option's lon
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from operator import itemgetter
+from functools import partial, wraps
 from typing import Any, TypeVar
 
 import click
@@ -15,8 +14,9 @@ from smspartner.api_key import learn_key_file
 from smspartner.vendor import DEFAULT_BASE_URL
 
 from smspartner_pipelines.config_file import read_config
-from smspartner_pipelines.environment import PREFIX
+from smspartner_pipelines.output import start_logging
 
+PREFIX = "SMSPARTNER_"
 _GROUPS = ("Tags", "Destinations", "Incremental loading", "Validation", "API connection", "Output")
 """Headings of the help, in their order."""
 
@@ -37,7 +37,7 @@ class GroupedCommand(click.Command):
             record = parameter.get_help_record(ctx)
             if record and isinstance(parameter, click.Option):
                 groups[getattr(parameter, "group", "Output")].append(record)
-        for title, records in filter(itemgetter(1), groups.items()):
+        for title, records in ((title, records) for title, records in groups.items() if records):
             with formatter.section(title):
                 formatter.write_dl(records)
         if self._exit_codes:
@@ -80,7 +80,8 @@ def _together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 
 def _load_config(context: click.Context, _parameter: click.Parameter, path: str | None) -> None:
     if path:
-        context.default_map = read_config(path, context)
+        program: Any = context.find_root().command
+        context.default_map = read_config(path, program.commands["run"])
 
 
 def _learn_key_file(_context: click.Context, _parameter: click.Parameter, path: str | None) -> str | None:
@@ -92,7 +93,7 @@ def _learn_key_file(_context: click.Context, _parameter: click.Parameter, path: 
 json_option = output_option("--json", "as_json", is_flag=True, help="Put the result on stdout, as JSON.")
 quiet_option = output_option("--quiet", is_flag=True, help="No progress and no summary, only what needs a person.")
 
-output_options = _together(
+_log_options = _together(
     output_option(
         "--config",
         metavar="FILE",
@@ -101,7 +102,9 @@ output_options = _together(
         callback=_load_config,
         help="TOML file with settings: the long names of options, with _ for -.",
     ),
-    output_option("-v", "--verbose", count=True, help="Log what happens (-vv: every page and request)."),
+    output_option(
+        "-v", "--verbose", count=True, show_default=False, help="Log what happens (-vv: every page and request)."
+    ),
     output_option(
         "--log-level",
         type=click.Choice(["debug", "info", "warning", "error"]),
@@ -111,10 +114,21 @@ output_options = _together(
         "--log-format",
         type=click.Choice(["text", "json"]),
         default="text",
-        show_default=True,
         help="Log lines for people, or one JSON object a line.",
     ),
 )
+
+
+def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of its log, which begins before the command does, and --config."""
+
+    @wraps(command)
+    def logged(*args: Any, verbose: int, log_level: str | None, log_format: str, **given: Any) -> Any:
+        start_logging(verbose, log_level, log_format)
+        return command(*args, **given)
+
+    return _log_options(logged)
+
 
 connection_options = _together(
     connection_option(
@@ -124,27 +138,20 @@ connection_options = _together(
         help="File that holds the API key, where SMSPARTNER_API_KEY does not. There is no option for the key itself: "
         "command lines can be seen by others.",
     ),
-    connection_option(
-        "--base-url", default=DEFAULT_BASE_URL, show_default=True, metavar="URL", help="Where the API is."
-    ),
-    connection_option(
-        "--concurrency", type=int, default=8, show_default=True, metavar="N", help="Requests sent at once, at most."
-    ),
+    connection_option("--base-url", default=DEFAULT_BASE_URL, metavar="URL", help="Where the API is."),
+    connection_option("--concurrency", type=int, default=8, metavar="N", help="Requests sent at once, at most."),
     connection_option(
         "--rate",
         metavar="N/s|N/min",
         help="Requests allowed by the second or minute, for all workers together.  "
         "[default: 1800/min; none for an API on this machine]",
     ),
-    connection_option(
-        "--timeout", type=float, default=30.0, show_default=True, metavar="SECONDS", help="Limit for a whole response."
-    ),
-    connection_option("--retries", type=int, default=5, show_default=True, metavar="N", help="Tries after the first."),
+    connection_option("--timeout", type=float, default=30.0, metavar="SECONDS", help="Limit for a whole response."),
+    connection_option("--retries", type=int, default=5, metavar="N", help="Tries after the first."),
     connection_option(
         "--backoff",
         type=float,
         default=0.5,
-        show_default=True,
         metavar="SECONDS",
         help="Wait before the first retry; it doubles from one to the next.",
     ),
@@ -161,7 +168,6 @@ phone_numbers_option = destination_option(
     "--phone-numbers",
     type=click.Choice(["plain", "masked", "hashed"]),
     default="plain",
-    show_default=True,
     help="masked keeps calling code and last two digits; hashed is HMAC-SHA256 under SMSPARTNER_PHONE_KEY.",
 )
 
@@ -181,14 +187,12 @@ incremental_options = _together(
         "--refresh",
         type=click.Choice(["auto", "all", "unsettled"]),
         default="auto",
-        show_default=True,
         help="auto asks settled tags for their first page and skips them if nothing changed; unsettled asks nothing "
         "of them; all reads every tag.",
     ),
     incremental_option(
         "--fresh-for",
         default="0",
-        show_default=True,
         metavar="DURATION",
         help="Also skip tags read less than this ago: 90s, 30m, 6h, 2d.",
     ),
@@ -214,7 +218,6 @@ validation_options = _together(
         "--validate",
         type=click.Choice(["gx", "contract"]),
         default="gx",
-        show_default=True,
         help="contract leaves Great Expectations out; the contract's row rules are always checked.",
     ),
     expectations_option,
@@ -222,7 +225,6 @@ validation_options = _together(
         "--allow-quarantined",
         type=int,
         default=0,
-        show_default=True,
         metavar="N",
         help="Rows in quarantine that still count as success.",
     ),

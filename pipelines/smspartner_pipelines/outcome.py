@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from smspartner.errors import (
-    AccessRefused,
-    CountMismatch,
-    DestinationError,
-    Interrupted,
-    ValidationBroken,
-)
+from smspartner.errors import AccessRefused, CountMismatch, DestinationError, Interrupted, ValidationBroken
 from smspartner.paging_seen import PagingSeen
-from smspartner_schemas.contract import ACCEPTED, ROW_COUNTS, TAG_RUNS
-
-from smspartner_pipelines.exit_codes import ExitCode
+from smspartner_schemas.contract import ACCEPTED, ROW_COUNTS, TAG_RUNS, ExitCode
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from smspartner.privacy import Erasure
     from smspartner.snapshot import Snapshot
 
-    from smspartner_pipelines.load.destination import LoadedTag, WrittenFile
+    from smspartner_pipelines.load.destination import Destination, LoadedTag, WrittenFile
     from smspartner_pipelines.settings import RunSettings
 
 _UNPROVED = (
@@ -38,17 +31,31 @@ TagRun = dict[str, Any]
 
 
 @dataclass
-class DestinationOutcome:
-    """The result of one destination; `failure` says in words why nothing more was loaded there.
+class Target:
+    """A destination of a run: what it held when the run began, the tags it wants, and what became of it.
 
-    `dropped` is true of an export that was not finished, of which nothing is kept: its `tags_loaded` are 0.
+    `failure` says in words why nothing more was loaded there. `dropped` is true of an export that was not finished, of
+    which nothing is kept: its `tags_loaded` are 0.
     """
 
-    uri: str
+    destination: Destination
+    loaded: Mapping[str, LoadedTag] = field(default_factory=dict)
+    erasures: Sequence[Erasure] = ()
+    wants: set[str] = field(default_factory=set)
     files: list[WrittenFile] = field(default_factory=list)
     tags_loaded: int = 0
     failure: str | None = None
     dropped: bool = False
+
+    @property
+    def uri(self) -> str:
+        """As the user named it, with any secret masked."""
+        return self.destination.uri
+
+    @property
+    def usable(self) -> bool:
+        """Whether it has not failed."""
+        return self.failure is None
 
     @contextmanager
     def notes_failure(self) -> Iterator[None]:
@@ -73,7 +80,7 @@ class RunOutcome:
     finished_at: datetime | None = None
     tag_runs: dict[str, TagRun] = field(default_factory=dict)
     drift: dict[str, dict[str, int]] = field(default_factory=dict)
-    destinations: list[DestinationOutcome] = field(default_factory=list)
+    destinations: Sequence[Target] = ()
     validation: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     paging: PagingSeen = field(default_factory=PagingSeen)
@@ -82,9 +89,14 @@ class RunOutcome:
     seconds: float = 0.0
     _began: float = field(default_factory=time.monotonic)
 
-    def note(self, snapshot: Snapshot, loaded: LoadedTag | None) -> None:
-        """Record the result of a tag that was asked for; `loaded` is what was loaded of it before."""
-        row = tag_run(snapshot)
+    def loaded_before(self, tag: str) -> LoadedTag | None:
+        """Give what was loaded of a tag: where several destinations hold it, the one with most rows."""
+        held = [target.loaded[tag] for target in self.destinations if tag in target.loaded]
+        return max(held, key=lambda one: (one.rows_loaded + one.rows_quarantined, one.extracted_at), default=None)
+
+    def note(self, snapshot: Snapshot) -> None:
+        """Record the result of a tag that was asked for."""
+        row, loaded = tag_run(snapshot), self.loaded_before(snapshot.tag)
         if snapshot.verdict == "skipped" and loaded is not None:
             row |= _counts_of(loaded)
         self._record(row)
@@ -103,7 +115,7 @@ class RunOutcome:
         """Record what ends a run before its end; what was loaded until then stays."""
         try:
             yield
-        except (KeyboardInterrupt, Interrupted):
+        except Interrupted:
             self._end(ExitCode.INTERRUPTED, "interrupted; tags that were loaded stay loaded")
         except AccessRefused as exc:
             self._end(ExitCode.REFUSED, str(exc))

@@ -1,20 +1,19 @@
-"""Standard output and standard error: the one is the result, the other is talk, and neither ever shows a secret.
+"""Standard output and standard error: the one is the result, the other is talk and log, and neither shows a secret.
 
-All text of the process, also of others (tracebacks, warnings, libraries), goes through the two streams below, which
-hide secrets line by line, before `rich` or a terminal breaks the line. What an encoding lacks is written escaped.
+All text of the process, also of others (tracebacks, warnings, libraries), goes through streams that hide secrets line
+by line, before `rich` or a terminal breaks the line. What an encoding lacks is written escaped.
 """
 
 from __future__ import annotations
 
 import codecs
-import io
+import logging
 import os
 import sys
-import textwrap
-from contextlib import contextmanager
-from shutil import get_terminal_size
+from contextlib import suppress
+from datetime import UTC, datetime
 from threading import RLock
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 from smspartner.redaction import REDACT
@@ -22,66 +21,39 @@ from smspartner.redaction import REDACT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from _typeshed import ReadableBuffer
+_LEVELS = ("warning", "info", "debug")
 
 
-class OutputFailed(OSError):
-    """Standard output did not take what was written to it."""
-
-
-class _Result(io.FileIO):
-    """Standard output, whose failure to take data is another error than the failures of other files."""
-
-    def write(self, data: ReadableBuffer) -> int:
-        try:
-            return super().write(data)
-        except OSError as error:
-            number, why = error.errno, error.strerror
-        raise OutputFailed(number, why)
-
-
-class _Talk(io.FileIO):
-    """Standard error, which may be full or have lost its reader: what it does not take is lost."""
-
-    def write(self, data: ReadableBuffer) -> int:
-        size = memoryview(data).nbytes
-        try:
-            return super().write(data) or size
-        except OSError:
-            return size
-
-
-class _RedactingStream:
+class RedactingStream:
     """A text stream that passes on whole lines without secrets; bytes written to its `buffer` are data, and pass as is.
 
     A line that is not ended yet is held back, since a secret may be written in pieces, until it ends or is flushed.
+    `may_fail` is for talk: what a full disk or a reader that has gone does not take is lost, and nothing is raised.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, may_fail: bool = False) -> None:
         self._stream = stream
+        self._ignored = (OSError,) if may_fail else ()
         self._held = ""
         self._lock = RLock()
 
     def write(self, text: str) -> int:
         """Write the lines that end with this text."""
-        with self._lock:
-            lines, end, rest = (self._held + text).rpartition("\n")
-            self._held = rest
+        with self._lock, suppress(*self._ignored):
+            lines, end, self._held = (self._held + text).rpartition("\n")
             if end:
                 self._stream.write(REDACT(lines) + end)
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Write texts, one after the other."""
-        for line in lines:
-            self.write(line)
+        self.write("".join(lines))
 
     def flush(self) -> None:
         """Write also what is no whole line yet."""
-        with self._lock:
+        with self._lock, suppress(*self._ignored):
             held, self._held = self._held, ""
-            if held:
-                self._stream.write(REDACT(held))
+            self._stream.write(REDACT(held))
             self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:
@@ -92,66 +64,34 @@ def prepare_standard_streams() -> None:
     """Make the streams of a process ready, to its very end: closed, broken, full, or of any encoding.
 
     Where standard error is closed, the next file to be opened would get its number, and what a library says to the user
-    would be written into it.
+    would be written into it. Both are buffered also under PYTHONUNBUFFERED: a write that the system takes in part is
+    then completed.
     """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
-    for name, file in (("stdout", _Result(1, "wb", closefd=False)), ("stderr", _Talk(2, "wb", closefd=False))):
-        stream = redacting(_through(file, getattr(sys, name)))
-        setattr(sys, name, stream)
-        setattr(sys, f"__{name}__", stream)
-
-
-def _through(file: io.FileIO, stream: TextIO) -> TextIO:
-    """Return `stream` with `file` beneath it, unless it is closed (then there is none) or a Windows console.
-
-    It is buffered also where Python was asked to leave that out (PYTHONUNBUFFERED): a write that the system takes in
-    part is then completed. Who prints flushes.
-    """
-    buffer = getattr(stream, "buffer", None)
-    if not isinstance(stream, io.TextIOWrapper) or not isinstance(getattr(buffer, "raw", buffer), io.FileIO):
-        return stream
-    ascii_only = codecs.lookup(stream.encoding).name == "ascii"  # which click would replace, below the redaction
-    line_by_line = stream.line_buffering or stream.write_through
-    encoding = "utf-8" if ascii_only else stream.encoding
-    return io.TextIOWrapper(io.BufferedWriter(file), encoding, "backslashreplace", line_buffering=line_by_line)
-
-
-def redacting(stream: TextIO) -> TextIO:
-    """Give the stream that redacts for this one; none for none, and a stream that redacts is its own."""
-    if stream is None or isinstance(stream, _RedactingStream):
-        return stream
-    return cast("TextIO", _RedactingStream(stream))
-
-
-@contextmanager
-def redacted_output() -> Iterator[None]:
-    """Redact standard output and standard error while entered."""
-    before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = map(redacting, before)
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = before
+    for descriptor, name, buffering in ((1, "stdout", -1), (2, "stderr", 1)):
+        before = getattr(sys, name)
+        if before is not None:  # it is where the stream is closed
+            ascii_only = (
+                codecs.lookup(before.encoding).name == "ascii"
+            )  # which click would replace, below the redaction
+            encoding = "utf-8" if ascii_only else before.encoding
+            opened = os.fdopen(descriptor, "w", buffering, encoding, "backslashreplace", closefd=False)
+            stream = RedactingStream(opened, may_fail=name == "stderr")
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
 
 
 def say(text: str, *, to_stdout: bool = False, style: str | None = None) -> None:
-    """Write a line for people, on standard error unless it is the result; a terminal gets it wrapped between words.
+    """Write a line for people, on standard error unless it is the result.
 
     `style` is a colour of click's, for terminals that have not asked for none (NO_COLOR).
     """
-    stream = sys.stdout if to_stdout else sys.stderr
-    if stream is None:
-        return
-    if stream.isatty():
-        width = get_terminal_size().columns
-        wrap = textwrap.TextWrapper(width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-        text = "\n".join(wrap.wrap(REDACT(text))) if len(text) > width else text
-        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        text = click.style(text, fg=style) if style and not plain else text
+    if style and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
+        text = click.style(text, fg=style)
     click.echo(text, err=not to_stdout)
 
 
@@ -186,3 +126,26 @@ def delivered_share(delivered: int, not_delivered: int, ko: int) -> str:
     """Give the delivered share of the messages whose status is final, in percent; empty where there are none."""
     final = delivered + not_delivered + ko
     return f"{100 * delivered / final:.1f} %" if final else ""
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one record as a JSON object."""
+        fields = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info or record.exc_text:  # a traceback that held a secret is text by now
+            fields["exception"] = record.exc_text or self.formatException(record.exc_info)  # type: ignore[arg-type]
+        return REDACT.json(fields, ensure_ascii=False)
+
+
+def start_logging(verbose: int, level: str | None, style: str) -> None:
+    """Send all log records of the process to stderr, from a level on that is named, or counted by `verbose`."""
+    handler = logging.StreamHandler()
+    text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    handler.setFormatter(_JsonFormatter() if style == "json" else text)
+    logging.basicConfig(handlers=[handler], level=(level or _LEVELS[min(verbose, 2)]).upper(), force=True)
+    logging.captureWarnings(capture=True)

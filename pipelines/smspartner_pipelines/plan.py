@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from smspartner.client import Client
 from smspartner.errors import AccessRefused, RequestError, UnknownTag
-from smspartner.reading import SILENT, FirstPage, Progress
+from smspartner.reading import SILENT, Progress
 from smspartner.retry import Pace, RetryPolicy
+from smspartner_schemas.contract import ExitCode
 
-from smspartner_pipelines.exit_codes import ExitCode
 from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.load.destination import NothingLoaded, erasures, loaded_tags
-from smspartner_pipelines.outcome import DestinationOutcome
+from smspartner_pipelines.outcome import Target
 from smspartner_pipelines.output import counted, text_table
-from smspartner_pipelines.selection import Selection, Target, select_tags
+from smspartner_pipelines.selection import Selection, select_tags
 
 if TYPE_CHECKING:
     from smspartner.connection import Rate
@@ -105,7 +105,7 @@ def plan_run(settings: RunSettings, progress: Progress = SILENT) -> Plan:
 
 def _target(uri: str, stack: ExitStack) -> Target:
     destination = open_destination(uri)
-    target = Target(destination, DestinationOutcome(destination.uri))
+    target = Target(destination)
     if destination.keeps_tags:
         with suppress(NothingLoaded):
             stack.enter_context(destination.open(for_loading=False))
@@ -121,8 +121,7 @@ def _plan(client: Client, policy: RetryPolicy, selection: Selection, passes: int
         raise
     except RequestError as exc:
         return TagPlan(tag, 0, 1, exc.what, isinstance(exc, UnknownTag))
-    settled = selection.settled.get(tag)
-    if settled is not None and settled == FirstPage(first.total, selection.digest(first)):
+    if selection.is_unchanged(tag, first):
         return TagPlan(tag, 0, 1, "skipped: unchanged")
     full = first.row_count > 0 and first.total % first.row_count == 0
     pages = first.page_count + (full and first.page_count > 1)  # and the look behind a last page that is full

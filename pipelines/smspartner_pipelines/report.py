@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from smspartner.redaction import REDACT
-
-from smspartner_pipelines.exit_codes import MEANINGS
+from smspartner_schemas.contract import EXIT_MEANINGS
 
 if TYPE_CHECKING:
-    from smspartner_pipelines.outcome import DestinationOutcome, RunOutcome
+    from smspartner_pipelines.outcome import RunOutcome, Target
 
 _PACKAGES = ("smspartner-connector", "great-expectations", "pandas", "pyarrow", "requests", "tenacity")
 
@@ -36,7 +35,7 @@ def report(outcome: RunOutcome) -> dict[str, Any]:
     return {
         "run_id": outcome.run_id,
         "exit_code": int(outcome.exit_code),
-        "meaning": MEANINGS[outcome.exit_code],
+        "meaning": EXIT_MEANINGS[outcome.exit_code],
         "failure": outcome.failure,
         "started_at": outcome.started_at,
         "finished_at": outcome.finished_at,
@@ -64,7 +63,7 @@ def loaded_now(outcome: RunOutcome) -> dict[str, int]:
     return {name: sum(row[name] for row in complete) for name in ("rows_received", "rows_loaded", "rows_erased")}
 
 
-def _destination(destination: DestinationOutcome) -> dict[str, Any]:
+def _destination(destination: Target) -> dict[str, Any]:
     return {
         "uri": destination.uri,
         "tags_loaded": destination.tags_loaded,

@@ -10,12 +10,10 @@ from smspartner.reading import SILENT, Progress
 from smspartner.snapshot import new_run_id
 from smspartner.transform import transform
 
-from smspartner_pipelines.batches import in_batches
 from smspartner_pipelines.interrupt import stop_on_signals
-from smspartner_pipelines.loading import finish, load, open_destinations
+from smspartner_pipelines.loading import finish, in_batches, load, open_destinations
 from smspartner_pipelines.outcome import RunOutcome
-from smspartner_pipelines.selection import select_tags
-from smspartner_pipelines.shrinking import refuse_shrunk
+from smspartner_pipelines.selection import refuse_shrunk, select_tags
 from smspartner_pipelines.validation import Validator
 
 if TYPE_CHECKING:
@@ -37,7 +35,8 @@ def run(settings: RunSettings, progress: Progress = SILENT) -> RunOutcome:
     validator = Validator(settings.privacy.form, settings.expectations, settings.validate)
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_signals())
-        destinations = open_destinations(settings.to, stack, outcome)
+        destinations = open_destinations(outcome, stack)
+        batch_rows = max([validator.batch_rows, *(one.destination.batch_rows for one in destinations)])
         selection = select_tags(settings, destinations)
         outcome.note_skipped(selection.skipped)
         if len(selection.settled) < len(selection.to_ask):
@@ -47,14 +46,12 @@ def run(settings: RunSettings, progress: Progress = SILENT) -> RunOutcome:
             settings.connection,
             stop,
             progress,
-            settled=selection.settled,
-            digest=selection.digest,
+            is_unchanged=selection.is_unchanged,
             paging=outcome.paging,
         )
         snapshots = transform(populations, outcome.run_id, settings.privacy, selection.erased)
-        with outcome.keeps_what_ends_it(), stop.breakable(), closing(snapshots):
-            for batch in in_batches(snapshots, validator.batch_rows, destinations):
-                judged = refuse_shrunk(validator.judge(batch), selection, settings)
-                load(judged, destinations, selection, outcome)
-        finish(destinations, outcome, validator)
+        with outcome.keeps_what_ends_it(), closing(snapshots):
+            for batch in in_batches(snapshots, batch_rows):
+                load(refuse_shrunk(validator.judge(batch), outcome), outcome)
+        finish(outcome, validator)
     return outcome

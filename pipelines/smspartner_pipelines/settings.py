@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
+from smspartner.api_key import PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
 from smspartner.connection import Connection
 from smspartner.errors import SettingsError
 from smspartner.privacy import PhonePrivacy
-from smspartner.redaction import REDACT
+from smspartner.redaction import REDACT, Secret
 from smspartner.tags import check_no_secret
+from smspartner_schemas.contract import PhoneForm
 
 from smspartner_pipelines.load import mask_secrets, same_place
 
@@ -113,6 +117,19 @@ class RunSettings:
             "keep_shrunk": self.keep_shrunk,
             "phone_numbers": self.privacy.form,
         }
+
+
+def phone_privacy(form: PhoneForm, environ: Mapping[str, str] = os.environ) -> PhonePrivacy:
+    """Give a form of phone numbers, with the keys of the environment.
+
+    Raises:
+        SettingsError: `hashed` without a phone key that is long enough.
+    """
+    current = environ.get(PHONE_KEY_VARIABLE, "")
+    retired = environ.get(RETIRED_KEYS_VARIABLE, "").splitlines()
+    return PhonePrivacy(
+        form, Secret(current) if current.strip() else None, tuple(Secret(key) for key in retired if key.strip())
+    )
 
 
 def parse_duration(text: str, name: str = "the duration") -> timedelta:

@@ -6,15 +6,14 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from smspartner_schemas.contract import ACCEPTED
+from smspartner_schemas.contract import ACCEPTED, EXIT_MEANINGS, ExitCode
 
-from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
 from smspartner_pipelines.load.uris import EXPORTS, recognise
 from smspartner_pipelines.output import counted, delivered_share, say, text_table
 from smspartner_pipelines.report import loaded_now
 
 if TYPE_CHECKING:
-    from smspartner_pipelines.outcome import DestinationOutcome, RunOutcome
+    from smspartner_pipelines.outcome import RunOutcome, Target
 
 _MOST_LISTED = 40
 """Complete tags, line by line; the run report holds all."""
@@ -91,7 +90,7 @@ def _total_line(outcome: RunOutcome) -> str:
     return f"run {outcome.run_id}: {counted(loaded, 'row')} loaded into {into}{left_out}, {outcome.seconds:.1f} s"
 
 
-def _place(destination: DestinationOutcome) -> str | None:
+def _place(destination: Target) -> str | None:
     """Name a destination that holds rows of the run, or some of them."""
     if destination.failure is None:
         name = "standard output" if destination.uri == "-" else destination.uri
@@ -136,7 +135,7 @@ def _failure_lines(outcome: RunOutcome) -> Iterator[str]:
         yield f"run again: {_again(outcome, again)}"
     if outcome.exit_code is not ExitCode.OK:
         see = "; `smspartner check` says more" if outcome.exit_code is ExitCode.REFUSED else ""
-        yield f"exit code {int(outcome.exit_code)}: {outcome.failure or MEANINGS[outcome.exit_code]}{see}"
+        yield f"exit code {int(outcome.exit_code)}: {outcome.failure or EXIT_MEANINGS[outcome.exit_code]}{see}"
 
 
 def _again(outcome: RunOutcome, tags: Sequence[str]) -> str:

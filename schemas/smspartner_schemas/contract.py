@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import IntEnum
 from typing import Literal
 
 ColumnType = Literal["string", "int32", "int64", "float64", "bool", "timestamp", "strings"]
@@ -58,8 +59,7 @@ class Table:
 
 
 STATUS_WORDS = ("delivered", "not_delivered", "waiting", "ko")
-DELIVERED = "delivered"
-WAITING = "waiting"
+DELIVERED, WAITING = "delivered", "waiting"
 VERDICT_MEANINGS = {
     "complete": "every page returned the number asked for, all declared the same total, that many rows were received, "
     "and nothing stands behind the end; loaded",
@@ -74,6 +74,29 @@ VERDICTS = tuple(VERDICT_MEANINGS)
 ACCEPTED = frozenset({"complete", "unknown", "skipped"})
 """Verdicts that a run may end with in success."""
 
+
+class ExitCode(IntEnum):
+    """How a command ended; schedulers rely on it."""
+
+    OK = 0
+    NOT_DONE = 1
+    WRONG_SETTINGS = 2
+    TAGS_NOT_COMPLETE = 3
+    ROWS_IN_QUARANTINE = 4
+    REFUSED = 5
+    INTERRUPTED = 130
+
+
+EXIT_MEANINGS = {
+    ExitCode.OK: "every tag asked for is complete, unknown or skipped, nothing of them in quarantine",
+    ExitCode.NOT_DONE: "the run could not be done (destination failed, disk full, bug)",
+    ExitCode.WRONG_SETTINGS: "usage or settings are wrong; nothing was requested",
+    ExitCode.TAGS_NOT_COMPLETE: "some tags are incomplete, unstable, shrunk or failed; the others are loaded",
+    ExitCode.ROWS_IN_QUARANTINE: "no such tag, but rows are in quarantine (more than --allow-quarantined N, default 0)",
+    ExitCode.REFUSED: "the API refused the key or the account; tags that were read completely before that are loaded",
+    ExitCode.INTERRUPTED: "interrupted; what was loaded stays loaded",
+}
+
 TAG_PATTERN = r"\S{1,20}"
 """The vendor's page "Envoi par lots": at most 20 characters, no spaces."""
 
@@ -84,8 +107,7 @@ PHONE_PATTERNS: dict[PhoneForm, str] = {
 }
 """E.164; its calling code and last two digits; the id of a key and the number's HMAC-SHA256 under it."""
 
-EARLIEST_DATE = datetime(2000, 1, 1, tzinfo=UTC)
-LATEST_DATE = datetime(2100, 1, 1, tzinfo=UTC)
+EARLIEST_DATE, LATEST_DATE = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 """Dates outside are misread units (milliseconds, say), not deliveries."""
 
 _TAG = Column("tag", "string", "the tag, as asked for", categorical=True, pattern=TAG_PATTERN)
@@ -139,10 +161,7 @@ _COUNTS_OF_ROWS = (
     Column("rows_loaded", "int64", "rows in `statuses`", minimum=0),
     Column("rows_quarantined", "int64", "rows in `quarantine`", minimum=0),
     Column("rows_erased", "int64", "rows left out, since the person was erased", minimum=0),
-    Column("delivered", "int64", "rows loaded as delivered", minimum=0),
-    Column("not_delivered", "int64", "rows loaded as not delivered", minimum=0),
-    Column("waiting", "int64", "rows loaded as waiting", minimum=0),
-    Column("ko", "int64", "rows loaded as ko", minimum=0),
+    *(Column(word, "int64", f"rows loaded as {word.replace('_', ' ')}", minimum=0) for word in STATUS_WORDS),
     Column("stop_sms", "int64", "rows loaded of recipients who opted out", minimum=0),
 )
 

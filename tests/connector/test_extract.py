@@ -18,7 +18,7 @@ from smspartner.errors import AccessRefused, Interrupted
 from smspartner.extract import HELD_BYTES, extract
 from smspartner.page import Page
 from smspartner.paging_seen import PagingSeen
-from smspartner.reading import FirstPage, Population, Progress
+from smspartner.reading import Population, Progress
 from smspartner.redaction import Secret
 
 Answer = tuple[int, bytes]
@@ -118,7 +118,7 @@ def serve() -> Iterator[Callable[[Answers], Server]]:
 
 def read(server: Server, tags: Sequence[str], **options: Any) -> dict[str, Population]:
     """Read tags, and give what they came to."""
-    named = {name: options.pop(name) for name in ("settled", "digest", "paging", "progress") if name in options}
+    named = {name: options.pop(name) for name in ("is_unchanged", "paging", "progress") if name in options}
     got = [one for one in extract(tags, server.connection(**options), threading.Event(), **named) if one is not None]
     assert len({one.tag for one in got}) == len(got)
     assert sum(one.requests for one in got) == len(server.log)
@@ -327,23 +327,11 @@ def test_a_lying_total_ends_after_a_few_requests(serve: Any) -> None:
 def test_settled_tags(serve: Any) -> None:
     """A settled tag whose first page is unchanged costs one request; any other is read, page 1 asked for once."""
     server = serve(honest())
-    settled = {
-        "same": FirstPage(25, "d"),
-        "grown": FirstPage(24, "d"),
-        "changed": FirstPage(25, "e"),
-        "t7": FirstPage(7, ""),
-        "new": FirstPage(25, "d"),
-    }
-
-    def digest(page: Page) -> str:
-        return "" if page.total == 7 else "d"
-
-    got = read(server, ["same", "grown", "changed", "t7", "never"], settled=settled, digest=digest)
+    got = read(server, ["same", "changed"], is_unchanged=lambda tag, page: (tag, page.total) == ("same", 25))
     assert counts(got["same"]) == ("skipped", 25, 10, 1, 1, 0, [])
     assert got["same"].reason == "unchanged: total and first page are as loaded"
-    assert [got[tag].verdict for tag in ("grown", "changed", "t7", "never")] == ["complete"] * 4
+    assert got["changed"].verdict == "complete"
     assert set(server.asked.values()) == {1}
-    assert read(serve(honest()), ["same"], settled=settled)["same"].verdict == "complete"
 
 
 def test_what_a_run_sees_of_paging(serve: Any) -> None:
@@ -482,11 +470,11 @@ def test_waits_end_with_the_reading(serve: Any) -> None:
 def test_what_breaks_reaches_the_caller(serve: Any) -> None:
     """A bug in a request thread ends the run, and is raised as it is."""
 
-    def digest(_page: Page) -> str:
+    def is_unchanged(_tag: str, _page: Page) -> bool:
         raise KeyError("a bug")
 
     with pytest.raises(KeyError, match="a bug"):
-        read(serve(honest()), ["a"], settled={"a": FirstPage(25, "d")}, digest=digest)
+        read(serve(honest()), ["a"], is_unchanged=is_unchanged)
     assert threads() == []
 
 

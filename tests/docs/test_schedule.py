@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from smspartner_pipelines.exit_codes import ExitCode
 from smspartner_pipelines.sandbox import Sandbox
+from smspartner_schemas.contract import ExitCode
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "docs" / "examples"

@@ -38,7 +38,7 @@ HEAVY = (
     *("pandas", "phonenumbers", "pyarrow.dataset", "pyarrow.parquet", "pyarrow.compute", "pyarrow.csv", "requests"),
     *("filelock", "rich.console", "rich.table", "rich._emoji_codes"),
     *("smspartner.api", "smspartner.client", "smspartner_pipelines.cli", "smspartner_pipelines.run"),
-    *("smspartner_pipelines.forget", "smspartner_pipelines.report", "smspartner_pipelines.logs"),
+    *("smspartner_pipelines.forget", "smspartner_pipelines.report"),
     *("smspartner_pipelines.load.dataset", "smspartner_pipelines.load.folder", "smspartner_pipelines.load.export"),
     "encodings.utf_16_be",  # whoever becomes another user may not reach Python's own folder
 )

@@ -15,7 +15,7 @@ import pytest
 from faults import Campaign, Fault, HostileServer
 from smspartner.errors import SettingsError, TagError
 from smspartner_pipelines.engines.job import Job, JobEnd, find_tags
-from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
+from smspartner_schemas.contract import EXIT_MEANINGS, ExitCode
 
 ROW = {"phoneNumber": "+33639980001", "status": "Delivered", "stopSMS": False, "date": "1517989111"}
 WAITING = {"phoneNumber": "+33639980002", "status": "Waiting", "stopSMS": False, "date": ""}
@@ -170,7 +170,7 @@ def test_every_exit_code_has_a_sentence_and_a_decision(code: int) -> None:
     """Each exit code is either success, worth another try, or final; what kills a process is worth another try."""
     ended = JobEnd(code, None)
     assert ended.try_again is (code not in {0, 2, 4, 5})
-    expected = MEANINGS[ExitCode(code)] if code in set(ExitCode) else "killed, or the command is not `smspartner`"
+    expected = EXIT_MEANINGS[ExitCode(code)] if code in set(ExitCode) else "killed, or the command is not `smspartner`"
     assert ended.sentence == f"exit code {code}: {expected}"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import html
 import json
-import logging
 import os
 import re
 import subprocess
@@ -19,6 +18,7 @@ from urllib.parse import unquote, unquote_plus
 import pyarrow.parquet as pq
 import pytest
 from smspartner_pipelines.cli import run_command
+from smspartner_pipelines.output import RedactingStream
 from smspartner_pipelines.sandbox import Campaign
 
 KEYS = {"letters": "9f3a8c7b6d5e4f3aKz2b1c0d9e8f7a6b5c4d3e2f", "signs": "k3y+/=&% secret"}
@@ -124,18 +124,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    """Whatever a test does to logging ends with it."""
-    root, factory = logging.getLogger(), logging.getLogRecordFactory()
-    handlers, level = root.handlers[:], root.level
-    yield
-    logging.captureWarnings(capture=False)
-    logging.setLogRecordFactory(factory)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
 def rows(count: int) -> list[dict[str, Any]]:
     """Make rows as the API sends them, with numbers in several spellings, and the last of them doubtful."""
     spellings = ("+336399800{:02}", "06 39 98 00 {:02}", "00336399800{:02}", "+33-6.39.98.00.{:02}")
@@ -174,6 +162,8 @@ def command(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[
         with monkeypatch.context() as patch:
             for name, value in environment(url, key, changes).items():
                 patch.setenv(name, value)
+            for name in ("stdout", "stderr"):
+                patch.setattr(sys, name, RedactingStream(getattr(sys, name)))
             capfdbinary.readouterr()
             code = int(run_command(list(arguments)))
         out, err = (text.decode() for text in capfdbinary.readouterr())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from smspartner.errors import AccessRefused, Interrupted
-from smspartner_pipelines.batches import in_batches
+from smspartner_pipelines.loading import in_batches
 
 
 @pytest.mark.parametrize(

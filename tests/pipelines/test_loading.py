@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from smspartner.errors import AccessRefused, CountMismatch, DestinationError, Interrupted, SettingsError
-from smspartner_pipelines.exit_codes import ExitCode
 from smspartner_pipelines.loading import finish, load, open_destinations
-from smspartner_pipelines.outcome import DestinationOutcome, RunOutcome
-from smspartner_pipelines.selection import Target, select_tags
+from smspartner_pipelines.outcome import RunOutcome, Target
+from smspartner_pipelines.selection import select_tags
+from smspartner_schemas.contract import ExitCode
 
 RUN_ID = "20261123T180000Z-ab12cd34"
 TAGS = ("a", "b")
@@ -59,27 +59,26 @@ VALID: Any = Valid()
 
 
 @pytest.fixture
-def outcome(settings: Any) -> RunOutcome:
+def outcome(settings: Any, tmp_path: Path) -> RunOutcome:
     """The outcome of a run of two tags."""
-    return RunOutcome(RUN_ID, settings(tags=TAGS))
+    return RunOutcome(RUN_ID, settings(tags=TAGS, to=(str(tmp_path / "x"),)))
 
 
 def full(takes: int = 0) -> Target:
     """A destination that fails."""
     destination: Any = Full(takes)
-    return Target(destination, DestinationOutcome("full"))
+    return Target(destination)
 
 
 def test_one_that_fails_keeps_nothing_from_the_others(tmp_path: Path, outcome: RunOutcome, snapshot: Any) -> None:
     """A destination that fails takes nothing more; the others take every tag, tag_runs and the report; exit code 1."""
     failing = full(takes=1)
     with ExitStack() as stack:
-        targets = [failing, *open_destinations([str(tmp_path / "x")], stack, outcome)]
-        outcome.destinations = [target.outcome for target in targets]
-        selection = select_tags(outcome.settings, targets)
+        outcome.destinations = [failing, *open_destinations(outcome, stack)]
+        select_tags(outcome.settings, outcome.destinations)
         for tag in TAGS:
-            load([snapshot(tag, 4)], targets, selection, outcome)
-        finish(targets, outcome, VALID)
+            load([snapshot(tag, 4)], outcome)
+        finish(outcome, VALID)
     assert failing.destination.calls == ["a", "b"]  # type: ignore[attr-defined]
     assert [(one.tags_loaded, one.failure) for one in outcome.destinations] == [(1, "disk full"), (2, None)]
     assert pq.read_table(tmp_path / "x" / "tag_runs").num_rows == 2
@@ -89,32 +88,37 @@ def test_one_that_fails_keeps_nothing_from_the_others(tmp_path: Path, outcome: R
 
 def test_no_destination_left(outcome: RunOutcome, snapshot: Any) -> None:
     """Where every destination has failed, a tag that was read is `failed`, and the run ends."""
-    targets = [full()]
+    outcome.destinations = [full()]
+    select_tags(outcome.settings, outcome.destinations)
     with pytest.raises(DestinationError, match="every destination has failed"):
-        load([snapshot("a")], targets, select_tags(outcome.settings, targets), outcome)
+        load([snapshot("a")], outcome)
     assert (outcome.tag_runs["a"]["verdict"], outcome.tag_runs["a"]["rows_loaded"]) == ("failed", 0)
 
 
 def test_only_complete_tags_are_loaded(outcome: RunOutcome, snapshot: Any) -> None:
     """A tag with another verdict never reaches a destination, and is in the outcome."""
-    targets = [full()]
+    outcome.destinations = [full()]
+    select_tags(outcome.settings, outcome.destinations)
     for tag, verdict in (("a", "unstable"), ("b", "shrunk")):
-        load([snapshot(tag, verdict=verdict)], targets, select_tags(outcome.settings, targets), outcome)
-    assert targets[0].destination.calls == []  # type: ignore[attr-defined]
+        load([snapshot(tag, verdict=verdict)], outcome)
+    assert outcome.destinations[0].destination.calls == []  # type: ignore[attr-defined]
     assert list(outcome.tag_runs) == ["a", "b"]
 
 
-def test_destinations_that_cannot_be_used_at_the_start(tmp_path: Path, outcome: RunOutcome) -> None:
+def test_destinations_that_cannot_be_used_at_the_start(tmp_path: Path, settings: Any) -> None:
     """One alone raises what is wrong; beside another one it is noted, and the run goes on."""
     (tmp_path / "file").write_text("not a folder")
     bad, good = str(tmp_path / "file" / "data"), str(tmp_path / "good")
-    with ExitStack() as stack, pytest.raises((SettingsError, DestinationError)):
-        open_destinations([bad], stack, outcome)
-    with ExitStack() as stack:
-        targets = open_destinations([bad, good], stack, outcome)
-        assert [target.usable for target in targets] == [False, True]
-    with ExitStack() as stack, pytest.raises(DestinationError, match="no destination can be used"):
-        open_destinations([bad, str(tmp_path / "file" / "other")], stack, outcome)
+
+    def opened(*to: str) -> list[bool]:
+        with ExitStack() as stack:
+            return [target.usable for target in open_destinations(RunOutcome(RUN_ID, settings(to=to)), stack)]
+
+    with pytest.raises((SettingsError, DestinationError)):
+        opened(bad)
+    assert opened(bad, good) == [False, True]
+    with pytest.raises(DestinationError, match="no destination can be used"):
+        opened(bad, str(tmp_path / "file" / "other"))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +131,6 @@ def test_destinations_that_cannot_be_used_at_the_start(tmp_path: Path, outcome: 
         (DestinationError("down"), False, ("incomplete", "complete"), 1, ExitCode.NOT_DONE),
         (AccessRefused("code 10", code=10), True, ("incomplete", "complete"), 1, ExitCode.REFUSED),
         (Interrupted("asked to stop"), True, ("incomplete", "complete"), 1, ExitCode.INTERRUPTED),
-        (KeyboardInterrupt(), True, ("incomplete", "complete"), 1, ExitCode.INTERRUPTED),
     ],
 )
 def test_the_exit_code_is_the_most_serious(
@@ -140,10 +143,11 @@ def test_the_exit_code_is_the_most_serious(
     code: ExitCode,
 ) -> None:
     """Where several hold: interrupted, refused, not done, not complete, quarantine."""
-    outcome.destinations = [DestinationOutcome("x", failure="disk full" if failing else None)]
+    outcome.destinations = [full()]
+    outcome.destinations[0].failure = "disk full" if failing else None
     with outcome.keeps_what_ends_it():
         for tag, verdict in zip(TAGS, verdicts, strict=True):
-            outcome.note(snapshot(tag, 1, bad if verdict == "complete" else 0, verdict), None)
+            outcome.note(snapshot(tag, 1, bad if verdict == "complete" else 0, verdict))
         if ends:
             raise ends
     outcome.close()
@@ -154,7 +158,9 @@ def test_a_skipped_tag_repeats_what_is_loaded(outcome: RunOutcome, snapshot: Any
     """A skipped tag repeats the counts that are loaded, quarantine included, beside the requests of this run."""
     held = loaded("a", rows_received=6, rows_quarantined=2)
     outcome.note_skipped({"b": ("fresh", loaded("b", rows_quarantined=1))})
-    outcome.note(snapshot("a", verdict="skipped", reason="unchanged"), held)
+    outcome.destinations = [full()]
+    outcome.destinations[0].loaded = {"a": held}
+    outcome.note(snapshot("a", verdict="skipped", reason="unchanged"))
     outcome.close()
     row = outcome.tag_runs["a"]
     assert tuple(
@@ -170,9 +176,9 @@ def test_a_skipped_tag_repeats_what_is_loaded(outcome: RunOutcome, snapshot: Any
 
 def test_every_tag_has_one_result(outcome: RunOutcome, snapshot: Any) -> None:
     """A tag with two results, or with none in a run that came to its end, is a bug, and the run says so."""
-    outcome.note(snapshot("a"), None)
+    outcome.note(snapshot("a"))
     with pytest.raises(CountMismatch, match="tag a has two results"):
-        outcome.note(snapshot("a"), None)
+        outcome.note(snapshot("a"))
     outcome.close()
     assert (outcome.exit_code, outcome.not_reached) == (ExitCode.NOT_DONE, ["b"])
     assert "1 tags have no result" in (outcome.failure or "")

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 from smspartner.redaction import REDACT, Secret
-from smspartner_pipelines.logs import configure_logging
+from smspartner_pipelines.output import RedactingStream, start_logging
 
 KEY = "key+of/the logs"
 
 
-@pytest.fixture(autouse=True)
-def root_logger() -> Iterator[None]:
-    """The root logger is as before once the test ends."""
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    root.handlers = []
-    REDACT.add(Secret(KEY))
-    yield
-    root.handlers = before
-    root.setLevel(level)
-    logging.captureWarnings(capture=False)
+@pytest.fixture
+def begin(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Begin to log, to standard error that is redacted as in the command."""
+
+    def start(verbose: int, level: str | None, style: str) -> None:
+        monkeypatch.setattr(sys, "stderr", RedactingStream(sys.stderr))
+        REDACT.add(Secret(KEY))
+        start_logging(verbose, level, style)
+
+    return start
 
 
-def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json(begin: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
     """Each record is one JSON object a line, with time, level, logger and message, and with its exception."""
-    configure_logging("info", "json")
+    begin(1, None, "json")
     logger = logging.getLogger("some.logger")
     logger.debug("not shown")
     logger.info("%s é\nsecond line", "promo")
@@ -46,9 +46,9 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert second["exception"].endswith("ValueError: apiKey=***")
 
 
-def test_text(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text(begin: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
     """Records are lines on stderr, redacted down to the traceback."""
-    configure_logging("debug", "text")
+    begin(0, "debug", "text")
     try:
         raise ValueError(KEY)  # noqa: TRY301
     except ValueError:
@@ -60,12 +60,11 @@ def test_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert KEY not in err
 
 
-def test_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+def test_warnings(begin: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
     """Warnings of libraries are log records too."""
-    configure_logging("warning", "json")
+    begin(0, None, "json")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         logging.captureWarnings(capture=True)
         warnings.warn(f"something about {KEY}", stacklevel=1)
-        logging.captureWarnings(capture=False)
     assert "something about ***" in json.loads(capsys.readouterr().err)["message"]

@@ -9,10 +9,9 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner, Result
-from smspartner.errors import SettingsError
 from smspartner_pipelines import options
-from smspartner_pipelines.cli import smspartner
-from smspartner_pipelines.environment import PREFIX, unknown_variables
+from smspartner_pipelines.cli import run_command, smspartner
+from smspartner_pipelines.commands.check import unknown_variables
 
 KEY = "a5f0key-in-the-wrong-place"
 
@@ -62,9 +61,6 @@ DEFAULTS = {
     "timeout": 30.0,
     "retries": 5,
     "backoff": 0.5,
-    "verbose": 0,
-    "log_level": None,
-    "log_format": "text",
 }
 
 
@@ -95,52 +91,53 @@ def test_one_destination_needs_no_list(tmp_path: Path) -> None:
     assert given("--config", str(tmp_path / "one.toml"))["to"] == ["data"]
 
 
-WHOLE = "give a whole number"
+WRONG = "in the --config file, {} has a value that is not valid; give {}"
+NO_SETTING = "configuration file smspartner.toml: there is no setting {!r}; the keys are the options of"
+NO_TOML = "configuration file smspartner.toml: "
 FILES = {
-    "the key itself": (b"api_key = 's3cret'", ": the API key does not belong there; set SMSPARTNER_API_KEY"),
-    "unknown": (b"retry = 1", ": there is no setting 'retry'; the keys are the options of `smspartner run --help`"),
-    "the file itself": (b"config = 'x'", ": there is no setting 'config'; "),
-    "a table": (b"[run]\nretries = 1", ": there is no setting 'run'; "),
-    "the parameter's name": (b"as_json = true", ": there is no setting 'as_json'; "),
-    "text for a number": (b"retries = 'many'", f", retries: the value is not valid; {WHOLE}"),
-    "the key for a number": (f"retries = '{KEY}'".encode(), f", retries: the value is not valid; {WHOLE}"),
-    "true for a number": (b"retries = true", f", retries: the value is not valid; {WHOLE}"),
-    "a list for a number": (b"retries = [1]", f", retries: the value is not valid; {WHOLE}"),
-    "a table for text": (b"rate = {a = 1}", ", rate: the value is not valid; give text"),
-    "text for a flag": (b"verify = 'yes'", ", verify: the value is not valid; give true or false"),
-    "no choice": (b"refresh = 'never'", ", refresh: the value is not valid; give one of auto, all, unsettled"),
-    "no TOML": (b"retries = ", "TOML; write lines such as concurrency = 8"),
-    "the key for TOML": (KEY.encode(), "TOML; write lines such as concurrency = 8"),
-    "no UTF-8": (b"\xff", "TOML; write lines such as concurrency = 8"),
-    "endless": (b"#" * 1_000_001, ": it is larger than 1 MB; name a TOML file"),
+    "the key itself": (b"api_key = 's3cret'", NO_SETTING.format("api_key")),
+    "unknown": (b"retry = 1", NO_SETTING.format("retry")),
+    "the file itself": (b"config = 'x'", NO_SETTING.format("config")),
+    "a table": (b"[run]\nretries = 1", NO_SETTING.format("run")),
+    "the parameter's name": (b"as_json = true", NO_SETTING.format("as_json")),
+    "text for a number": (b"retries = 'many'", WRONG.format("--retries", "a value of type integer")),
+    "the key for a number": (f"retries = '{KEY}'".encode(), WRONG.format("--retries", "a value of type integer")),
+    "true for a number": (b"retries = true", WRONG.format("--retries", "a value of type integer")),
+    "a list for a number": (b"retries = [1]", WRONG.format("--retries", "a value of type integer")),
+    "a table for text": (b"rate = {a = 1}", "the rate is not a number of requests per s, min or h; give "),
+    "text for a flag": (b"verify = 'maybe'", WRONG.format("--verify", "a value of type boolean")),
+    "no choice": (b"refresh = 'never'", WRONG.format("--refresh", "one of auto, all, unsettled")),
+    "no TOML": (b"retries = ", f"{NO_TOML}it is not TOML; name a TOML file with lines such as concurrency = 8"),
+    "the key for TOML": (KEY.encode(), f"{NO_TOML}it is not TOML; name a TOML file"),
+    "no UTF-8": (b"\xff", f"{NO_TOML}it is not TOML; name a TOML file"),
+    "no file": (None, f"{NO_TOML}No such file or directory; name a TOML file"),
 }
 
 
 @pytest.mark.parametrize(("content", "message"), FILES.values(), ids=FILES.keys())
-def test_wrong_files(tmp_path: Path, content: bytes, message: str) -> None:
+def test_wrong_files(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    content: bytes | None,
+    message: str,
+) -> None:
     """A file that is no TOML, or has a key or value no option takes, is refused by name; no value is repeated."""
-    file = tmp_path / "smspartner.toml"
-    file.write_bytes(content)
-    with pytest.raises(SettingsError) as caught:
-        given("--config", str(file))
-    assert str(caught.value).startswith(f"configuration file {file}")
-    assert message in str(caught.value)
-    assert "s3cret" not in str(caught.value)
-    assert KEY not in str(caught.value)
-
-
-def test_files_that_cannot_be_read() -> None:
-    """A file that is missing, or has no end, is named with what is wrong."""
-    for path, problem in (("missing.toml", "No such file or directory"), ("/dev/zero", "it is larger than 1 MB")):
-        with pytest.raises(SettingsError, match=f"^configuration file {path}: {problem}; name a TOML file$"):
-            given("--config", path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SMSPARTNER_API_KEY", "key-of-the-options-tests")
+    if content is not None:
+        Path("smspartner.toml").write_bytes(content)
+    assert run_command(["run", "t", "--to", "data", "--config", "smspartner.toml"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {message}")
+    assert ("s3cret" in said, KEY in said, said.count("\n")) == (False, False, 1)
 
 
 def test_every_option_has_a_variable() -> None:
     """Every option of `run` can be set from the environment, under its long name."""
     for one in smspartner.commands["run"].params:
         if isinstance(one, click.Option):
-            assert one.envvar == PREFIX + max(one.opts, key=len).removeprefix("--").upper().replace("-", "_")
+            assert one.envvar == options.PREFIX + max(one.opts, key=len).removeprefix("--").upper().replace("-", "_")
 
 
 def test_unknown_variables() -> None:

@@ -10,9 +10,9 @@ import pytest
 from faults import Campaign, Fault
 from smspartner.connection import Rate
 from smspartner.errors import AccessRefused
-from smspartner_pipelines.exit_codes import ExitCode
 from smspartner_pipelines.plan import Plan, TagPlan, plan_run
 from smspartner_pipelines.settings import RunSettings
+from smspartner_schemas.contract import ExitCode
 
 TAGS = ("big", "even", "empty", "full", "gone", "bad")
 ROWS = {"big": 25, "even": 20, "empty": 0, "full": 10, "bad": 1}

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
 from smspartner_pipelines.load.destination import WrittenFile
-from smspartner_pipelines.outcome import DestinationOutcome, RunOutcome
+from smspartner_pipelines.outcome import RunOutcome, Target
 from smspartner_pipelines.report import report, report_json
 from smspartner_pipelines.summary import print_summary
+from smspartner_schemas.contract import EXIT_MEANINGS, ExitCode
 
 RUN_ID = "20261123T180000Z-ab12cd34"
 STARTED = datetime(2026, 11, 23, 18, tzinfo=UTC)
 TAGS = ("t[1]", "gone", "done", "never")
+
+
+def target(uri: str, **facts: Any) -> Target:
+    """A destination, and what became of it."""
+    named: Any = SimpleNamespace(uri=uri)
+    return Target(named, **facts)
 
 
 @pytest.fixture
@@ -24,15 +31,15 @@ def finished(snapshot: Any, settings: Any, loaded: Any) -> RunOutcome:
     run = RunOutcome(
         RUN_ID, settings(tags=TAGS), started_at=STARTED, finished_at=STARTED + timedelta(seconds=1.5), seconds=1.5
     )
-    run.note(snapshot("t[1]", 4, bad=1), None)
-    run.note(snapshot("gone", verdict="unknown", reason="code 4"), None)
+    run.note(snapshot("t[1]", 4, bad=1))
+    run.note(snapshot("gone", verdict="unknown", reason="code 4"))
     run.note_skipped({"done": ("settled", loaded("done"))})
     run.drift["t[1]"] = {"row field operator": 3}
     run.notes.append("paging is not proved yet")
     run.destinations = [
-        DestinationOutcome("my data", [WrittenFile("data/x.parquet", 7, "ab")], 1),
-        DestinationOutcome("bad", failure="the disk is full; free some space"),
-        DestinationOutcome("rows.csv", dropped=True),
+        target("my data", files=[WrittenFile("data/x.parquet", 7, "ab")], tags_loaded=1),
+        target("bad", failure="the disk is full; free some space"),
+        target("rows.csv", dropped=True),
     ]
     run.ended_by, run.failure = ExitCode.INTERRUPTED, "interrupted; tags that were loaded stay loaded"
     return run
@@ -137,9 +144,9 @@ def test_run_again(
     """What failed or was not read is named with the command that reads it; a tag that shrank is not in it."""
     names = ("small", *(f"t[{number}]" for number in range(1, tags + 1)))
     run = RunOutcome(RUN_ID, settings(tags=names, **{"to": ("data",), **options}), started_at=STARTED)
-    run.note(snapshot("small", verdict="shrunk", reason="it shrank"), None)
-    run.note(snapshot("t[1]", verdict="failed", reason="HTTP 500"), None)
-    assert shown(run, capsys, quiet=True)[-2:] == [f"run again: {again}", f"exit code 3: {MEANINGS[ExitCode(3)]}"]
+    run.note(snapshot("small", verdict="shrunk", reason="it shrank"))
+    run.note(snapshot("t[1]", verdict="failed", reason="HTTP 500"))
+    assert shown(run, capsys, quiet=True)[-2:] == [f"run again: {again}", f"exit code 3: {EXIT_MEANINGS[ExitCode(3)]}"]
 
 
 def test_quiet(finished: RunOutcome, capsys: pytest.CaptureFixture[str]) -> None:
@@ -150,9 +157,9 @@ def test_quiet(finished: RunOutcome, capsys: pytest.CaptureFixture[str]) -> None
 def test_success(snapshot: Any, settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """A run that went well names no exit code; the delivered share is of what is final, none where nothing is."""
     run = RunOutcome(RUN_ID, settings(tags=("t", "empty")))
-    run.note(snapshot("t", 1), None)
-    run.note(snapshot("empty", 0), None)
-    run.destinations = [DestinationOutcome("a"), DestinationOutcome("b")]
+    run.note(snapshot("t", 1))
+    run.note(snapshot("empty", 0))
+    run.destinations = [target("a"), target("b")]
     assert shown(run, capsys)[1:] == [
         "t 1 100.0 % 0 0",
         "empty 0 0 0",
@@ -167,7 +174,7 @@ def test_thousands_of_tags(snapshot: Any, settings: Any, capsys: pytest.CaptureF
     run = RunOutcome(RUN_ID, settings(tags=tags))
     for number, tag in enumerate(tags):
         good = number < 200
-        run.note(snapshot(tag) if good else snapshot(tag, verdict="failed", reason="HTTP 500; run again"), None)
+        run.note(snapshot(tag) if good else snapshot(tag, verdict="failed", reason="HTTP 500; run again"))
     lines = shown(run, capsys)
     assert lines[41] == "and 160 more complete tags"
     assert lines[43] == "tag-200: failed: HTTP 500; run again"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from smspartner.page import Page, read_page
 from smspartner.privacy import PhonePrivacy
-from smspartner.reading import FirstPage
 from smspartner.redaction import Secret
-from smspartner_pipelines.outcome import DestinationOutcome
-from smspartner_pipelines.selection import Target, is_settled, select_tags
+from smspartner.transform import first_page_digest
+from smspartner_pipelines.outcome import Target
+from smspartner_pipelines.selection import FirstPage, is_settled, select_tags
 
 READ_AT = datetime(2026, 11, 23, 18, tzinfo=UTC)
 HOURS = timedelta(hours=1)
@@ -31,7 +33,7 @@ class Keeping:
 def target(*held: Any, keeps_tags: bool = True, failure: str | None = None) -> Target:
     """A destination that holds these tags."""
     kept: Any = Keeping(keeps_tags=keeps_tags)
-    return Target(kept, DestinationOutcome("somewhere", failure=failure), {one.tag: one for one in held})
+    return Target(kept, {one.tag: one for one in held}, failure=failure)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,20 @@ def test_settled_tags_are_asked_for_their_first_page(settings: Any, loaded: Any)
     ]
     chosen = select_tags(settings(tags=tags), [target(*held)])
     assert (tags, {"done": CHECKED}, {}) == (chosen.to_ask, chosen.settled, chosen.skipped)
+
+
+def test_unchanged(settings: Any, loaded: Any) -> None:
+    """A settled tag is unchanged where its first page declares the same total and holds the same rows."""
+    rows = [{"phoneNumber": "+33639980001", "status": "Delivered"}]
+
+    def page(total: int, **facts: Any) -> Page:
+        body = {"success": True, "code": 200, "currentPage": 1, "total": total}
+        return read_page(json.dumps(body | {"StatutResponse_List": [rows[0] | facts]}).encode())
+
+    held = loaded("done", rows_received=7, first_page=first_page_digest(page(7), PhonePrivacy()))
+    chosen = select_tags(settings(tags=("done", "new")), [target(held)])
+    same = [chosen.is_unchanged(*given) for given in (("done", page(7)), ("done", page(8)), ("new", page(7)))]
+    assert [*same, chosen.is_unchanged("done", page(7, stopSMS=True))] == [True, False, False, False]
 
 
 def test_refresh(settings: Any, loaded: Any) -> None:
@@ -128,10 +144,12 @@ def test_each_destination_gets_what_it_needs(settings: Any, loaded: Any) -> None
     first, second = target(loaded("a"), loaded("b")), target(loaded("a"), loaded("c"))
     chosen = select_tags(settings(tags=tags, to=("x", "y")), [first, second])
     assert (tags, {"a": CHECKED}) == (chosen.to_ask, chosen.settled)  # b and c: what one lacks is read
-    with_export = select_tags(settings(tags=tags, to=("x", "y.csv")), [first, target(keeps_tags=False)])
-    assert (tags, {}, frozenset(tags)) == (with_export.to_ask, with_export.settled, with_export.wanted[1])
-    failed = select_tags(settings(tags=tags, to=("x", "y")), [first, target(failure="down")])
-    assert ({"a": CHECKED, "b": CHECKED}, frozenset()) == (failed.settled, failed.wanted[1])
+    export = target(keeps_tags=False)
+    with_export = select_tags(settings(tags=tags, to=("x", "y.csv")), [first, export])
+    assert (tags, {}, set(tags)) == (with_export.to_ask, with_export.settled, export.wants)
+    failed = target(failure="down")
+    without = select_tags(settings(tags=tags, to=("x", "y")), [first, failed])
+    assert ({"a": CHECKED, "b": CHECKED}, set()) == (without.settled, failed.wants)
 
 
 def test_destinations_that_differ(settings: Any, loaded: Any) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from smspartner_pipelines.outcome import DestinationOutcome
-from smspartner_pipelines.selection import Target, select_tags
-from smspartner_pipelines.shrinking import refuse_shrunk
+from smspartner_pipelines.outcome import RunOutcome, Target
+from smspartner_pipelines.selection import refuse_shrunk
 
 
 class Keeping:
@@ -19,9 +18,9 @@ class Keeping:
 def checked(snapshot: Any, settings: Any, *held: Any, **options: Any) -> Any:
     """One snapshot, checked against what each destination holds of its tag."""
     keeping: Any = Keeping()
-    targets = [Target(keeping, DestinationOutcome("x"), {one.tag: one} if one else {}) for one in held]
-    asked = settings(**options)
-    (after,) = refuse_shrunk([snapshot], select_tags(asked, targets), asked)
+    outcome = RunOutcome("run", settings(**options))
+    outcome.destinations = [Target(keeping, {one.tag: one} if one else {}) for one in held]
+    (after,) = refuse_shrunk([snapshot], outcome)
     return after
 
 

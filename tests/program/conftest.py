@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import pyarrow.dataset
 import pytest
 from smspartner_pipelines.cli import run_command
+from smspartner_pipelines.output import RedactingStream
 from smspartner_pipelines.sandbox import Campaign, Sandbox
 
 COMMAND = str(Path(sys.executable).with_name("smspartner"))
@@ -95,25 +95,21 @@ def start(here: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 @pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
-) -> Iterator[Callable[..., Completed]]:
+def command(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Callable[..., Completed]:
     """Run the command within this process: `command(sandbox, *arguments, NAME=value, …)`."""
 
     def run(sandbox: Sandbox | None, *arguments: str, **changes: str | None) -> Completed:
         with monkeypatch.context() as patch:
             for name, value in environment(sandbox, changes).items():
                 patch.setenv(name, value)
+            for name in ("stdout", "stderr"):
+                patch.setattr(sys, name, RedactingStream(getattr(sys, name)))
             capsysbinary.readouterr()
             code = int(run_command(list(arguments)))
         out, err = (text.decode("utf-8") for text in capsysbinary.readouterr())
         return Completed(list(arguments), code, out, err)
 
-    handlers, level = logging.root.handlers[:], logging.root.level
-    yield run
-    logging.captureWarnings(capture=False)
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
+    return run
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ ARGUMENTS = {
     "no concurrency": ((*RUN, "--concurrency", "0"), "concurrency is 0; give a number from 1 to 256"),
     "concurrency is text": (
         (*RUN, "--concurrency", "many"),
-        "--concurrency has a value that is not valid; give a whole number",
+        "--concurrency has a value that is not valid; give a value of type integer",
     ),
     "no timeout": ((*RUN, "--timeout", "0"), "timeout is 0.0; give a number from 0.001 to 3600"),
     "negative retries": ((*RUN, "--retries", "-1"), "retries is -1; give a number from 0 to 100"),
@@ -69,7 +69,7 @@ ARGUMENTS = {
     "an argument too few": (("tags",), "DEST is missing; see `smspartner tags --help`"),
     "out of range": (
         ("sandbox", "--port", "70000"),
-        "--port has a value that is not valid; give a number from 0 to 65535",
+        "--port has a value that is not valid; give a value of type integer range",
     ),
     "two claims on stdout": (
         ("run", "promo", "--to", "-", "--json"),

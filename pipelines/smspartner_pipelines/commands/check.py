@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.metadata
 import json
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from smspartner.api_key import KEY_COMMAND_VARIABLE, KEY_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
 from smspartner.errors import AccessRefused, DestinationError, RequestError, SettingsError
+from smspartner_schemas.contract import EXIT_MEANINGS, ExitCode
 
 from smspartner_pipelines import options
-from smspartner_pipelines.environment import unknown_variables
-from smspartner_pipelines.exit_codes import MEANINGS, ExitCode, exit_code_for
-from smspartner_pipelines.from_options import connection_from, start_logging
+from smspartner_pipelines.commands.run import connection_from
 from smspartner_pipelines.output import counted, say
 
 if TYPE_CHECKING:
     from smspartner.connection import Connection
 
 _MOST_SERIOUS_FIRST = (ExitCode.WRONG_SETTINGS, ExitCode.REFUSED, ExitCode.NOT_DONE, ExitCode.TAGS_NOT_COMPLETE)
+_OTHER_VARIABLES = {KEY_VARIABLE, KEY_COMMAND_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE}
+"""Those that hold secrets, for which there are no options."""
+
+_ALIKE = 0.9
+"""Of two names; all of ours begin alike."""
+
 _COLOURS = {"ok": "green", "warn": "yellow", "FAIL": "red"}
 
 
-@click.command(cls=options.GroupedCommand, exit_codes=MEANINGS)
+@click.command(cls=options.GroupedCommand, exit_codes=EXIT_MEANINGS)
 @options.destination_option("--to", multiple=True, metavar="DEST", help="A destination to check; may be repeated.")
 @click.option(
     "--probe",
@@ -48,7 +56,6 @@ def check(to: tuple[str, ...], *, probe: str | None, as_json: bool, **given: Any
     smspartner check --to data/
     smspartner check --probe promo-nov
     """  # noqa: D301  # \b is click's mark
-    start_logging(given)
     if probe is not None:
         return _probe(probe, given, as_json=as_json)
     findings = []
@@ -116,6 +123,14 @@ def _variables() -> Iterator[Finding]:
         yield Finding("warn", name, f"no option reads this variable; {remedy}")
 
 
+def unknown_variables(program: click.Group, environ: Iterable[str] = os.environ) -> dict[str, str | None]:
+    """Name the variables that begin like ours and that nothing reads, each with the one that may have been meant."""
+    read = {str(parameter.envvar) for command in program.commands.values() for parameter in command.params}
+    known = sorted(read | _OTHER_VARIABLES)
+    unknown = sorted(name for name in environ if name.startswith(options.PREFIX) and name not in known)
+    return {name: next(iter(difflib.get_close_matches(name, known, 1, _ALIKE)), None) for name in unknown}
+
+
 def _api(connect: Callable[[], Connection]) -> Finding:
     """Ask for the account of the key, which changes nothing."""
     from smspartner.client import Client
@@ -140,7 +155,7 @@ def _destination(uri: str, *, alone: bool) -> Finding:
     try:
         return Finding("ok", mask_secrets(uri), f"can be written{_loaded(uri)}", destination=True)
     except (SettingsError, DestinationError) as exc:
-        code = exit_code_for(exc) if alone else ExitCode.NOT_DONE
+        code = ExitCode.WRONG_SETTINGS if alone and isinstance(exc, SettingsError) else ExitCode.NOT_DONE
         return Finding("FAIL", mask_secrets(uri), str(exc), code, destination=True)
 
 

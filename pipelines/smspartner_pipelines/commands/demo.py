@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import click
+from smspartner_schemas.contract import ExitCode
 
 from smspartner_pipelines.commands.sandbox import KEY
-from smspartner_pipelines.exit_codes import ExitCode
 
 TAGS = ("promo-nov", "soldes-été", "relance", "rdv-rappel", "otp", "empty", "never-sent")
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import click
+from smspartner_schemas.contract import ExitCode
 
 from smspartner_pipelines import options
-from smspartner_pipelines.environment import phone_privacy
-from smspartner_pipelines.exit_codes import ExitCode
-from smspartner_pipelines.from_options import start_logging
 from smspartner_pipelines.output import say
 
 _LONGEST = 100
@@ -23,7 +20,7 @@ _LONGEST = 100
     "--to", multiple=True, required=True, metavar="DEST", help="Where to erase; may be repeated."
 )
 @options.output_options
-def forget(number: str, to: tuple[str, ...], **given: Any) -> ExitCode:
+def forget(number: str, to: tuple[str, ...]) -> ExitCode:
     """Erase a person, and never load them again.
 
     The rows of a phone number are removed, loaded and in quarantine. The record that keeps them out is a hash of the
@@ -35,8 +32,8 @@ def forget(number: str, to: tuple[str, ...], **given: Any) -> ExitCode:
     """  # noqa: D301  # \b is click's mark
     from smspartner_pipelines.forget import forget_person
     from smspartner_pipelines.output import counted
+    from smspartner_pipelines.settings import phone_privacy
 
-    start_logging(given)
     if number == "-":
         number = sys.stdin.readline(_LONGEST) if sys.stdin else ""
     left = False

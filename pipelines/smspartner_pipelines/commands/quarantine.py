@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+from smspartner_schemas.contract import ExitCode
 
 from smspartner_pipelines import options
-from smspartner_pipelines.exit_codes import ExitCode
-from smspartner_pipelines.from_options import start_logging
 
 if TYPE_CHECKING:
     from smspartner_pipelines.load.destination import Damage, Destination
@@ -20,7 +19,7 @@ _NAMES = ("tag", "reason", "rows", "first at", "meaning")
 @click.argument("destination", metavar="DEST")
 @options.json_option
 @options.output_options
-def quarantine(destination: str, *, as_json: bool, **given: Any) -> ExitCode:
+def quarantine(destination: str, *, as_json: bool) -> ExitCode:
     """Count rows in quarantine by tag and reason.
 
     No row and no number is shown. A tag with rows in quarantine is read again by every run.
@@ -33,7 +32,6 @@ def quarantine(destination: str, *, as_json: bool, **given: Any) -> ExitCode:
     from smspartner_pipelines.output import text_table
     from smspartner_pipelines.reading import open_loaded
 
-    start_logging(given)
     with open_loaded(destination) as opened:
         counts, damages = _counts(opened)
     if as_json:

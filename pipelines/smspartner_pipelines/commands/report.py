@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from smspartner_schemas.contract import ExitCode
 
 from smspartner_pipelines import options
-from smspartner_pipelines.exit_codes import ExitCode
-from smspartner_pipelines.from_options import start_logging
 
 
 @click.command(cls=options.GroupedCommand)
@@ -25,9 +24,7 @@ from smspartner_pipelines.from_options import start_logging
 @click.option("--timezone", metavar="ZONE", help="Show times in this zone (Europe/Paris); else in the reader's own.")
 @click.option("--title", metavar="TEXT", help="The page's title.")
 @options.output_options
-def report(
-    destination: str, *, output: str, lang: Any, timezone: str | None, title: str | None, **given: Any
-) -> ExitCode:
+def report(destination: str, *, output: str, lang: Any, timezone: str | None, title: str | None) -> ExitCode:
     """Write the campaign report as one page.
 
     It opens in any browser, offline, and names no phone number.
@@ -38,7 +35,6 @@ def report(
     """  # noqa: D301  # \b is click's mark
     from smspartner_pipelines.pages.campaign_report import STDOUT, ReportSettings, write_campaign_report
 
-    start_logging(given)
     written = write_campaign_report(ReportSettings(destination, output, lang, title, timezone))
     if written != STDOUT:
         click.echo(f"written: {written}")

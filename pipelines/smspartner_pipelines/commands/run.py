@@ -1,21 +1,30 @@
-"""The command `smspartner run`."""
+"""The command `smspartner run`, and the settings that its options come to."""
 
 from __future__ import annotations
 
+import os
+import sys
+from importlib.abc import MetaPathFinder
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
+from smspartner.api_key import KEY_COMMAND_VARIABLE
 from smspartner.errors import SettingsError
+from smspartner_schemas.contract import EXIT_MEANINGS, ExitCode
 
 from smspartner_pipelines import options
-from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
-from smspartner_pipelines.from_options import asked_tags, run_settings, start_logging
 
 if TYPE_CHECKING:
+    from smspartner.connection import Connection
+
     from smspartner_pipelines.settings import RunSettings
 
+_AS_GIVEN = ("refresh", "validate", "expectations", "allow_quarantined", "allow_shrink", "keep_shrunk")
+_AS_GIVEN_TO_CONNECT = ("base_url", "concurrency", "timeout", "retries", "backoff")
 
-@click.command(cls=options.GroupedCommand, exit_codes=MEANINGS)
+
+@click.command(cls=options.GroupedCommand, exit_codes=EXIT_MEANINGS)
 @click.argument("tags", metavar="[TAG]...", nargs=-1)
 @options.tag_options
 @options.load_options
@@ -38,11 +47,9 @@ def run(tags: tuple[str, ...], *, plan: bool, as_json: bool, quiet: bool, **give
     smspartner run --tags-file tags.txt --to data/ --to sms.csv --rate 300/min
     smspartner run promo-nov --to data/ --plan
     """  # noqa: D301  # \b is click's mark
-    start_logging(given)
-    asked = asked_tags(tags, given["tags_file"])
     if plan:  # without a destination, nothing is loaded yet and nothing skipped
-        return _plan(run_settings(asked, {**given, "to": given["to"] or ("-",)}), as_json=as_json, quiet=quiet)
-    settings = run_settings(asked, given)
+        return _plan(_settings(tags, {**given, "to": given["to"] or ("-",)}), as_json=as_json, quiet=quiet)
+    settings = _settings(tags, given)
     if as_json and "-" in settings.to:
         raise SettingsError("--json and --to - both want standard output", remedy="give one of them")
     return _run(settings, as_json=as_json, quiet=quiet)
@@ -50,9 +57,7 @@ def run(tags: tuple[str, ...], *, plan: bool, as_json: bool, quiet: bool, **give
 
 def _run(settings: RunSettings, *, as_json: bool, quiet: bool) -> ExitCode:
     if settings.validate == "contract":
-        from smspartner_pipelines.without_pandas import use_arrow_without_pandas
-
-        use_arrow_without_pandas()
+        _use_arrow_without_pandas()
     from smspartner_pipelines.progress import progress_on_terminal
     from smspartner_pipelines.report import report_json
     from smspartner_pipelines.run import run as run_pipeline
@@ -65,6 +70,30 @@ def _run(settings: RunSettings, *, as_json: bool, quiet: bool) -> ExitCode:
     return outcome.exit_code
 
 
+class _NoPandas(MetaPathFinder):
+    def find_spec(self, name: str, *_: object) -> None:
+        """Say that there is no pandas."""
+        if name == "pandas":
+            raise ModuleNotFoundError(name=name)
+
+
+def _use_arrow_without_pandas() -> None:
+    """Let PyArrow look for pandas now, and find none: it takes 0.4 s and 30 MB to import, and nothing needs it.
+
+    PyArrow looks once, for the first value that it converts. Only for a process of our own: it would not know pandas'
+    missing values later.
+    """
+    if "pandas" not in sys.modules:
+        finder = _NoPandas()
+        sys.meta_path.insert(0, finder)
+        try:
+            import pyarrow as pa
+
+            pa.scalar(0)
+        finally:
+            sys.meta_path.remove(finder)
+
+
 def _plan(settings: RunSettings, *, as_json: bool, quiet: bool) -> ExitCode:
     from smspartner.redaction import REDACT
 
@@ -74,3 +103,42 @@ def _plan(settings: RunSettings, *, as_json: bool, quiet: bool) -> ExitCode:
     plan = plan_run(settings, progress_on_terminal(quiet=quiet))
     click.echo(REDACT.json(plan.facts(), ensure_ascii=False, indent=2) if as_json else "\n".join(plan.lines()))
     return plan.exit_code
+
+
+def _settings(tags: tuple[str, ...], given: dict[str, Any]) -> RunSettings:
+    from smspartner.tags import check_tags, read_tags_file
+
+    from smspartner_pipelines.settings import RunSettings, parse_duration, parse_time, phone_privacy
+
+    of_file = read_tags_file(given["tags_file"]) if given["tags_file"] else []
+    return RunSettings(
+        tags=tuple(check_tags([*tags, *of_file])),
+        connection=connection_from(given),
+        to=tuple(given["to"]),
+        fresh_for=parse_duration(given["fresh_for"], "--fresh-for"),
+        fresh_since=parse_time(given["fresh_since"], "--fresh-since") if given["fresh_since"] else None,
+        privacy=phone_privacy(given["phone_numbers"]),
+        **{name: given[name] for name in _AS_GIVEN},
+    )
+
+
+def connection_from(given: dict[str, Any]) -> Connection:
+    """Give the connection that the options of a command ask for."""
+    from smspartner.api_key import read_api_key
+    from smspartner.connection import Connection, parse_rate
+
+    return Connection(
+        api_key=read_api_key(*_where_the_key_is(given["api_key_file"])),
+        rate=parse_rate(given["rate"]) if given["rate"] else None,
+        verify=given.get("verify", False),
+        **{name: given[name] for name in _AS_GIVEN_TO_CONNECT},
+    )
+
+
+def _where_the_key_is(key_file: str | None) -> tuple[str | None, dict[str, str]]:
+    """Give the key file to heed, and the environment: command line beats environment beats configuration file."""
+    source = click.get_current_context().get_parameter_source("api_key_file")
+    if source is ParameterSource.COMMANDLINE:
+        return key_file, {}
+    by_command = source is ParameterSource.DEFAULT_MAP and KEY_COMMAND_VARIABLE in os.environ
+    return None if by_command else key_file, dict(os.environ)

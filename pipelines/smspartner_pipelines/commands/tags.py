@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
-from smspartner_schemas.contract import ACCEPTED, TAG_RUNS
+from smspartner_schemas.contract import ACCEPTED, TAG_RUNS, ExitCode
 
-from smspartner_pipelines.exit_codes import ExitCode
 from smspartner_pipelines.load.destination import LoadedTag, loaded_tags
 from smspartner_pipelines.output import counted, delivered_share, say, text_table
 

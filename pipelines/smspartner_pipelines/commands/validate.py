@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from smspartner_schemas.contract import ExitCode
 
 from smspartner_pipelines import options
-from smspartner_pipelines.exit_codes import ExitCode
-from smspartner_pipelines.from_options import start_logging
 
 _MEANINGS = {
     ExitCode.OK: "everything holds",
@@ -31,9 +30,7 @@ _MOST_FINDINGS = 30
 @options.json_option
 @options.quiet_option
 @options.output_options
-def validate(
-    destination: str, *, output: str, expectations: str | None, as_json: bool, quiet: bool, **given: Any
-) -> ExitCode:
+def validate(destination: str, *, output: str, expectations: str | None, as_json: bool, quiet: bool) -> ExitCode:
     """Check all that is loaded, and write a page.
 
     The page opens offline, and shows no phone number. Great Expectations judges the rows by the contract's suite and
@@ -44,7 +41,6 @@ def validate(
     smspartner validate data/
     smspartner validate data/ -o validation/ --expectations mine.json
     """  # noqa: D301  # \b is click's mark
-    start_logging(given)
     from smspartner_pipelines.output import say
     from smspartner_pipelines.pages.validation_page import prepare_folder, validation_json, write_validation
     from smspartner_pipelines.reading import open_loaded

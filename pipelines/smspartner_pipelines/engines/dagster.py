@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from smspartner.errors import SettingsError
+from smspartner_schemas.contract import ExitCode
 
 from smspartner_pipelines.engines.job import Job, JobEnd, Option, Tags, find_tags
-from smspartner_pipelines.exit_codes import ExitCode
 
 try:
     import dagster as dg

@@ -27,13 +27,11 @@ from smspartner.tags import check_tags
 from smspartner.transform import transform
 from smspartner_schemas.contract import ACCEPTED, QUARANTINE, STATUSES, TAG_RUNS, PhoneForm, Table
 
-from smspartner_pipelines.batches import in_batches
-from smspartner_pipelines.environment import phone_privacy
 from smspartner_pipelines.load.destination import state_of
-from smspartner_pipelines.outcome import DestinationOutcome, RunOutcome
-from smspartner_pipelines.selection import Target, select_tags
-from smspartner_pipelines.settings import Refresh, RunSettings, Validate, parse_duration
-from smspartner_pipelines.shrinking import refuse_shrunk
+from smspartner_pipelines.loading import in_batches
+from smspartner_pipelines.outcome import RunOutcome, Target
+from smspartner_pipelines.selection import refuse_shrunk, select_tags
+from smspartner_pipelines.settings import Refresh, RunSettings, Validate, parse_duration, phone_privacy
 from smspartner_pipelines.validation import Validator
 
 try:
@@ -122,20 +120,20 @@ def _read(settings: RunSettings) -> Iterator[_Batch]:
     """Read and judge the tags that need it as `smspartner run` does (run.py): loading is dlt's."""
     outcome = RunOutcome(new_run_id(), settings)
     validator = Validator(settings.privacy.form, settings.expectations, settings.validate)
-    here = cast("Any", SimpleNamespace(keeps_tags=True, batch_rows=0))
-    selection = select_tags(settings, [Target(here, DestinationOutcome("dlt"), loaded_before())])
+    here = cast("Any", SimpleNamespace(uri="dlt"))
+    outcome.destinations = [Target(here, loaded_before())]
+    selection = select_tags(settings, outcome.destinations)
     outcome.note_skipped(selection.skipped)
     yield _batch([], list(outcome.tag_runs.values()))
     populations = extract(
         *(selection.to_ask, settings.connection, threading.Event()),
-        settled=selection.settled,
-        digest=selection.digest,
+        is_unchanged=selection.is_unchanged,
     )
     with closing(transform(populations, outcome.run_id, settings.privacy)) as snapshots:
         for batch in in_batches(snapshots, validator.batch_rows):
-            judged = refuse_shrunk(validator.judge(batch), selection, settings)
+            judged = refuse_shrunk(validator.judge(batch), outcome)
             for snapshot in judged:
-                outcome.note(snapshot, selection.loaded_before(snapshot.tag))
+                outcome.note(snapshot)
                 if snapshot.complete:
                     snapshot.check_counts()
                 if snapshot.verdict not in ACCEPTED:

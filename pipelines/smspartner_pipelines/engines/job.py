@@ -22,9 +22,8 @@ from typing import IO, Any, TypeAlias
 
 from smspartner.errors import SettingsError
 from smspartner.tags import check_tags, read_tags_file
-from smspartner_schemas.contract import ACCEPTED
+from smspartner_schemas.contract import ACCEPTED, EXIT_MEANINGS, ExitCode
 
-from smspartner_pipelines.exit_codes import MEANINGS, ExitCode
 from smspartner_pipelines.load import secrets_in
 
 Option: TypeAlias = str | int | float | bool | Sequence[str] | None
@@ -92,7 +91,7 @@ class JobEnd:
     def _said(self) -> Iterator[str]:
         if self.report is None:
             known = self.exit_code in set(ExitCode)
-            yield MEANINGS[ExitCode(self.exit_code)] if known else "killed, or the command is not `smspartner`"
+            yield EXIT_MEANINGS[ExitCode(self.exit_code)] if known else "killed, or the command is not `smspartner`"
             yield from self.errors[-1:]
             return
         yield self.report["failure"] or self.report["meaning"]

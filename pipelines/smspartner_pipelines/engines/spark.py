@@ -28,8 +28,8 @@ from smspartner.vendor import DEFAULT_BASE_URL
 from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import ACCEPTED, TABLES, PhoneForm
 
-from smspartner_pipelines.environment import phone_privacy
 from smspartner_pipelines.outcome import tag_run
+from smspartner_pipelines.settings import phone_privacy
 
 try:
     from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
