@@ -93,10 +93,3 @@ def test_line_breaks(make_snapshot):
     tags = [*NASTY, "two\r\nlines", "\n", "\r"]
     text = write(*[make_snapshot(tag, 1).table for tag in tags]).decode()
     assert [row[0] for row in csv.reader(io.StringIO(text, newline=""), strict=True)] == ["tag", *tags]
-
-
-def test_tags_are_gathered(make_snapshot):
-    """Rows of many tags come in the order given, whatever pieces they are written in."""
-    tables = [make_snapshot(f"tag-{number}", 700).table for number in range(200)]
-    lines = write(*tables).decode().split("\r\n")[1:-1]
-    assert [line.partition(",")[0] for line in lines] == [f"tag-{number}" for number in range(200) for _ in range(700)]

@@ -5,7 +5,6 @@ import hashlib
 import io
 import re
 import shutil
-import stat
 import sys
 
 import pandas as pd
@@ -137,23 +136,17 @@ def test_small_tags_share_row_groups(tmp_path, make_snapshot):
     assert table["tag"].to_pylist() == [f"tag-{n}" for n in range(400) for _ in range(700)]
 
 
-def test_link(tmp_path, make_snapshot):
-    """A symbolic link of the user's own stays one; the file it leads to is replaced."""
+def test_link(tmp_path, monkeypatch, make_snapshot):
+    """A file needs no path; a symbolic link of the user's own stays one, and the file it leads to is replaced."""
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "rows.csv").write_bytes(b"old")
     (tmp_path / "rows.csv").symlink_to(tmp_path / "real" / "rows.csv")
-    run(tmp_path / "rows.csv", make_snapshot())
+    open_destination("rows.csv").check()
+    run("rows.csv", make_snapshot())
     assert (tmp_path / "rows.csv").is_symlink()
     assert tags_in((tmp_path / "real" / "rows.csv").read_bytes()) == ["promo-nov"] * 4
-    assert names(tmp_path / "real") == ["rows.csv"]
-
-
-def test_name_alone(tmp_path, monkeypatch, make_snapshot):
-    """A file in the working directory needs no path."""
-    monkeypatch.chdir(tmp_path)
-    open_destination("rows.csv").check()
-    assert run("rows.csv", make_snapshot())[0].path == "rows.csv"
-    assert names(tmp_path) == ["rows.csv"]
+    assert (names(tmp_path), names(tmp_path / "real")) == (["real", "rows.csv"], ["rows.csv"])
 
 
 def test_neighbours(tmp_path, make_snapshot):
@@ -262,25 +255,11 @@ def test_folder_goes_away(tmp_path, make_snapshot):
     assert names(folder) == []
 
 
-def test_rights_are_kept(target, make_snapshot):
-    """A replaced file keeps its mode and its group."""
-    target.write_bytes(b"old")
-    target.chmod(0o640)
-    group = 54_321
-    try:
-        shutil.chown(target, group=group)
-    except PermissionError:
-        group = target.stat().st_gid
-    run(target, make_snapshot())
-    found = target.stat()
-    assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o640, group)
-
-
 # Standard output.
 
 
-def test_stdout(capfdbinary, make_snapshot):
-    """Standard output gets one header and all rows, if the run came to its end, and nothing otherwise."""
+def test_stdout(capfdbinary, monkeypatch, make_snapshot):
+    """Standard output gets one header and all rows, if the run came to its end; what takes no bytes is named."""
     open_destination("-").check()
     snapshots = [make_snapshot("one", 5), make_snapshot("none", 0), make_snapshot("two", 3)]
     assert run("-", *snapshots) == []
@@ -289,14 +268,10 @@ def test_stdout(capfdbinary, make_snapshot):
     assert tags_in(capfdbinary.readouterr().out) == []
     run("-", *snapshots, complete=False)
     assert capfdbinary.readouterr().out == b""
-
-
-@pytest.mark.parametrize("stream", [io.StringIO(), None], ids=["text", "closed"])
-def test_stdout_takes_no_bytes(monkeypatch, stream):
-    """Where standard output is closed or text only, the sentence says so."""
-    monkeypatch.setattr(sys, "stdout", stream)
-    with pytest.raises(SettingsError, match=r"^standard output takes no bytes here; name a file to load into$"):
-        open_destination("-").check()
+    for stream in (io.StringIO(), None):
+        monkeypatch.setattr(sys, "stdout", stream)
+        with pytest.raises(SettingsError, match=r"^standard output takes no bytes here; name a file to load into$"):
+            open_destination("-").check()
 
 
 TO_STDOUT = """
@@ -326,8 +301,10 @@ def test_broken_pipe(start):
     assert child.wait() == 0
 
 
-def test_full_device(start):
-    """When standard output takes no more, the sentence says why."""
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_full_device(start, monkeypatch, unbuffered):
+    """When standard output takes no more, the sentence says why, buffered or not."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     child = start(TO_STDOUT, "/dev/full")
     _, error = child.communicate()
     assert error == "writing standard output failed: the disk is full; free some space and run again\n"

@@ -14,37 +14,17 @@ from contextlib import ExitStack
 import pyarrow.dataset
 import pyarrow.fs
 import pytest
+from load.looking import LATER, RUN_ID, load, rows_of, scan
 from smspartner.errors import DestinationBusy, DestinationError, SettingsError
 from smspartner.privacy import Erasure
 from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.load.dataset import Dataset
-from smspartner_pipelines.load.destination import Damage, NothingLoaded, erasures, loaded_tags
+from smspartner_pipelines.load.destination import NothingLoaded, erasures, loaded_tags
 from smspartner_pipelines.load.object_files import ObjectFiles
 from smspartner_pipelines.load.parquet import file_name
 from smspartner_schemas.contract import LOADED_TAGS, QUARANTINE, RUNS, STATUSES, TAG_RUNS
 
-RUN_ID = "20261123T180000Z-ab12cd34"
-LATER = "20261124T180000Z-ef56ab78"
 SECRET = "wJalrXUtnFEMI/of+the/tests"
-
-
-def load(uri, *snapshots):
-    """Load snapshots in one run."""
-    dataset = open_destination(uri)
-    with dataset.open(for_loading=True):
-        return list(dataset.replace(snapshots))
-
-
-def scan(uri, table):
-    """Give the rows of a table, sorted, and what is damaged."""
-    parts = list(open_destination(uri).scan(table, table.column_names))
-    rows = [row for part in parts if not isinstance(part, Damage) for row in part.to_pylist()]
-    return sorted(rows, key=str), [part for part in parts if isinstance(part, Damage)]
-
-
-def rows_of(*tables):
-    """The rows of tables, as `scan` gives them."""
-    return sorted((row for table in tables for row in table.to_pylist()), key=str)
 
 
 @pytest.fixture
@@ -54,7 +34,7 @@ def uri(bucket):
 
 
 def test_story(bucket, uri, make_snapshot, make_tag_runs):
-    """Checked, loaded, read, replaced, erased: objects lie as the files of a dataset do, and the lock hides."""
+    """Checked, loaded, read, replaced, erased: objects lie as a dataset's files; PyArrow's own S3 reads them."""
     dataset = open_destination(uri)
     dataset.check()
     assert bucket.objects() == []
@@ -82,20 +62,12 @@ def test_story(bucket, uri, make_snapshot, make_tag_runs):
         assert scan(uri, TAG_RUNS) == (rows_of(make_tag_runs("gone")), [])
         assert scan(uri, RUNS) == ([{"run_id": LATER, "report": "{}"}], [])
         assert [one.key_id for one in erasures(dataset)] == ["0123abcd"]
-        assert {tag: state.run_id for tag, state in loaded_tags(dataset)[0].items()} == {
-            "one": LATER,
-            "Promo.Nov!": LATER,
-        }
-
-
-def test_readers(bucket, uri, make_snapshot):
-    """PyArrow's own S3 file system finds the contract's rows."""
-    one, two = make_snapshot("one", 5, quarantined=2), make_snapshot("two", 3)
-    load(uri, one, make_snapshot("none", 0), two)
+        states = loaded_tags(dataset)[0]
+        assert {tag: state.run_id for tag, state in states.items()} == {"one": LATER, "Promo.Nov!": LATER}
     address = bucket.endpoint.removeprefix("http://")
     store = pyarrow.fs.S3FileSystem(endpoint_override=address, scheme="http", region="us-east-1")
     found = pyarrow.dataset.dataset(f"{bucket.name}/team/data/statuses", filesystem=store).to_table()
-    assert rows_of(found) == rows_of(one.table, two.table)
+    assert rows_of(found) == rows_of(new.table, third.table)
 
 
 @pytest.mark.parametrize("prefix", ["", "/", "/a b/été=1/+%41"], ids=["none", "slash", "odd"])
@@ -114,11 +86,10 @@ def test_large_files(bucket, uri, make_snapshot):
     assert len(bucket.requests()) < 50
 
 
-@pytest.mark.parametrize("content", [b"", b"no parquet"], ids=["empty", "garbage"])
-def test_damaged(bucket, uri, make_snapshot, content):
+def test_damaged(bucket, uri, make_snapshot):
     """A damaged object is named, and hides no other."""
     load(uri, make_snapshot("one"), make_snapshot("two"))
-    bucket.put(f"team/data/statuses/{file_name('one')}", content)
+    bucket.put(f"team/data/statuses/{file_name('one')}", b"no parquet")
     rows, (damage,) = scan(uri, LOADED_TAGS)
     assert ([row["tag"] for row in rows], damage.place) == (["two"], f"{uri}/statuses/{file_name('one')}")
     assert damage.what == "is damaged, or is no file of this product"
@@ -126,6 +97,7 @@ def test_damaged(bucket, uri, make_snapshot, content):
 
 KILLED = """
 import sys
+from smspartner.privacy import Erasure
 from smspartner_pipelines.load import open_destination
 dataset = open_destination(sys.argv[1])
 sys.stdin.readline()
@@ -363,16 +335,12 @@ def test_refusals(bucket, uri, status, code, kind, message):
         assert not any(word in told for word in (SECRET, "Signature=", "AKIA", "<Error>"))
 
 
-def test_missing_bucket(uri):
-    """A bucket that is not there is a setting, whichever request finds out."""
-    with pytest.raises(SettingsError, match="there is no such bucket"):
-        open_destination("s3://no-such-bucket/data").check()
-    with pytest.raises(SettingsError), open_destination("s3://no-such-bucket/data").open(for_loading=True):
-        pass
-
-
 def test_unreachable(uri, monkeypatch):
-    """A store that refuses connections is one sentence, and no setting."""
+    """A bucket that is not there is a setting, whichever request finds out; a store that can't be reached is none."""
+    missing = open_destination("s3://no-such-bucket/data")
+    for act in (missing.check, missing.open(for_loading=True).__enter__):
+        with pytest.raises(SettingsError, match="there is no such bucket"):
+            act()
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(DestinationError, match="failed: the store can't be reached"):
         open_destination(uri).check()

@@ -35,8 +35,9 @@ class CsvWriter:
 
     def write(self, rows: pa.Table) -> None:
         """Write rows."""
-        for batch in rows.combine_chunks().to_batches(max_chunksize=_CHUNK_ROWS):
-            self._sink.write(_lines(batch))
+        for start in range(0, rows.num_rows, _CHUNK_ROWS):
+            for batch in rows.slice(start, _CHUNK_ROWS).combine_chunks().to_batches():
+                self._sink.write(_lines(batch))
 
     def close(self) -> None:
         """Write what is still to come."""
