@@ -22,12 +22,11 @@ import requests
 
 from smspartner import vendor
 from smspartner.connection import Connection
-from smspartner.deadline import DeadlineAdapter, Watchdog
 from smspartner.errors import BodyTooLarge, RequestError, ResponseTimeout, SettingsError, UnreadableBody
-from smspartner.failures import map_failure
 from smspartner.page import Page, read_envelope, read_page
 from smspartner.raw_json import read_value
 from smspartner.redaction import Secret
+from smspartner.transport import DeadlineAdapter, Watchdog, map_failure
 
 Answer = TypeVar("Answer")
 
@@ -134,8 +133,9 @@ class Client:
         A failure is returned, not raised: the frames of its traceback hold the URL, or the body with phone numbers.
         """
         deadline = self._watchdog.start()
+        answer: RawAnswer | RequestError
         try:
-            answer: RawAnswer | RequestError = self._send(url)
+            answer = self._send(url)
         except RequestError as exc:
             answer = exc
         except Exception as exc:  # noqa: BLE001  # of any kind, its text and frames hold the URL
@@ -149,6 +149,7 @@ class Client:
         try:
             return read(answer)
         except RequestError as exc:
+            exc.http_status, exc.retry_after = answer.http_status, answer.retry_after
             return exc.with_traceback(None)
 
     def _send(self, url: str) -> RawAnswer:
@@ -169,8 +170,7 @@ class Client:
             pieces.append(piece)
             size += len(piece)
             if size > most:
-                what = f"the body is larger than {most:,} bytes, which no page is"
-                raise BodyTooLarge(what, http_status=response.status_code)
+                raise BodyTooLarge(f"the body is larger than {most:,} bytes, which no page is")
         return b"".join(pieces)
 
     def _session(self) -> requests.Session:
@@ -192,11 +192,11 @@ def _answered(answer: Answer | RequestError) -> Answer:
 
 
 def _read_page(answer: RawAnswer) -> Page:
-    return read_page(answer.body, answer.http_status, answer.retry_after, answer.charset)
+    return read_page(answer.body, answer.http_status, answer.charset)
 
 
 def _read_account(answer: RawAnswer) -> dict[str, Any]:
-    envelope = read_envelope(answer.body, answer.http_status, answer.retry_after, answer.charset)
+    envelope = read_envelope(answer.body, answer.http_status, answer.charset)
     return {name: read_value(value) for name, value in envelope.items()}
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
@@ -30,10 +28,9 @@ from smspartner.errors import (
 from smspartner.raw_json import as_utf8, read_fields, read_list, read_value, split_rows
 from smspartner.redaction import plain_text
 
-MOST_ROWS = 100_000
-"""Of one page; a thousand is the largest page that anybody has seen."""
+MOST_VALUES = 1_000_000
+"""Of one page, and so at least as many rows; a thousand is the largest page that anybody has seen."""
 
-_MOST_COMMAS = 10 * MOST_ROWS
 _MOST_DIGITS = 15
 """Of a count: beyond, it is no count of rows, and too large for what counts them."""
 
@@ -85,9 +82,7 @@ def rows_at(pages: Sequence[Page], indices: Iterable[int]) -> Iterator[tuple[int
         yield number, position + 1, pages[number - 1].raw_rows[position]
 
 
-def read_page(
-    body: bytes, http_status: int = 200, retry_after: float | None = None, charset: str | None = None
-) -> Page:
+def read_page(body: bytes, http_status: int = 200, charset: str | None = None) -> Page:
     """Read one response to "status by tag"; `charset` is the one that its head declares.
 
     Raises:
@@ -97,7 +92,7 @@ def read_page(
         UnreadableBody: HTTP 200 without the documented envelope.
         BodyTooLarge: more rows than a page can have.
     """
-    envelope = read_envelope(body, http_status, retry_after, charset)
+    envelope = read_envelope(body, http_status, charset)
     number, total = _count(envelope, "currentPage"), _count(envelope, "total")
     return Page(number, total, *_rows(envelope, total), tuple(sorted(_drift(envelope))))
 
@@ -112,14 +107,11 @@ def _rows(envelope: Envelope, total: int) -> tuple[bytes, array[int]]:
     rows_json = bytes(envelope[keys[0]])
     if rows_json == b"null":
         return b"[]", array("q")
-    read = None
-    with suppress(ValueError):
-        read = read_list(rows_json)
-    if read is None:
-        raise UnreadableBody("the body's row list is not a list")
-    if len(read[1]) > MOST_ROWS:
-        raise BodyTooLarge(f"the body has {len(read[1]):,} rows; no page has over {MOST_ROWS:,}")
-    return read
+    try:
+        return read_list(rows_json)
+    except ValueError:
+        problem = UnreadableBody("the body's row list is not a list")
+    raise problem  # here, so that no exception with a text of the body is its context
 
 
 def _drift(envelope: Envelope) -> Iterator[str]:
@@ -131,14 +123,10 @@ def _drift(envelope: Envelope) -> Iterator[str]:
             yield f"envelope field {name} as {kind}"
 
 
-def read_envelope(
-    body: bytes, http_status: int, retry_after: float | None = None, charset: str | None = None
-) -> Envelope:
+def read_envelope(body: bytes, http_status: int, charset: str | None = None) -> Envelope:
     """Read the fields that every answer of this API has around its content; raises as `read_page` does."""
-    if len(body) > _MOST_COMMAS and body.count(b",") > _MOST_COMMAS:  # before anything is made of each
-        raise BodyTooLarge(
-            f"the body has more than {_MOST_COMMAS:,} values, which no page has", http_status=http_status
-        )
+    if len(body) > MOST_VALUES and body.count(b",") > MOST_VALUES:  # before anything is made of each
+        raise BodyTooLarge(f"the body has over {MOST_VALUES:,} values, which no page has")
     problem = None
     try:
         envelope, success, code = _read_head(as_utf8(body, charset))
@@ -147,9 +135,9 @@ def read_envelope(
     except UnreadableBody as exc:
         problem = exc
     if problem is None and not success:
-        raise _refusal(envelope, code, http_status, retry_after)
+        raise _refusal(envelope, code, http_status)
     if http_status != HTTPStatus.OK:
-        raise _status_error(http_status, retry_after)
+        raise _status_error(http_status)
     if problem is not None:
         raise problem
     if "code" in envelope and code != vendor.SUCCESS_CODE:
@@ -170,21 +158,13 @@ def _read_head(body: bytes) -> tuple[Envelope, bool, int | None]:
     return envelope, success, _integer(envelope.get("code"))
 
 
-def _is_json(body: bytes) -> bool:
-    try:
-        json.loads(body, strict=False)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
 def _unreadable(body: bytes) -> UnreadableBody:
     start = body[:200].lstrip().lower()
     if not start:
         return UnreadableBody("the body is empty")
     if start.startswith(b"<"):
         return UnreadableBody("the body is a web page (HTML or XML), not JSON")
-    kind = CutBody if start.startswith((b"{", b"[")) and not _is_json(body) else UnreadableBody
+    kind = CutBody if start.startswith((b"{", b"[")) and read_value(body) is None else UnreadableBody
     return kind(f"the body ({len(body):,} bytes) is not a JSON object; it may have been cut")
 
 
@@ -205,21 +185,18 @@ def _integer(raw: bytes | msgspec.Raw | None) -> int | None:
     return value
 
 
-def _refusal(envelope: Envelope, code: int | None, http_status: int, retry_after: float | None) -> RequestError:
+def _refusal(envelope: Envelope, code: int | None, http_status: int) -> RequestError:
     """Map `success: false` to the error of its code; an undocumented code leaves the decision to the HTTP status."""
     if code not in vendor.ERROR_CODES and http_status in _RETRYABLE_STATUS:
-        return _status_error(http_status, retry_after)
+        return _status_error(http_status)
     meaning, _ = vendor.ERROR_CODES.get(code or 0, vendor.OTHER_CODE)
     quoted = "".join(f', "{text}"' for text in _vendor_words(envelope))
     what = f"the API answered code {code} ({meaning}){quoted}"
     if code == vendor.TOO_MANY_CODE:
-        return RateLimited(what, http_status=http_status, retry_after=retry_after)
-    kind = VendorError
+        return RateLimited(what)
     if code in vendor.ACCESS_CODES:
-        kind = AccessRefused
-    elif code == vendor.UNKNOWN_TAG_CODE:
-        kind = UnknownTag
-    return kind(what, code=code, http_status=http_status, retry_after=retry_after)
+        return AccessRefused(what, code=code)
+    return (UnknownTag if code == vendor.UNKNOWN_TAG_CODE else VendorError)(what, code=code)
 
 
 def _vendor_words(envelope: Envelope) -> Iterator[str]:
@@ -238,18 +215,13 @@ def _latin(text: str) -> str:
     return re.sub("[\udc80-\udcff]", lambda byte: chr(ord(byte[0]) - 0xDC00), text)
 
 
-def _status_error(http_status: int, retry_after: float | None) -> RequestError:
+def _status_error(http_status: int) -> RequestError:
     if http_status == HTTPStatus.TOO_MANY_REQUESTS:
-        return RateLimited("HTTP 429: the API asks for a slower pace", http_status=http_status, retry_after=retry_after)
+        return RateLimited("HTTP 429: the API asks for a slower pace")
     retryable, remedy = http_status in _RETRYABLE_STATUS, None
     if retryable:
         remedy = "run again later"
     elif http_status in _REDIRECTS:
         remedy = "check --base-url: redirects are not followed"
-    return UnexpectedStatus(
-        f"HTTP {http_status} without an answer that can be read",
-        remedy=remedy,
-        http_status=http_status,
-        retryable=retryable,
-        retry_after=retry_after,
-    )
+    what = f"HTTP {http_status} without an answer that can be read"
+    return UnexpectedStatus(what, remedy=remedy, retryable=retryable)

@@ -101,7 +101,7 @@ _WAYS: dict[str, tuple[str, Callable[[Wire, Answer, Strike], Answer | None]]] = 
         _closing(lambda _wire, _answer: b"220 sandbox ready\r\n\r\n"),
     ),
     "endless_headers": ("a head that never ends", _endless_headers),
-    "interim": ("HTTP 103 before the answer, which clients should skip", _interim),
+    "interim": ("HTTP 103 before the answer", _interim),
     "length_too_small": (
         "whole JSON, of which Content-Length promises all but 10 bytes",
         _ending(lambda wire, answer: wire.head(answer, _length(max(0, len(answer.body) - 10))) + answer.body),

@@ -14,7 +14,7 @@ import requests.exceptions as of_requests
 import urllib3
 import urllib3.exceptions as of_urllib3
 from smspartner.errors import ConnectionFailed, CutBody, RequestError, ResponseTimeout
-from smspartner.failures import map_failure
+from smspartner.transport import map_failure
 
 KEY = "k3y/of the+test"
 SAID = f"Max retries exceeded with url: https://api.smspartner.fr/v1/bulk-status-by-tag?apiKey={KEY}&tag=promo"
@@ -79,8 +79,6 @@ CAUSES: list[tuple[Exception, str, bool]] = [
     (ConnectionResetError(104, SAID), "no answer: the connection was reset", True),
     (BrokenPipeError(32, SAID), "no answer: the connection was reset", True),
     (socket.gaierror(-2, SAID), "no answer: the host name can't be resolved", True),
-    (OSError(113, SAID), "no answer: the network or host is unreachable", True),
-    (OSError(101, SAID), "no answer: the network or host is unreachable", True),
     (OSError(5, SAID), "no answer: the connection failed (ConnectionError)", True),
     (http.client.RemoteDisconnected(SAID), "no answer: the server closed the connection", True),
     (http.client.BadStatusLine(SAID), "no answer: what answers there does not speak HTTP", True),

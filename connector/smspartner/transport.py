@@ -1,26 +1,69 @@
-"""One whole answer within its time: connections of urllib3 whose socket a watchdog shuts at the deadline.
+"""The connections that requests go through: one whole answer within its time, and what each failure means.
 
-A socket's own timeout begins anew with every byte, so heads, chunk sizes and bodies that drip would go on for hours.
+A socket's own timeout begins anew with every byte, so heads, chunk sizes and bodies that drip would go on for hours: a
+watchdog shuts the socket at the deadline. Failures are mapped by class and code alone: their texts hold the URL, and so
+the key, and are never looked at nor passed on.
 """
 
 from __future__ import annotations
 
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
-from http import HTTPStatus
-from http.client import HTTPResponse
+from http.client import BadStatusLine, HTTPException, HTTPResponse, IncompleteRead, RemoteDisconnected
 from typing import Any
 
 import requests.adapters
 import urllib3
 import urllib3.connection
 import urllib3.connectionpool
+from requests import exceptions as of_requests
+from urllib3 import exceptions as of_urllib3
+
+from smspartner.errors import ConnectionFailed, CutBody, RequestError, ResponseTimeout
 
 _current = threading.local()
+
+_BAD_PROXY = of_requests.ProxyError, of_urllib3.ProxyError, of_requests.InvalidSchema, of_requests.InvalidURL
+"""The last two: SOCKS, and what is no URL; the base URL was checked."""
+
+_LATE = of_requests.Timeout, of_urllib3.TimeoutError, TimeoutError
+_DAMAGED = (
+    *(of_requests.ChunkedEncodingError, of_requests.ContentDecodingError),
+    *(of_urllib3.DecodeError, of_urllib3.ProtocolError, IncompleteRead),
+)
+_OTHERS = of_requests.RequestException, of_urllib3.HTTPError, HTTPException, OSError
+_MEANINGS: tuple[tuple[tuple[type[BaseException], ...], type[RequestError], str], ...] = (
+    (_BAD_PROXY, ConnectionFailed, "no answer: the proxy named by the environment can't be used"),
+    ((socket.gaierror,), ConnectionFailed, "no answer: the host name can't be resolved"),
+    ((ConnectionRefusedError,), ConnectionFailed, "no answer: the connection was refused"),
+    ((RemoteDisconnected,), ConnectionFailed, "no answer: the server closed the connection"),
+    ((BadStatusLine,), ConnectionFailed, "no answer: what answers there does not speak HTTP"),
+    (_LATE, ResponseTimeout, "no whole answer within {timeout:g} s"),
+    ((ConnectionError,), ConnectionFailed, "no answer: the connection was reset"),
+    (_DAMAGED, CutBody, "the answer was cut off or damaged on its way"),
+    (_OTHERS, ConnectionFailed, "no answer: the connection failed ({kind})"),
+)
+"""The first that fits an exception, or one it was made from, counts."""
+
+_UNTRUSTED = (
+    "its certificate is not trusted (see REQUESTS_CA_BUNDLE)",
+    "name your own authority's file in REQUESTS_CA_BUNDLE",
+)
+_OTHER_HOST = "its certificate is for another host", "check --base-url"
+_CERTIFICATES = {
+    10: ("its certificate has expired, or this machine's clock is wrong", "check the clock, or ask the server's owner"),
+    62: _OTHER_HOST,
+    64: _OTHER_HOST,
+}
+"""X509_V_ERR_CERT_HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH of OpenSSL."""
+
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"})
 
 
 class Deadline:
@@ -100,13 +143,6 @@ class _Response(HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self._sock = sock
 
-    def begin(self) -> None:
-        """Read the head, after those of any interim answers (1xx)."""
-        super().begin()
-        while self.status < HTTPStatus.OK:
-            self.headers = None  # type: ignore[assignment]  # else the base class takes the head for read
-            super().begin()
-
     def _close_conn(self) -> None:
         """End the answer; where more has arrived than it holds, the connection is not used again."""
         limit = self._sock.gettimeout()
@@ -184,3 +220,37 @@ def _not_ours(record: logging.LogRecord) -> bool:
 
 
 logging.getLogger(urllib3.connection.__name__).addFilter(_not_ours)
+
+
+def map_failure(exc: Exception, timeout: float) -> RequestError:
+    """Give our error for what a request of `timeout` seconds raised, without its text, cause and frames."""
+    chain = tuple(_chain(exc))
+    for one in chain:
+        if isinstance(one, ssl.SSLError):
+            return _tls_failure(one)
+    for kinds, error, meaning in _MEANINGS:
+        if any(isinstance(one, kinds) for one in chain):
+            return error(meaning.format(timeout=timeout, kind=type(exc).__name__))
+    return RequestError(f"the request failed in an unknown way ({type(exc).__name__})", remedy="report this bug")
+
+
+def _chain(exc: BaseException) -> Iterator[BaseException]:
+    """List an exception and those that it was made from, each once."""
+    left, seen = [exc], set[int]()
+    while left:
+        one = left.pop(0)
+        if id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            made_from = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
+            left += [other for other in made_from if isinstance(other, BaseException)]
+
+
+def _tls_failure(exc: ssl.SSLError) -> ConnectionFailed:
+    """Say why there is no TLS; what has a remedy would be met again by the next try."""
+    meaning, remedy = "the connection could not be secured", None
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        meaning, remedy = _CERTIFICATES.get(exc.verify_code, _UNTRUSTED)
+    elif exc.reason in _NOT_TLS:
+        meaning, remedy = "what answers there does not speak TLS", "check --base-url"
+    return ConnectionFailed(f"no secure connection to the server: {meaning}", remedy=remedy, retryable=remedy is None)
