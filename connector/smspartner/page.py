@@ -127,9 +127,9 @@ def read_envelope(body: bytes, http_status: int, charset: str | None = None) -> 
     """Read the fields that every answer of this API has around its content; raises as `read_page` does."""
     if len(body) > MOST_VALUES and body.count(b",") > MOST_VALUES:  # before anything is made of each
         raise BodyTooLarge(f"the body has over {MOST_VALUES:,} values, which no page has")
-    problem = None
+    body, problem = as_utf8(body, charset), None
     try:
-        envelope, success, code = _read_head(as_utf8(body, charset))
+        envelope, success, code = _read_head(body)
     except ValueError:
         problem = _unreadable(body)
     except UnreadableBody as exc:
