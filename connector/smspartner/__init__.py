@@ -42,7 +42,7 @@ _HOMES = {
     "api": ("iter_snapshots", "read_statuses"),
     "api_key": ("read_api_key",),
     "connection": ("Connection", "Rate", "parse_rate"),
-    "phone_numbers": ("PhonePrivacy",),
+    "privacy": ("PhonePrivacy",),
     "redaction": ("Secret",),
     "snapshot": ("Snapshot",),
 }

@@ -1,6 +1,6 @@
-"""Populations become snapshots: typed rows and quarantine, in a thread beside the loading.
+"""Populations become snapshots: typed rows, and in quarantine what is not valid, in a thread beside the loading.
 
-A pass costs some milliseconds however few rows it has: populations that are ready together are typed together.
+A pass costs some milliseconds however few rows it has: populations that come shortly after another are typed together.
 """
 
 from __future__ import annotations
@@ -8,10 +8,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import closing, suppress
 from datetime import UTC, datetime
-from queue import SimpleQueue
+from queue import Queue
 
 from smspartner.page import Page
 from smspartner.privacy import NOBODY, ErasedNumbers, PhonePrivacy
@@ -22,11 +21,11 @@ from smspartner.typed_rows import type_populations
 READY_ROWS = 32 * 1024
 """Rows typed at a time, about: enough to make the cost of a pass nothing, and a few megabytes."""
 
-_WAITED = 0.005
-"""Seconds: a population that was waited for did not come together with others."""
-
 _GATHERING = 0.25
-"""Seconds that populations may wait for others, however fast these come."""
+"""Seconds that populations may wait for others while these come."""
+
+_Pass = list[Snapshot] | None
+"""The snapshots of populations that were typed together, or a tick."""
 
 
 def transform(
@@ -42,22 +41,82 @@ def transform(
         CountMismatch: rows are lost or made up, which would be a bug.
         Exception: anything that `populations` raises, after the snapshots of what came before.
     """
-    work = _Work(populations, run_id, privacy, erased)
-    thread = threading.Thread(target=work.run, name="smspartner-transform", daemon=True)
+    with closing(_ahead(_typed(populations, run_id, privacy, erased))) as passes:
+        for snapshots in passes:
+            yield from [None] if snapshots is None else snapshots
+
+
+def _ahead(source: Generator[_Pass]) -> Generator[_Pass]:
+    """Give what a generator gives, which runs in a thread and works ahead of the consumer."""
+    output: Queue[_Pass | BaseException] = Queue(maxsize=1)
+    left = threading.Event()
+
+    def work() -> None:
+        end: BaseException = StopIteration()
+        try:
+            with closing(source):
+                for item in source:
+                    output.put(item)
+                    if left.is_set():
+                        break
+        except BaseException as exc:  # noqa: BLE001  # anything that ends this thread must reach the consumer
+            end = exc
+        output.put(end)
+
+    thread = threading.Thread(target=work, name="smspartner-transform", daemon=True)
     thread.start()
+    got: _Pass | BaseException = None
     try:
-        while not isinstance(got := work.output.get(), _End):
-            if got is None:
-                yield None
-            else:
-                work.room.release()
-                yield from got
-        if got.failure is not None:
-            raise got.failure
+        while not isinstance(got := output.get(), BaseException):
+            yield got
+        if not isinstance(got, StopIteration):
+            raise got
     finally:
-        work.left.set()
-        work.room.release()
+        left.set()
+        while not isinstance(got, BaseException):  # the thread may wait for room
+            got = output.get()
         thread.join()
+
+
+def _typed(
+    populations: Iterable[Population | None], run_id: str, privacy: PhonePrivacy, erased: ErasedNumbers
+) -> Generator[_Pass]:
+    try:
+        for ready in _ready_together(populations):
+            yield None if ready is None else type_populations(ready, run_id, privacy, erased)
+    finally:
+        if isinstance(populations, Generator):
+            with suppress(Exception):
+                populations.close()
+
+
+def _ready_together(populations: Iterable[Population | None]) -> Iterator[list[Population] | None]:
+    """Gather populations up to `READY_ROWS`, or for a short time; a tick, the end or an error ends that, too."""
+    ready: list[Population] = []
+    rows, began = 0, 0.0
+    for got in _errors_as_items(populations):
+        if isinstance(got, Population):
+            began = began if ready else time.monotonic()
+            ready.append(got)
+            rows += got.rows_received
+            if rows < READY_ROWS and time.monotonic() - began < _GATHERING:
+                continue
+        if ready:
+            yield ready
+            ready, rows = [], 0
+        if isinstance(got, Exception):
+            raise got
+        if got is None:
+            yield None
+    if ready:
+        yield ready
+
+
+def _errors_as_items(populations: Iterable[Population | None]) -> Iterator[Population | Exception | None]:
+    try:
+        yield from populations
+    except Exception as exc:  # noqa: BLE001  # raised again, after what came before it
+        yield exc
 
 
 def first_page_digest(page: Page, privacy: PhonePrivacy, erased: ErasedNumbers = NOBODY) -> str:
@@ -66,75 +125,3 @@ def first_page_digest(page: Page, privacy: PhonePrivacy, erased: ErasedNumbers =
     population = Population("-", "complete", "", (page,), now, now, rows, rows, 1, 1, 0, 0.0)
     (snapshot,) = type_populations([population], "-", privacy, erased)
     return snapshot.first_page
-
-
-@dataclass(frozen=True)
-class _End:
-    """Nothing more comes: all is typed, or something ended it."""
-
-    failure: BaseException | None = None
-
-
-@dataclass
-class _Work:
-    """What the thread does, and the ways in which it and the consumer reach each other."""
-
-    populations: Iterable[Population | None]
-    run_id: str
-    privacy: PhonePrivacy
-    erased: ErasedNumbers
-    output: SimpleQueue[list[Snapshot] | _End | None] = field(default_factory=SimpleQueue)
-    room: threading.Semaphore = field(default_factory=threading.Semaphore)
-    left: threading.Event = field(default_factory=threading.Event)
-
-    def run(self) -> None:
-        """Type until the source ends or the consumer leaves."""
-        end = _End()
-        try:
-            for ready in _ready_together(self.populations):
-                if ready is not None:
-                    snapshots = type_populations(ready, self.run_id, self.privacy, self.erased)
-                    self.room.acquire()
-                    self.output.put(snapshots)
-                else:
-                    self.output.put(None)
-                if self.left.is_set():
-                    break
-        except BaseException as exc:  # noqa: BLE001  # anything that ends this thread must reach the consumer
-            end = _End(exc)
-        with suppress(Exception):
-            close = getattr(self.populations, "close", None)
-            if close is not None:
-                close()
-        self.output.put(end)
-
-
-def _ready_together(populations: Iterable[Population | None]) -> Iterator[list[Population] | None]:
-    """Gather populations that come at once, up to `READY_ROWS`; one that was waited for, or a tick, ends that."""
-    source = iter(populations)
-    ready: list[Population] = []
-    rows = 0
-    failure: BaseException | None = None
-    began = 0.0
-    while failure is None:
-        asked = time.monotonic()
-        try:
-            population = next(source)
-        except BaseException as exc:  # noqa: BLE001  # raised below, after what came before it
-            failure = exc
-            break
-        came = time.monotonic()
-        if population is not None:
-            began = began if ready else came
-            ready.append(population)
-            rows += population.rows_received
-        enough = rows >= READY_ROWS or came - began > _GATHERING
-        if ready and (population is None or enough or came - asked > _WAITED):
-            yield ready
-            ready, rows = [], 0
-        if population is None:
-            yield None
-    if ready:
-        yield ready
-    if not isinstance(failure, StopIteration):
-        raise failure
