@@ -10,8 +10,10 @@ import codecs
 import logging
 import os
 import sys
+import textwrap
 from contextlib import suppress
 from datetime import UTC, datetime
+from shutil import get_terminal_size
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -86,10 +88,15 @@ def prepare_standard_streams() -> None:
 
 
 def say(text: str, *, to_stdout: bool = False, style: str | None = None) -> None:
-    """Write a line for people, on standard error unless it is the result.
+    """Write a line for people, on standard error unless it is the result; a terminal gets it wrapped between words.
 
     `style` is a colour of click's, for terminals that have not asked for none (NO_COLOR).
     """
+    stream = sys.stdout if to_stdout else sys.stderr
+    if stream is not None and stream.isatty():
+        wrap = textwrap.TextWrapper(get_terminal_size().columns, subsequent_indent="  ")
+        wrap.break_long_words = wrap.break_on_hyphens = False
+        text = wrap.fill(REDACT(text))
     if style and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
         text = click.style(text, fg=style)
     click.echo(text, err=not to_stdout)

@@ -40,11 +40,22 @@ def test_without_a_terminal(caplog: pytest.LogCaptureFixture, capsys: pytest.Cap
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_bar(width: int, capsys: pytest.CaptureFixture[str]) -> None:
     """On a terminal a bar counts tags and names the one at hand, on that console only, and is no wider than it."""
-    console = Console(file=io.StringIO(), force_terminal=True, width=width)
-    go_through(Bar(console))
-    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", console.file.getvalue())  # type: ignore[attr-defined]
-    lines = [line for line in re.split(r"[\r\n]+", shown) if line.strip()]
-    assert [line for line in lines if cell_len(line) > width] == []
+    lasts = []
+    for go in (go_through, go_half_through):
+        console = Console(file=io.StringIO(), force_terminal=True, width=width)
+        go(Bar(console))
+        shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", console.file.getvalue())  # type: ignore[attr-defined]
+        lines = [line.strip() for line in re.split(r"[\r\n]+", shown) if line.strip()]
+        assert [line for line in lines if cell_len(line) > width] == []
+        lasts.append(re.sub(r"\S+:\S+ ", "", lines[-1].lstrip("━╸╺ ")))
     assert capsys.readouterr() == ("", "")
     if width >= 80:
-        assert re.search(r"2/2 tags 00:00 b$", lines[-1].strip()), lines[-1]
+        assert lasts == ["2/2 tags b", "1/3 tags [b]promo[/b], page 2 of 40"]
+
+
+def go_half_through(progress: Progress) -> None:
+    """Read one tag of three, and a part of another."""
+    progress.start(3)
+    progress.tag("a", "complete")
+    progress.page("[b]promo[/b]", 2, 40)
+    progress.stop()

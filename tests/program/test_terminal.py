@@ -5,28 +5,37 @@ from __future__ import annotations
 import os
 import pty
 import re
+import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from faults import Fault
+from rich.cells import cell_len
 
-COLOUR = re.compile(r"\x1b\[[0-9;]*(3|4)[0-9]m")
+COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3|4)[0-9]m")
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+TAGS = ("promo", "促销活动", "gone", "struck", "odd")
+RED, GREEN, YELLOW = 31, 32, 33
 
 
 @pytest.fixture
-def on_terminal(here: Path, start_sandbox: Any, campaign: Any, smspartner: Any) -> Callable[..., str]:
-    """Run the main job on a terminal of 80 columns; give all that it was sent."""
+def sandbox(start_sandbox: Any, campaign: Any, api_row: Any) -> Any:
+    """Serve tags of several states, two rows on a page."""
+    odd = type(campaign("x")).of_rows("odd", [api_row(1), api_row(2, status="?")])
+    served = [campaign("promo", 5), campaign("促销活动", 2), campaign("struck"), odd]
+    return start_sandbox(served, page_size=2, faults=[Fault("html", tag="struck")])
+
+
+@pytest.fixture
+def on_terminal(sandbox: Any, smspartner: Any) -> Callable[..., str]:
+    """Run a command on a terminal of 80 columns; give all that it was sent."""
 
     def run(*arguments: str, **changes: str) -> str:
         ours, theirs = pty.openpty()
         options = {"capture_output": False, "stdin": theirs, "stdout": theirs, "stderr": theirs}
-        environment = {"TERM": "xterm-256color", "COLUMNS": "80", "NO_COLOR": None, **changes}
-        changes_only = {name: value for name, value in environment.items() if value is not None}
-        sandbox = start_sandbox([campaign("promo", 5), campaign("促销活动", 2)], page_size=2)
-        tags = ("promo", "促销活动", "gone")
-        smspartner(sandbox, "run", *tags, "--to", "data", *arguments, options=options, **changes_only)
+        settings = {"TERM": "xterm-256color", "COLUMNS": "80", "NO_COLOR": "", **changes}
+        smspartner(sandbox, *arguments, options=options, **settings)
         os.close(theirs)
         shown = b""
         try:
@@ -40,34 +49,79 @@ def on_terminal(here: Path, start_sandbox: Any, campaign: Any, smspartner: Any) 
     return run
 
 
-def test_bar_and_colours(on_terminal: Callable[..., str]) -> None:
-    """On a terminal there is a bar, then a summary in colours."""
-    shown = on_terminal()
-    plain = ESCAPE.sub("", shown)
-    assert "/3 tags" in plain
-    assert COLOUR.search(shown)
-    lines = re.split(r"[\r\n]+", plain)
-    assert [line.split()[:2] for line in lines if line.startswith(("促", "gone"))] == [
-        ["促销活动", "2"],
-        ["gone:", "unknown:"],
-    ]
+def lines_of(shown: str) -> list[str]:
+    """Give the lines of a terminal, without escapes."""
+    return [line for line in re.split(r"[\r\n]+", ESCAPE.sub("", shown)) if line]
 
 
-def test_no_colour(on_terminal: Callable[..., str]) -> None:
-    """With NO_COLOR the same is shown without colours."""
-    shown = on_terminal(NO_COLOR="1")
-    assert "/3 tags" in shown
+def test_summary(on_terminal: Callable[..., str]) -> None:
+    """There is a bar with tags done and the tag at hand, then a summary whose last lines, in red, name what failed."""
+    shown = on_terminal("run", *TAGS, "--to", "data")
+    assert re.search(rf"━ 5/5 tags \S+ ({'|'.join(TAGS)})", ESCAPE.sub("", shown))
+    assert [line for line in lines_of(shown) if cell_len(line) > 80] == []
+    summary = lines_of(shown[shown.rindex("\x1b[2K") :])
+    assert [line.split()[:2] for line in summary[1:4]] == [["promo", "5"], ["促销活动", "2"], ["odd", "1"]]
+    begins = {
+        "gone: unknown: ": YELLOW,
+        "in quarantine: 1 row of odd; `smspartner quarantine data` counts": YELLOW,
+        "struck: failed: page 1: the body is a web page": RED,
+        "run again: smspartner run struck … (with the options of this run)": RED,
+        "exit code 3: some tags are incomplete": RED,
+    }
+    assert [colour for text, colour in begins.items() if f"\x1b[{colour}m{text}" not in shown] == []
+    assert sorted(begins, key=shown.index) == list(begins)
+
+
+def test_no_word_is_broken(on_terminal: Callable[..., str], sandbox: Any, smspartner: Any) -> None:
+    """On a narrow terminal, lines end between words: all words of a file's summary are there, each in one piece."""
+    run = ("run", *TAGS, "--to", "data", "--refresh", "all", "--quiet")
+    narrow = lines_of(on_terminal(*run, COLUMNS="30"))
+    assert " ".join(narrow).split() == smspartner(sandbox, *run).stderr.split()
+    assert max(map(cell_len, narrow)) <= 30
+
+
+def test_tags(on_terminal: Callable[..., str]) -> None:
+    """`tags` colours each line by the state of its tag."""
+    on_terminal("run", *TAGS, "--to", "data", "--quiet")
+    shown = on_terminal("tags", "data")
+    coloured = [(int(colour), set(line.split())) for colour, line in re.findall(r"\x1b\[([0-9]+)m(.*?)\x1b\[0m", shown)]
+    for tag, state, expected in (
+        ("promo", "settled", GREEN),
+        ("促销活动", "settled", GREEN),
+        ("gone", "unknown", YELLOW),
+        ("odd", "quarantine", YELLOW),
+        ("struck", "failed", RED),
+    ):
+        assert [colour for colour, words in coloured if {tag, state} <= words] == [expected]
+
+
+def test_reading_shows_progress(on_terminal: Callable[..., str]) -> None:
+    """`validate` and `report` show how many of the loaded rows they have read."""
+    on_terminal("run", *TAGS, "--to", "data", "--quiet")
+    for command in ("validate", "report"):
+        assert "8/8 rows" in on_terminal(command, "data")
+    assert "rows" not in on_terminal("validate", "data", "--quiet")
+
+
+@pytest.mark.parametrize("changes", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_no_colour(on_terminal: Callable[..., str], changes: dict[str, str]) -> None:
+    """With NO_COLOR the same is shown without colours; a terminal that knows no escapes is sent none, and no bar."""
+    shown = on_terminal("run", "promo", "gone", "--to", "data", **changes)
     assert not COLOUR.search(shown)
-
-
-def test_dumb_terminal(on_terminal: Callable[..., str]) -> None:
-    """A terminal that knows no escapes is sent none, and no bar."""
-    shown = on_terminal(TERM="dumb")
-    assert "\x1b" not in shown
-    assert "promo" in shown
-    assert "/3 tags" not in shown
+    assert "TERM" not in changes or "\x1b" not in shown
+    assert ("2/2 tags" in shown, "promo  " in shown) == ("TERM" not in changes, True)
 
 
 def test_quiet(on_terminal: Callable[..., str]) -> None:
     """With --quiet a run that went well shows nothing at all."""
-    assert on_terminal("--quiet") == ""
+    assert on_terminal("run", "promo", "gone", "--to", "data", "--quiet") == ""
+
+
+def test_head(sandbox: Any, smspartner: Any) -> None:
+    """Where the reader has seen enough, as `tags | head`, nothing is said about it."""
+    smspartner(sandbox, "run", *TAGS, "--to", "data")
+    read, write = os.pipe()
+    os.close(read)
+    options = {"capture_output": False, "stdout": write, "stderr": subprocess.PIPE}
+    assert smspartner(None, "tags", "data", options=options).stderr == ""
+    os.close(write)

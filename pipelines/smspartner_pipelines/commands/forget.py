@@ -8,10 +8,7 @@ import click
 from smspartner_schemas.contract import ExitCode
 
 from smspartner_pipelines import options
-from smspartner_pipelines.output import say
-
-_LONGEST = 100
-"""Characters read of a number."""
+from smspartner_pipelines.output import counted, say
 
 
 @click.command(cls=options.GroupedCommand)
@@ -31,12 +28,11 @@ def forget(number: str, to: tuple[str, ...]) -> ExitCode:
     smspartner forget +33612345678 --to data/
     """  # noqa: D301  # \b is click's mark
     from smspartner_pipelines.forget import forget_person
-    from smspartner_pipelines.output import counted
     from smspartner_pipelines.settings import phone_privacy
 
     if number == "-":
-        number = sys.stdin.readline(_LONGEST) if sys.stdin else ""
-    left = False
+        number = sys.stdin.readline(100) if sys.stdin else ""
+    code = ExitCode.OK
     for one in forget_person(number, to, phone_privacy("plain")):
         removed = "no row of the number was found"
         if one.rows or one.quarantined:
@@ -46,6 +42,6 @@ def forget(number: str, to: tuple[str, ...]) -> ExitCode:
             )
         say(f"{one.uri}: {removed}; the number will not be loaded there again", to_stdout=True)
         for sentence in one.left:
-            left = True
+            code = ExitCode.NOT_DONE
             say(f"{one.uri}: {sentence}", style="red")
-    return ExitCode.NOT_DONE if left else ExitCode.OK
+    return code

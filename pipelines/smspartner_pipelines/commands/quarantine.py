@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
 from smspartner_schemas.contract import ExitCode
 
 from smspartner_pipelines import options
+from smspartner_pipelines.output import say, text_table
 
 if TYPE_CHECKING:
     from smspartner_pipelines.load.destination import Damage, Destination
-
-_NAMES = ("tag", "reason", "rows", "first at", "meaning")
 
 
 @click.command(cls=options.GroupedCommand)
@@ -29,47 +29,51 @@ def quarantine(destination: str, *, as_json: bool) -> ExitCode:
     """  # noqa: D301  # \b is click's mark
     from smspartner.redaction import REDACT
 
-    from smspartner_pipelines.output import text_table
     from smspartner_pipelines.reading import open_loaded
 
+    damages: list[Damage] = []
     with open_loaded(destination) as opened:
-        counts, damages = _counts(opened)
+        counts = _counts(opened, damages)
     if as_json:
         click.echo(REDACT.json(counts, ensure_ascii=False, indent=2))
     elif counts:
-        rows = [(one["tag"], one["reason"], f"{one['rows']:,}", _first(one), one["meaning"]) for one in counts]
-        click.echo("\n".join(text_table(_NAMES, rows, ("rows",))))
+        rows = [
+            (
+                one["tag"],
+                one["reason"],
+                f"{one['rows']:,}",
+                f"page {one['page']}, row {one['position']}",
+                one["meaning"],
+            )
+            for one in counts
+        ]
+        click.echo("\n".join(text_table(("tag", "reason", "rows", "first at", "meaning"), rows, ("rows",))))
     else:
         click.echo("nothing is in quarantine")
     for damage in damages:
-        click.echo(f"damaged: {damage.place}: {damage.what}", err=True)
+        say(f"damaged: {damage.place}: {damage.what}", style="red")
     return ExitCode.OK
 
 
-def _counts(opened: Destination) -> tuple[list[dict[str, Any]], list[Damage]]:
+def _counts(opened: Destination, damages: list[Damage]) -> list[dict[str, Any]]:
     """Count each reason of each tag, with the first row it stands at; a row may have several reasons."""
     from smspartner_schemas.contract import QUARANTINE
 
-    from smspartner_pipelines.load.destination import Damage
+    from smspartner_pipelines.reading import rows_in
 
-    counts: dict[tuple[str, str], dict[str, Any]] = {}
-    damages = []
-    for part in opened.scan(QUARANTINE, ("tag", "page", "position", "reasons")):
-        if isinstance(part, Damage):
-            damages.append(part)
-            continue
-        for row in part.to_pylist():
-            for reason in row["reasons"]:
-                fresh = {"tag": row["tag"], "reason": reason, "meaning": _meaning(reason), "rows": 0}
-                one = counts.setdefault((row["tag"], reason), fresh)
-                one["rows"] += 1
-                at = row["page"], row["position"]
-                one["page"], one["position"] = min((one.get("page", at[0]), one.get("position", at[1])), at)
-    return [counts[key] for key in sorted(counts)], damages
-
-
-def _first(one: dict[str, Any]) -> str:
-    return f"page {one['page']}, row {one['position']}"
+    counts: Counter[tuple[str, str]] = Counter()
+    first: dict[tuple[str, str], tuple[int, int]] = {}
+    for rows in rows_in(opened, QUARANTINE, ("tag", "page", "position", "reasons"), damages):
+        for row in rows.to_pylist():
+            at = row["page"], row["position"]
+            for key in ((row["tag"], reason) for reason in row["reasons"]):
+                counts[key] += 1
+                first[key] = min(first.get(key, at), at)
+    return [
+        {"tag": tag, "reason": reason, "meaning": _meaning(reason), "rows": counts[tag, reason]}
+        | dict(zip(("page", "position"), at, strict=True))
+        for (tag, reason), at in sorted(first.items())
+    ]
 
 
 def _meaning(reason: str) -> str:

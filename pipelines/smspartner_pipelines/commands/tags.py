@@ -88,15 +88,8 @@ class TagState:
     def facts(self) -> dict[str, Any]:
         """Give the facts for programs; counts and times are null where nothing is loaded."""
         held = asdict(self.loaded) if self.loaded else dict.fromkeys(LoadedTag.__dataclass_fields__)
-        verdict = self.verdict or None
-        return {
-            **held,
-            "tag": self.tag,
-            "state": self.state,
-            "verdict": verdict,
-            "reason": self.reason,
-            "damage": self.damage,
-        }
+        said = {"state": self.state, "verdict": self.verdict or None, "reason": self.reason, "damage": self.damage}
+        return {**held, "tag": self.tag, **said}
 
 
 def tag_states(destination: Destination) -> tuple[list[TagState], list[Damage]]:

@@ -10,6 +10,7 @@ import click
 from smspartner_schemas.contract import ExitCode
 
 from smspartner_pipelines import options
+from smspartner_pipelines.output import say, text_table
 
 _MEANINGS = {
     ExitCode.OK: "everything holds",
@@ -41,7 +42,6 @@ def validate(destination: str, *, output: str, expectations: str | None, as_json
     smspartner validate data/
     smspartner validate data/ -o validation/ --expectations mine.json
     """  # noqa: D301  # \b is click's mark
-    from smspartner_pipelines.output import say
     from smspartner_pipelines.pages.validation_page import prepare_folder, validation_json, write_validation
     from smspartner_pipelines.reading import open_loaded
     from smspartner_pipelines.validate import validate_loaded
@@ -52,7 +52,7 @@ def validate(destination: str, *, output: str, expectations: str | None, as_json
         document = validate_loaded(opened, expectations)
     page = write_validation(folder, document)
     for line in _lines(document, page, quiet=quiet):
-        say(line)
+        say(line, style="green" if document["success"] else "red")
     if as_json:
         click.echo(validation_json(document), nl=False)
     return ExitCode.OK if document["success"] else ExitCode.ROWS_IN_QUARANTINE
@@ -60,8 +60,6 @@ def validate(destination: str, *, output: str, expectations: str | None, as_json
 
 def _lines(document: dict[str, Any], page: Path, *, quiet: bool) -> Iterator[str]:
     """Say what fails, then how it ended, and where the page is."""
-    from smspartner_pipelines.output import text_table
-
     findings, of_what = document["findings"], f"{document['rows']:,} rows of {document['tags']:,} tags"
     if not findings:
         if not quiet:
