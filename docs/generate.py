@@ -1,73 +1,84 @@
 """Renews the generated parts of the pages from the code; with --check, only says which are stale.
 
-A generated part stands between `<!-- generated: NAME -->` and `<!-- /generated -->`.
+A generated part stands between `<!-- generated: NAME -->` and `<!-- /generated -->`; PAGES names all of them.
 """
 
 from __future__ import annotations
 
+import ast
+import importlib
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import reference_parts
+import click
+from smspartner import vendor
+from smspartner.api_key import KEY_COMMAND_VARIABLE, KEY_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
+from smspartner_pipelines.cli import smspartner
 from smspartner_pipelines.commands.sandbox import KEY as SANDBOX_KEY
 from smspartner_pipelines.sandbox import Sandbox
-from smspartner_schemas.contract import EXIT_MEANINGS, VERDICT_MEANINGS
+from smspartner_schemas.contract import EXIT_MEANINGS, STATE_TABLES, TABLES, VERDICT_MEANINGS, Table
+from smspartner_schemas.describe import as_table
+from smspartner_schemas.sql import CAMPAIGNS, CAMPAIGNS_MEANING, CAMPAIGNS_NAME
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))  # for the hostile server, whose kinds of fault a page lists
 FAULT_MATRIX = ROOT / "tests" / "program" / "fault_matrix.toml"
+PACKAGES = ("schemas/smspartner_schemas", "connector/smspartner", "pipelines/smspartner_pipelines")
 _EXAMPLE = ("run", "promo-nov", "soldes-été", "never-sent", "--to", "data")
+_SECRETS = {
+    KEY_VARIABLE: "the API key; see also `--api-key-file`",
+    KEY_COMMAND_VARIABLE: "a command whose first line is the key, such as `pass show smspartner`; no shell runs it",
+    PHONE_KEY_VARIABLE: "the key of hashed phone numbers and of erasures, at least 16 random characters",
+    RETIRED_KEYS_VARIABLE: "phone keys that were replaced, one a line: people erased under them stay erased",
+}
 
 
-def exit_codes() -> str:
-    """Give the table of exit codes."""
-    rows = [f"| {int(code)} | {meaning} |" for code, meaning in EXIT_MEANINGS.items()]
-    return "\n".join(["| exit code | meaning |", "|---|---|", *rows])
-
-
-def verdicts() -> str:
-    """Give the table of verdicts."""
-    rows = [f"| `{verdict}` | {meaning} |" for verdict, meaning in VERDICT_MEANINGS.items()]
-    return "\n".join(["| verdict | meaning |", "|---|---|", *rows])
-
-
-def commands() -> str:
-    """Give the help texts of all commands."""
-    return reference_parts.commands(lambda *arguments: _smspartner(*arguments).stdout)
+def _table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Give a table in Markdown."""
+    head, *others = (f"| {' | '.join(map(str, row))} |" for row in (names, *rows))
+    return "\n".join([head, "|" + "---|" * len(names), *others])
 
 
 def example() -> str:
     """Run the main job on the sandbox, and give what it prints, but for the run's name and time."""
-    with Sandbox() as sandbox, tempfile.TemporaryDirectory() as directory:
-        environment = {"SMSPARTNER_API_KEY": SANDBOX_KEY, "SMSPARTNER_BASE_URL": sandbox.url}
-        printed = _smspartner(*_EXAMPLE, directory=directory, environment=environment).stderr
-    printed = re.sub(
-        r"run \d{8}T\d{6}Z-[0-9a-f]{8}(.*), [0-9.]+ s$", r"run RUN_ID\1, 2.1 s", printed, flags=re.MULTILINE
-    )
+    command = Path(sys.executable).with_name("smspartner")
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("SMSPARTNER_", "COLUMNS"))}
+    with Sandbox() as sandbox, tempfile.TemporaryDirectory() as folder:
+        env = {**plain, "SMSPARTNER_API_KEY": SANDBOX_KEY, "SMSPARTNER_BASE_URL": sandbox.url}
+        ended = subprocess.run(  # noqa: S603  # our own command
+            [command, *_EXAMPLE], cwd=folder, env=env, capture_output=True, encoding="utf-8", check=True
+        )
+    moving = r"run \d{8}T\d{6}Z-[0-9a-f]{8}(.*), [0-9.]+ s$"
+    printed = re.sub(moving, r"run RUN_ID\1, 2.1 s", ended.stderr, flags=re.MULTILINE)
     lines = [line.rstrip() for line in printed.splitlines()]
     return "\n".join(["```text", f"$ smspartner {' '.join(_EXAMPLE)}", *lines, "```"])
 
 
-def _smspartner(
-    *arguments: str, directory: str | None = None, environment: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    command = Path(sys.executable).with_name("smspartner")
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("SMSPARTNER_", "COLUMNS"))}
-    return subprocess.run(  # noqa: S603  # our own command
-        [command, *arguments],
-        cwd=directory,
-        env={**plain, **(environment or {})},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=True,
-    )
+def files() -> str:
+    """Give every file of the product with the first sentence of its docstring, package by package."""
+    return "\n\n".join(f"### {folder}\n\n{_files_of(folder.rpartition('/')[2])}" for folder in PACKAGES)
+
+
+def _files_of(package: str) -> str:
+    root = Path(str(importlib.import_module(package).__file__)).parent
+    modules = sorted(root.rglob("*.py"), key=lambda path: (len(path.relative_to(root).parts) > 1, path))
+    others = (path for path in modules if path != root / "__init__.py")
+    rows = ((f"`{path.relative_to(root).as_posix()}`", _job(path)) for path in others)
+    return _table(("file", "its one job"), rows)
+
+
+def _job(path: Path) -> str:
+    """Give the first paragraph of a module's docstring, without its full stop."""
+    said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return " ".join(said.partition("\n\n")[0].split()).removesuffix(".").replace("|", "\\|")
 
 
 def fault_matrix() -> str:
@@ -80,25 +91,83 @@ def fault_matrix() -> str:
 def _behaviour(behaviour: dict[str, Any], places: dict[str, str]) -> str:
     from faults import KINDS
 
-    lines = [f"## {behaviour['title']}", "", behaviour["says"], ""]
-    lines += ["| struck | verdict | exit code | requests | rows loaded | in quarantine |", "|---|---|---|---|---|---|"]
+    results = []
     for place in filter(behaviour.__contains__, places):
         cell = {"rows": [], "quarantined": 0, **behaviour[place]}
         code = {"-": 5, "complete": 4 if cell["quarantined"] else 0}.get(cell["verdict"], 3)
         verdict = "" if cell["verdict"] == "-" else f"`{cell['verdict']}`"
-        facts = (verdict, code, cell["requests"], len(cell["rows"]), cell["quarantined"])
-        lines.append(f"| {places[place]} | {' | '.join(map(str, facts))} |")
-    lines += ["", "| fault | what it does |", "|---|---|"]
-    lines += [f"| `{kind}` | {KINDS[kind].meaning.replace('|', '&#124;')} |" for kind in behaviour["kinds"]]
-    return "\n".join(lines)
+        results.append((places[place], verdict, code, cell["requests"], len(cell["rows"]), cell["quarantined"]))
+    names = ("struck", "verdict", "exit code", "requests", "rows loaded", "in quarantine")
+    kinds = [(f"`{kind}`", KINDS[kind].meaning.replace("|", "&#124;")) for kind in behaviour["kinds"]]
+    tables = _table(names, results), _table(("fault", "what it does"), kinds)
+    return "\n\n".join([f"## {behaviour['title']}", behaviour["says"], *tables])
 
 
 def lawful() -> str:
     """Give the populations that look odd and must load, as their test serves them."""
     from faults.populations import lawful as populations
 
-    rows = [f"| {meaning} | {campaign.rows} |" for meaning, campaign in populations().values()]
-    return "\n".join(["| population | rows |", "|---|---|", *rows])
+    return _table(("population", "rows"), ((meaning, campaign.rows) for meaning, campaign in populations().values()))
+
+
+def commands() -> str:
+    """Give what every command says of itself with `--help`."""
+    parent = click.Context(smspartner, info_name="smspartner", terminal_width=78, **smspartner.context_settings)
+    parts = []
+    for name, command in smspartner.commands.items():
+        text = command.get_help(click.Context(command, parent, name)).rstrip()
+        parts.append(f"## smspartner {name}\n\n```text\n{text}\n```")
+    return "\n\n".join(parts)
+
+
+def vendor_codes() -> str:
+    """Give the vendor's error codes, and the result for the tag or the run."""
+    rows = ((code, meaning, _result(code)) for code, (meaning, _) in vendor.ERROR_CODES.items())
+    return _table(("code", "meaning", "result"), rows)
+
+
+def _result(code: int) -> str:
+    if code in vendor.ACCESS_CODES:
+        return "the run ends at once, exit code 5"
+    if code in vendor.RETRYABLE_CODES:
+        slow = "; all requests slow down" if code == vendor.TOO_MANY_CODE else ""
+        return f"asked again, then the tag is `failed`{slow}"
+    return "the tag is `unknown`" if code == vendor.UNKNOWN_TAG_CODE else "the tag is `failed`"
+
+
+def settings() -> str:
+    """Give every option that has an environment variable: its variable, key in a TOML file, default and commands."""
+    in_file = {option.name for option in smspartner.commands["run"].params} - {"config"}
+    users: dict[str, list[str]] = {}
+    rows: dict[str, list[str]] = {}
+    for command_name, command in smspartner.commands.items():
+        for option in command.params:
+            if isinstance(option, click.Option) and option.envvar:
+                name = max(option.opts, key=len)
+                key = f"`{name.removeprefix('--').replace('-', '_')}`" if option.name in in_file else ""
+                rows.setdefault(name, [f"`{name}`", f"`{option.envvar}`", key, _default(option)])
+                users.setdefault(name, []).append(f"`{command_name}`")
+    names = ("option", "environment variable", "key in a TOML file", "default", "commands")
+    return _table(names, ([*row, ", ".join(users[name])] for name, row in rows.items()))
+
+
+def _default(option: click.Option) -> str:
+    """Give the default as the help shows it."""
+    stated = re.search(r"\[default: (.+)\]", option.help or "")
+    shown = stated[1] if stated else option.get_help_extra(click.Context(smspartner, show_default=True)).get("default")
+    return f"`{shown}`" if shown else ""
+
+
+def tables() -> str:
+    """Give the columns of the tables that users read, and of the view."""
+    view = _table(("column", "meaning"), ((f"`{name}`", meaning) for name, _, meaning in CAMPAIGNS))
+    of_view = f"## {CAMPAIGNS_NAME}", f"{CAMPAIGNS_MEANING} A view of databases.", view
+    return "\n\n".join([*map(_described, TABLES), *of_view])
+
+
+def _described(table: Table) -> str:
+    key = ", ".join(f"`{name}`" for name in table.primary_key)
+    return f"## {table.name}\n\n{table.meaning} Primary key: {key}.\n\n{as_table(table)}"
 
 
 def scale() -> str:
@@ -111,18 +180,21 @@ def scale() -> str:
     speed = f"{_duration(machine)} ({rows / machine:,.0f} rows a second)"
     disk = f"{rows / 1e6 * measured['megabytes_per_million_rows'] / 1e3:.1f} GB on the disk, in a file for each tag"
     memory = f"{measured['memory_megabytes']} MB of memory, and {measured['memory_kilobytes_per_tag']} KB for each tag"
-    lines = [
-        f"- {rows:,} rows under {tags:,} tags, {given['page_rows']:,} rows a page: {requests:,} requests.",
-        f"- The machine takes {speed}, {disk}. A run takes {memory}: a million tags go in several runs.",
-        f"- One machine keeps up with an API that allows {requests / machine * 60:,.0f} requests a minute.",
-        *("", "| requests a minute | the API's pace takes | what decides |", "|---|---|---|"),
-    ]
+    paces = []
     for name, pace in given["paces"].items():
         taken = requests / pace * 60 if pace else at_once
-        decides = "the API's pace" if taken > machine else "the machine"
-        lines.append(f"| {name} | {_duration(taken)} | {decides} |")
-    note = f"As fast as it answers: {given['latency']:g} s a response, {given['in_flight']} in flight."
-    return "\n".join([*lines, "", note])
+        paces.append((name, _duration(taken), "the API's pace" if taken > machine else "the machine"))
+    return "\n".join(
+        [
+            f"- {rows:,} rows under {tags:,} tags, {given['page_rows']:,} rows a page: {requests:,} requests.",
+            f"- The machine takes {speed}, {disk}. A run takes {memory}: a million tags go in several runs.",
+            f"- One machine keeps up with an API that allows {requests / machine * 60:,.0f} requests a minute.",
+            "",
+            _table(("requests a minute", "the API's pace takes", "what decides"), paces),
+            "",
+            f"As fast as it answers: {given['latency']:g} s a response, {given['in_flight']} in flight.",
+        ]
+    )
 
 
 def _duration(seconds: float) -> str:
@@ -132,40 +204,42 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} seconds"
 
 
+def _in_code(meanings: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(f"`{name}`", meaning) for name, meaning in meanings.items()]
+
+
 PAGES = {
     "README.md": {"example": example},
-    "docs/architecture.md": {"files": reference_parts.files},
+    "docs/architecture.md": {"files": files},
     "docs/faults.md": {"lawful": lawful, "matrix": fault_matrix},
     "docs/reference/commands.md": {"commands": commands},
     "docs/reference/outcomes.md": {
-        "exit-codes": exit_codes,
-        "vendor-codes": reference_parts.vendor_codes,
-        "verdicts": verdicts,
+        "exit-codes": partial(
+            _table, ("exit code", "meaning"), [(int(code), EXIT_MEANINGS[code]) for code in EXIT_MEANINGS]
+        ),
+        "vendor-codes": vendor_codes,
+        "verdicts": partial(_table, ("verdict", "meaning"), _in_code(VERDICT_MEANINGS)),
     },
-    "docs/reference/settings.md": {"secrets": reference_parts.secrets, "settings": reference_parts.settings},
-    "docs/reference/tables.md": {"state": reference_parts.state_tables, "tables": reference_parts.tables},
+    "docs/reference/settings.md": {
+        "secrets": partial(_table, ("environment variable", "meaning"), _in_code(_SECRETS)),
+        "settings": settings,
+    },
+    "docs/reference/tables.md": {"state": lambda: "\n\n".join(map(_described, STATE_TABLES)), "tables": tables},
     "docs/scale.md": {"scale": scale},
 }
 """The parts of each page, by name."""
 
 
-def renewed(page: str, text: str) -> str:
-    """Give the text of a page with every generated part as the code has it now."""
-    for name, make in PAGES[page].items():
-        begin, end = f"<!-- generated: {name} -->", "<!-- /generated -->"
-        before, rest = text.split(begin, maxsplit=1)
-        _, after = rest.split(end, maxsplit=1)
-        text = f"{before}{begin}\n{make()}\n{end}{after}"
-    return text
-
-
 def main() -> int:
     """Renew the pages, or check them."""
     stale = 0
-    for page in PAGES:
+    for page, parts in PAGES.items():
         path = ROOT / page
-        current = path.read_text(encoding="utf-8")
-        fresh = renewed(page, current)
+        fresh = current = path.read_text(encoding="utf-8")
+        for name, make in parts.items():
+            begin, end = f"<!-- generated: {name} -->", "<!-- /generated -->"
+            before, rest = fresh.split(begin, maxsplit=1)
+            fresh = f"{before}{begin}\n{make()}\n{end}{rest.split(end, maxsplit=1)[1]}"
         if "--check" not in sys.argv:
             path.write_text(fresh, encoding="utf-8")
         elif fresh != current:
