@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -35,18 +36,25 @@ def on_terminal(sandbox: Any, smspartner: Any) -> Callable[..., str]:
         ours, theirs = pty.openpty()
         options = {"capture_output": False, "stdin": theirs, "stdout": theirs, "stderr": theirs}
         settings = {"TERM": "xterm-256color", "COLUMNS": "80", "NO_COLOR": "", **changes}
-        smspartner(sandbox, *arguments, options=options, **settings)
-        os.close(theirs)
-        shown = b""
-        try:
-            while some := os.read(ours, 1 << 16):
-                shown += some
-        except OSError:  # so a terminal says that nobody is there any more
-            pass
-        os.close(ours)
-        return shown.decode("utf-8")
+        with ThreadPoolExecutor(1) as pool:  # a terminal that nobody reads soon takes no more
+            shown = pool.submit(read_all, ours)
+            smspartner(sandbox, *arguments, options=options, **settings)
+            os.close(theirs)
+        return shown.result()
 
     return run
+
+
+def read_all(terminal: int) -> str:
+    """Read what a terminal is sent until its other end is closed."""
+    shown = b""
+    try:
+        while some := os.read(terminal, 1 << 16):
+            shown += some
+    except OSError:  # so a terminal says that nobody is there any more
+        pass
+    os.close(terminal)
+    return shown.decode("utf-8")
 
 
 def lines_of(shown: str) -> list[str]:
