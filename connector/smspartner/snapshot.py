@@ -77,23 +77,18 @@ class Snapshot:
         return self.verdict == "complete"
 
     @cached_property
-    def statuses(self) -> dict[str, int]:
-        """How many rows of `table` have which status; words that none has may be left out."""
-        counts: Counter[str] = Counter()
-        for chunk in self.table["status"].chunks:
-            by_code = np.bincount(chunk.indices.to_numpy(), minlength=len(chunk.dictionary)).tolist()
-            counts.update(dict(zip(chunk.dictionary.to_pylist(), by_code, strict=True)))
-        return dict(counts)
-
-    @cached_property
     def row_counts(self) -> dict[str, int]:
         """The counts that this reading comes to, by the names of the contract's `ROW_COUNTS`."""
+        words: Counter[str] = Counter()
+        for chunk in self.table["status"].chunks:
+            by_code = np.bincount(chunk.indices.to_numpy(), minlength=len(chunk.dictionary)).tolist()
+            words.update(dict(zip(chunk.dictionary.to_pylist(), by_code, strict=True)))
         return {
             "rows_received": self.rows_received,
             "rows_loaded": self.table.num_rows,
             "rows_quarantined": self.quarantine.num_rows,
             "rows_erased": self.rows_erased,
-            **{word: self.statuses.get(word, 0) for word in STATUS_WORDS},
+            **{word: words[word] for word in STATUS_WORDS},
             "stop_sms": pc.sum(self.table["stop_sms"]).as_py() or 0,
         }
 
@@ -109,9 +104,8 @@ class Snapshot:
             return self
         origin = self.origin
         moved = {int(origin.indices[row]): reasons for row, reasons in rows.items()}
-        keep = np.ones(self.table.num_rows, dtype=bool)
-        keep[list(rows)] = False
-        table = self.table.filter(pa.array(keep))
+        keep = np.delete(np.arange(self.table.num_rows), list(rows))
+        table = self.table.take(pa.array(keep))
         at = table.schema.get_field_index("occurrence")
         counted = occurrences(table["phone_number"].combine_chunks())
         quarantined = replace(
@@ -127,33 +121,26 @@ class Snapshot:
         """Return the snapshot with rows of its pages (by their index in them, with reasons) added to `quarantine`."""
         if self.origin is None or not reasons:
             return self
-        indices = sorted(reasons)
-        rows = list(rows_at(self.origin.pages, indices))
-        columns = {
-            "tag": [self.tag] * len(rows),
-            "page": [page for page, _, _ in rows],
-            "position": [position for _, position, _ in rows],
-            "reasons": [list(reasons[index]) for index in indices],
-            "raw": [self.origin.privacy.protect_raw(raw) for _, _, raw in rows],
-            "extracted_at": [self.extracted_at] * len(rows),
-            "run_id": [self.run_id] * len(rows),
-        }
-        both = pa.concat_tables([self.quarantine, pa.table(columns, schema=arrow_schema(QUARANTINE))])
+        rows = [
+            {
+                "tag": self.tag,
+                "page": page,
+                "position": position,
+                "reasons": reasons[index],
+                "raw": self.origin.privacy.protect_raw(raw),
+                "extracted_at": self.extracted_at,
+                "run_id": self.run_id,
+            }
+            for index, (page, position, raw) in zip(reasons, rows_at(self.origin.pages, reasons), strict=True)
+        ]
+        both = pa.concat_tables([self.quarantine, pa.Table.from_pylist(rows, arrow_schema(QUARANTINE))])
         in_order = both.unify_dictionaries().sort_by([("page", "ascending"), ("position", "ascending")])
         return replace(self, quarantine=in_order)
 
     def refused(self, verdict: str, reason: str) -> Snapshot:
         """Return the snapshot with another verdict than `complete`, and therefore without rows, loaded or erased."""
-        return replace(
-            self,
-            verdict=verdict,
-            reason=reason,
-            table=empty_table(STATUSES),
-            quarantine=empty_table(QUARANTINE),
-            rows_erased=0,
-            first_page="",
-            origin=None,
-        )
+        tables = {"table": empty_table(STATUSES), "quarantine": empty_table(QUARANTINE)}
+        return replace(self, verdict=verdict, reason=reason, **tables, rows_erased=0, first_page="", origin=None)
 
     def check_counts(self) -> None:
         """Check that rows loaded + quarantined + erased = received = declared.

@@ -1,189 +1,220 @@
-"""Masked and hashed numbers, in rows and in raw JSON."""
+"""Numbers as they may be written, and their country, compared with `phonenumbers` itself."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
+import math
+import re
 
+import phonenumbers
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from smspartner.errors import SettingsError
-from smspartner.privacy import PhonePrivacy
-from smspartner.redaction import REDACT, Secret
-from smspartner_schemas.contract import PHONE_PATTERNS
-
-KEY = Secret("0123456789abcdef")
-NUMBER = "+33612345678"
-KEY_ID = hmac.new(b"0123456789abcdef", b"key id", hashlib.sha256).hexdigest()[:8]
-HASH = f"{KEY_ID}:{hmac.new(b'0123456789abcdef', NUMBER.encode(), hashlib.sha256).hexdigest()}"
-FULL_WIDTH = "\uff10\uff16\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18"
-ARABIC = "\u0660\u0666\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668"
-PLAIN, MASKED, HASHED = PhonePrivacy(), PhonePrivacy("masked"), PhonePrivacy("hashed", KEY)
-
-
-def test_unknown_form() -> None:
-    """A form that is misspelled is refused: numbers would be plain where nobody looks."""
-    with pytest.raises(SettingsError, match=r"^unknown form of phone numbers; give one of plain, masked, hashed$"):
-        PhonePrivacy("Masked")  # type: ignore[arg-type]
-
-
-def test_a_phone_key_as_bare_text() -> None:
-    """A phone key that is no `Secret` is refused with how to wrap it, and the refusal does not show it."""
-    for options in ({"key": "phone-key-in-clear"}, {"retired": ("phone-key-in-clear",)}):
-        with pytest.raises(SettingsError) as caught:
-            PhonePrivacy(**options)
-        assert str(caught.value) == "a phone key is given as str; wrap the text, as in Secret(getpass.getpass())"
-
-
-@pytest.mark.parametrize(
-    ("number", "masked"),
-    [
-        (NUMBER, "+33*******78"),
-        ("+12123610042", "+1********42"),
-        ("+262692123456", "+262*******56"),
-        ("+9991234567", "+9*******67"),
-        ("+2621234", "+262**34"),
-    ],
+from smspartner.phone_numbers import (
+    calling_code,
+    countries,
+    every_reading,
+    read_phone_number,
 )
-def test_masked(number: str, masked: str) -> None:
-    """Masked numbers keep calling code, length and the last two digits."""
-    assert masked == MASKED.protect(number)
+
+Reading = tuple[object, str | None]
+MISSING_NUMBER = (None, "phone_number_missing")
+NO_NUMBER = (None, "phone_number_unreadable")
+
+CODES = sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
+UNASSIGNED = [
+    code
+    for code in map(str, range(1, 1000))
+    if not any(code.startswith(str(known)) or str(known).startswith(code) for known in CODES)
+]
 
 
-def test_hashed() -> None:
-    """Hashed numbers are the key's id and HMAC-SHA256 under the key, in hexadecimal; both differ with the key."""
-    assert HASHED.protect(NUMBER) == HASH
-    other = PhonePrivacy("hashed", Secret("another key of some length")).protect(NUMBER)
-    assert set(HASH.split(":")) & set(other.split(":")) == set()
-
-
-def test_labels() -> None:
-    """Tables whose numbers can be compared have one label; it names the key by its id."""
-    assert ("plain", "masked", f"hashed:{KEY_ID}") == (PLAIN.label, MASKED.label, HASHED.label)
-    assert PhonePrivacy("hashed", KEY, (Secret("a retired key of the past"),)).label == HASHED.label
-    assert PhonePrivacy("plain", KEY).label == "plain"
-
-
-def test_retired_keys_are_known_by_their_ids() -> None:
-    """Numbers hashed under a retired key can still be recognised, by the id that stands beside each hash."""
-    rotated = PhonePrivacy("hashed", Secret("another key of some length"), (KEY,))
-    assert rotated.hashed(NUMBER, KEY_ID) == HASH
-    assert rotated.protect(NUMBER) != HASH
-    assert set(rotated.keys) == {KEY_ID, rotated.key_id}
-
-
-def test_the_hash_of_an_erasure_is_not_the_one_in_tables() -> None:
-    """Who has an old table of hashes can't look up in it whose erasure is recorded."""
-    assert HASHED.erasure_hash(NUMBER, KEY_ID) not in HASH
-
-
-def test_plain() -> None:
-    """Plain numbers stay as they are, alone, in columns and in raw JSON."""
-    numbers = pa.array([NUMBER, None])
-    assert (NUMBER, numbers, '{"a": "\u00e9"}') == (
-        *(PLAIN.protect(NUMBER), PLAIN.protect_all(numbers), PLAIN.protect_raw('{"a": "\u00e9"}'.encode())),
-    )
+def each(reading: tuple[object, str | None], *values: object) -> list[tuple[object, tuple[object, str | None]]]:
+    """Values that are all read alike."""
+    return [(value, reading) for value in values]
 
 
 @pytest.mark.parametrize(
-    "key",
-    [None, Secret(""), Secret("fifteen letters")],
-)
-def test_hashing_needs_a_key(key: Secret | None) -> None:
-    """Hashing without a key of 16 characters is refused: short keys can be tried, like numbers."""
-    with pytest.raises(SettingsError, match="set SMSPARTNER_PHONE_KEY to at least 16 random characters"):
-        PhonePrivacy("hashed", key)
-
-
-def test_nothing_prints_the_key() -> None:
-    """The setting prints without its key."""
-    assert repr(HASHED) == "PhonePrivacy(form='hashed', key=***, retired=())"
-    assert HASHED.protect(NUMBER) == HASH
-    assert KEY.reveal() not in repr(vars(HASHED))
-
-
-@pytest.mark.parametrize("privacy", [MASKED, HASHED])
-@given(st.lists(st.from_regex(PHONE_PATTERNS["plain"], fullmatch=True) | st.none()))
-def test_columns(privacy: PhonePrivacy, numbers: list[str | None]) -> None:
-    """A column is protected value by value, in the form the contract states; nulls stay."""
-    protected = privacy.protect_all(pa.array(numbers, pa.string())).to_pylist()
-    assert [number and privacy.protect(number) for number in numbers] == protected
-    kept = pa.array([value for value in protected if value], pa.string())
-    assert all(pa.compute.match_substring_regex(kept, f"^{PHONE_PATTERNS[privacy.form]}$").to_pylist())
-
-
-@pytest.mark.parametrize(
-    ("row", "masked"),
+    "value",
     [
-        ({"phoneNumber": NUMBER, "status": "?"}, {"phoneNumber": "+33*******78", "status": "?"}),
-        ({"phoneNumber": "06 12 34 56 78"}, {"phoneNumber": "+33*******78"}),
-        ({"phoneNumber": 33612345678}, {"phoneNumber": "+33*******78"}),
-        ({"phoneNumber": "n/a"}, {"phoneNumber": "***"}),
-        ({"phoneNumber": None}, {"phoneNumber": None}),
-        ({"phoneNumber": [NUMBER]}, {"phoneNumber": ["+33*******78"]}),
-        ({"phoneNumber": {"value": NUMBER}}, {"phoneNumber": {"value": "***"}}),
-        ({"date": "1517989111"}, {"date": "1517989111"}),
-        ({"date": 1517989111}, {"date": 1517989111}),
-        ({"date": "2015-02-07 22:39:46"}, {"date": "2015-02-07 22:39:46"}),
-        ({"date": NUMBER}, {"date": "***"}),
-        ({"date": "0612345678"}, {"date": "***"}),
-        ({"status": f"call {NUMBER}!"}, {"status": "***"}),
-        ({"number": NUMBER}, {"number": "***"}),
-        ({"number": 33612345678}, {"number": "***"}),
-        ({"number": 33612345678.0}, {"number": "***"}),
-        ({NUMBER: 1}, {"***": 1}),
-        ({"to " + FULL_WIDTH: 1}, {"to ***": 1}),
-        ({"phoneNumber": FULL_WIDTH}, {"phoneNumber": "***"}),
-        ({"phoneNumber": ARABIC}, {"phoneNumber": "***"}),
-        ({"status": f"lost at {FULL_WIDTH}"}, {"status": "***"}),
-        ({"status": f"lost at {ARABIC}"}, {"status": "***"}),
-        ({"status": "06    12    34    56    78"}, {"status": "***"}),
-        ({"status": "06\u200b12\u20113456\u20e378"}, {"status": "***"}),
-        ({"phoneNumber": NUMBER, "status": "\ud83d"}, {"phoneNumber": "+33*******78", "status": "\ud83d"}),
-        ({"\ud83d": "\ud83d"}, {"\ud83d": "\ud83d"}),
-        ({"phoneNumber": "687750020"}, {"phoneNumber": "***"}),  # not one number
-        (
-            {"code": 12345, "success": False, "x": None, "y": 1.5},
-            {"code": 12345, "success": False, "x": None, "y": 1.5},
+        *("+33612345678", "0612345678", "0033612345678", "33612345678", "+330612345678", "+33 0612345678"),
+        *("+33 6 12 34 56 78", "06 12 34 56 78", "0033 6 12 34 56 78", "06.12.34.56.78", "06-12-34-56-78"),
+        *(
+            "+33 (0)6 12 34 56 78",
+            "(06) 12345678",
+            "06\u00a012\u00a034\u00a056\u00a078",
+            "06\u202f12\u202f34\u202f5678",
         ),
-        ({"a": {"b": [{"c": "0033612345678"}]}}, {"a": {"b": [{"c": "***"}]}}),
-        (f"bad number {NUMBER}", "***"),
-        (33612345678, "***"),
-        ([NUMBER, "text"], ["***", "text"]),
-        ("Numéro introuvable", "Numéro introuvable"),
-        (None, None),
+        *(" 0612345678 ", "0612345678\n", "\t+33612345678", 33612345678, 612345678, "612345678"),
+        *("33 (0)6 12 34 56 78", "+33 ( 0 ) 6 12 34 56 78", "0033(0)612345678", "06    12    34    56    78"),
     ],
 )
-def test_raw_json(row: object, masked: object) -> None:
-    """In the quarantine's raw JSON, whatever may be a number is replaced, wherever it stands."""
-    protected = MASKED.protect_raw(json.dumps(row).encode())
-    assert masked == json.loads(protected.encode())
-    assert json.loads(HASHED.protect_raw(json.dumps(row).encode())) == json.loads(
-        json.dumps(masked).replace("+33*******78", HASH)
-    )
-
-
-@pytest.mark.parametrize("raw", [b'{"x": 1' + b"0" * 5000 + b"}", b"[" * 100_000 + b"]" * 100_000])
-def test_raw_json_beyond_reading(raw: bytes) -> None:
-    """Raw JSON that can't be searched is left out as a whole, but where numbers are plain."""
-    assert (MASKED.protect_raw(raw), PLAIN.protect_raw(raw)) == ('"***"', raw.decode())
+def test_spellings_of_one_number(value: object) -> None:
+    """A French number is the same number in E.164, national, `00`, bare and spaced form, as text or as JSON number."""
+    assert read_phone_number(value) == ("+33612345678", None)
 
 
 @pytest.mark.parametrize(
-    ("raw", "kept"),
+    ("value", "reading"),
     [
-        (rb'{"a" : "\ud83d"}', r'{"a" : "\ud83d"}'),
-        (b'{"a": "caf\xe9"}', r'{"a": "caf\xe9"}'),
-        (b'{"a": "echo-of-a-key", "b": "x"}', '{"a": "***", "b": "x"}'),
-        (rb'{"a": "ECHO\u002dof-a-key"}', '{"a": "***"}'),
-        (b'{"echo-of-a-key": 1}', '{"***": 1}'),
-        (b'["echo-of-a-key', '"***"'),
+        ("+447400123456", ("+447400123456", None)),
+        ("00447400123456", ("+447400123456", None)),
+        ("+44 7400 123456", ("+447400123456", None)),
+        ("+1 (212) 361-0000", ("+12123610000", None)),
+        ("+33600000001", ("+33600000001", None)),
+        ("+1234567", ("+1234567", None)),  # short, and of no country: a message to a bad number is a row too
+        ("+999123456789", ("+999123456789", None)),
+        ("+123456789012345", ("+123456789012345", None)),
+        ("+44 (0)7400 123456", ("+447400123456", None)),
+        ("+2620692123456", ("+262692123456", None)),
+        ("+262692123456", ("+262692123456", None)),
+        ("+33692123456", ("+33692123456", None)),  # taken as it is, assigned or not
+        ("262692123456", ("+262692123456", None)),
+        ("692123456", ("+262692123456", None)),
+        ("508550021", ("+508550021", None)),  # bare: by its calling code and by the French plan the same number
+        ("687751234", NO_NUMBER),  # New Caledonia, or a French mobile without its 0
+        ("710000000", NO_NUMBER),  # neither
+        ("0011234567", ("+11234567", None)),
+        ("+33012345", ("+33012345", None)),  # too short to drop its zero: kept as the API gave it
+        ("447400123456", ("+447400123456", None)),  # bare digits that are one country's only
+        ("+1234567890123456", NO_NUMBER),  # 16 digits
+        (None, MISSING_NUMBER),
+        ("", MISSING_NUMBER),
+        ("\u0660\u0666\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668", NO_NUMBER),  # Arabic-Indic digits
+        ("\uff10\uff16\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18", NO_NUMBER),  # full width
+        (-33612345678, ("+33612345678", None)),  # a dash is grouping, as in 06-12-34-56-78
+        *each(
+            NO_NUMBER,
+            *("687750020", 687750020, "123456", "061234567", "06123456789", "00 1 123", "\ud83d"),
+            *("+33\u200b612345678", "06 12 34", "06 12 34 56 78 / 07 12 34 56 78", "+123456", "+0612345678"),
+            *(" ", "n/a", "+", "0", "112", "++33612345678", "0800FLOWERS", "+1-800-FLOWERS", "06123456O8"),
+            *("+33612345678;ext=5", "+33612345678 x5", "tel:+33612345678", "+33612345678\x00"),
+            *("+33\u0666" + "12345678", "1" * 64, "1" * 1_000_000, 10**4000, True, False, 33612345678.0),
+            *(math.nan, ["+33612345678"], {"number": "+33612345678"}),
+        ),
     ],
 )
-def test_raw_json_where_numbers_are_plain(raw: bytes, kept: str) -> None:
-    """Raw JSON is kept as it was sent, in valid UTF-8 and without a secret that the API echoes."""
-    REDACT.add(Secret("echo-of-a-key"))
-    assert kept == PLAIN.protect_raw(raw)
+def test_phone_number(value: object, reading: Reading) -> None:
+    """Numbers of all countries are read; letters, other digits, extensions and numbers in doubt are not."""
+    assert reading == read_phone_number(value)
+
+
+@pytest.mark.parametrize(
+    ("written", "number", "country"),
+    [
+        ("0262 16 12 34", "+262262161234", "RE"),
+        ("0263012345", "+262263012345", "RE"),
+        ("06 92 12 34 56", "+262692123456", "RE"),
+        ("0693.12.34.56", "+262693123456", "RE"),
+        ("0269601234", "+262269601234", "YT"),
+        ("0639012345", "+262639012345", "YT"),
+        ("0639980001", "+262639980001", "YT"),  # not assigned, but nobody else's
+        ("0590201234", "+590590201234", "GP"),
+        ("0690 00 12 34", "+590690001234", "GP"),
+        ("0691222345", "+590691222345", "GP"),
+        ("0691999999", "+590691999999", "GP"),
+        ("0594101234", "+594594101234", "GF"),
+        ("0694201234", "+594694201234", "GF"),
+        ("0596301234", "+596596301234", "MQ"),
+        ("0696201234", "+596696201234", "MQ"),
+        ("0697123456", "+596697123456", "MQ"),
+        ("0508 41 12 34", "+508411234", "PM"),
+        ("0508550021", "+508550021", "PM"),
+        ("0708 40 12 34", "+508708401234", "PM"),  # of no prefix above, and valid there alone
+        ("0612345678", "+33612345678", "FR"),
+        ("01 23 45 67 89", "+33123456789", "FR"),
+        ("0800123456", "+33800123456", "FR"),
+        ("0710000000", None, None),
+        ("0000000000", None, None),
+    ],
+)
+def test_french_plan(written: str, number: str | None, country: str | None) -> None:
+    """A national form gets the calling code and country of the French plan, however it is grouped; else none."""
+    assert read_phone_number(written)[0] == number
+    assert countries(pa.array([number], pa.string())).to_pylist() == [country]
+    if number is not None:
+        without_zero = re.sub(r"[^0-9]", "", written).removeprefix("0")
+        assert read_phone_number(without_zero)[0] in {number, None}  # bare digits: the same number, or two, or invalid
+        assert number in set(every_reading("0" + without_zero)) & set(every_reading(without_zero))
+
+
+@given(st.text("+0123456789 .-()/", max_size=20))
+def test_numbers_are_e164(text: str) -> None:
+    """Whatever is written with digits and grouping is read as E.164, as missing, or as not valid."""
+    number, reason = read_phone_number(text)
+    digits = str(number).removeprefix("+")
+    assert reason is not None or (str(number)[0] == "+" and digits.isdigit() and 7 <= len(digits) <= 15)
+
+
+PLANNED = {
+    "RE": r"\+262(26[23]|69[23])[0-9]{6}",
+    "YT": r"\+262(269|639)[0-9]{6}",
+    "GP": r"\+590(590|69[01])[0-9]{6}",
+}
+"""Overseas numbers that the library does not know have the country of their prefix, of codes that several share."""
+
+
+def by_library(number: str) -> str | None:
+    """What the library says of one number, parsed; `001` is no country."""
+    try:
+        region = phonenumbers.region_code_for_number(phonenumbers.parse(number))
+    except phonenumbers.NumberParseException:
+        return None
+    planned = [country for country, pattern in PLANNED.items() if region is None and re.fullmatch(pattern, number)]
+    return planned[0] if planned else None if region == "001" else region
+
+
+NUMBERS = st.builds(
+    lambda code, rest: f"+{code}{rest}"[:16],
+    st.sampled_from([*CODES, *UNASSIGNED]),
+    st.text("0123456789", min_size=6, max_size=14),
+)
+
+
+def test_every_calling_code() -> None:
+    """For every calling code there is, and typical numbers of each, the country is the library's own."""
+    numbers = [f"+{code}{rest}"[:16] for code in CODES for rest in ("612345678", "0612345678", "9123456", "2025550123")]
+    numbers += [
+        f"+{code}{example.national_number}"
+        for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items()
+        for region in regions
+        if region != "001" and (example := phonenumbers.example_number(region))
+    ]
+    assert list(map(by_library, numbers)) == countries(pa.array(numbers)).to_pylist()
+
+
+@settings(max_examples=25)
+@given(st.lists(NUMBERS | st.none(), max_size=30))
+def test_any_numbers(numbers: list[str | None]) -> None:
+    """Of any E.164 numbers, in any mixture, the country is the library's own; nulls stay null."""
+    found = countries(pa.array(numbers, pa.string()))
+    assert found.type == pa.dictionary(pa.int32(), pa.string())
+    assert [number and by_library(number) for number in numbers] == found.to_pylist()
+
+
+def test_known_countries() -> None:
+    """Shared calling codes are told apart by digits, and networks of no country have none."""
+    numbers = {
+        "+33612345678": "FR",
+        "+3301": "FR",
+        "+12123610000": "US",
+        "+15142600000": "CA",
+        "+447400123456": "GB",
+        "+447781123456": "GG",
+        "+262692123456": "RE",
+        "+590690123456": "GP",
+        "+77011234567": "KZ",
+        "+79161234567": "RU",
+        "+10000000000": None,  # of the right calling code, but no country's
+        "+80012345678": None,
+        "+881612345678": None,
+        "+2101234567": None,  # this calling code is not assigned
+        "+9991234567": None,
+    }
+    assert list(numbers.values()) == countries(pa.array(list(numbers))).to_pylist()
+
+
+def test_calling_codes() -> None:
+    """Every assigned calling code is found at the start of its numbers; of others the first digit is taken."""
+    assert [str(code) for code in CODES] == [calling_code(f"+{code}0000000") for code in CODES]
+    assert [code[0] for code in UNASSIGNED] == [calling_code(f"+{code}0000000") for code in UNASSIGNED]

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,7 +21,7 @@ from smspartner.privacy import NOBODY, ErasedNumbers, Person, PhonePrivacy
 from smspartner.raw_json import read_list
 from smspartner.reading import Population
 from smspartner.redaction import Secret
-from smspartner.snapshot import Snapshot, occurrences
+from smspartner.snapshot import Snapshot
 from smspartner.transform import READY_ROWS, transform
 from smspartner.typed_rows import bounded, type_populations
 from smspartner_schemas.arrow import arrow_schema
@@ -179,18 +178,6 @@ def test_occurrences_count_loaded_rows() -> None:
     rows += [{**ROW, "phoneNumber": OTHER}, ROW, {"status": "Waiting"}]
     expected = [(NUMBER, 1), (OTHER, 1), (NUMBER, 2), (OTHER, 2), (NUMBER, 3)]
     assert expected == counted(snapshot(rows[:3], rows[3:]))
-
-
-@settings(max_examples=25)
-@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from("abc")), max_size=40))
-def test_occurrences(rows: list[tuple[int, str]]) -> None:
-    """Occurrences count the rows of each number under each tag from 1, in order."""
-    rows.sort(key=lambda row: row[0])
-    expected = [rows[: index + 1].count(row) for index, row in enumerate(rows)]
-    found = occurrences(
-        pa.array([number for _, number in rows], pa.string()), pa.array([tag for tag, _ in rows], pa.int64()).to_numpy()
-    )
-    assert (pa.int32(), expected) == (found.type, found.to_pylist())
 
 
 @pytest.mark.parametrize("privacy", PRIVACIES, ids=lambda privacy: privacy.form)
