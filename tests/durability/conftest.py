@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -96,15 +95,8 @@ class Forks:
     ) -> Ended:
         """Run a command in `folder` to its end, and do something `meanwhile`, given its process id."""
         environment = {**SETTINGS, "SMSPARTNER_BASE_URL": sandbox.url}
-        request = {
-            "arguments": arguments,
-            "environment": environment,
-            "folder": str(folder),
-            **fate,
-        }
+        request = {"arguments": arguments, "environment": environment, "folder": str(folder), **fate}
         lane = self._lanes.get(timeout=60)
-        assert lane.stdin is not None
-        assert lane.stdout is not None
         try:
             lane.stdin.write(json.dumps(request) + "\n")
             lane.stdin.flush()
@@ -159,38 +151,11 @@ LATER = {
 }
 
 
-class Gate:
-    """The sandbox's clock, asked once a request: lets the first requests through, and the others when it is opened."""
-
-    def __init__(self) -> None:
-        self.opened = threading.Event()
-        self.opened.set()
-        self.reached = threading.Event()
-        self._passes = 0
-        self._lock = threading.Lock()
-
-    def close(self, passes: int) -> None:
-        """Let only so many requests through from now on."""
-        self._passes = passes
-        self.reached.clear()
-        self.opened.clear()
-
-    def __call__(self) -> float:
-        """Wait, if need be, and tell the time."""
-        with self._lock:
-            self._passes -= 1
-            passes = self._passes >= 0
-        if not passes:
-            self.reached.set()
-            self.opened.wait(60)
-        return time.time()
-
-
 @contextmanager
-def serving(population: dict[str, list[Row]], gate: Gate | None = None) -> Iterator[HostileServer]:
-    """Serve a population."""
+def serving(population: dict[str, list[Row]], clock: Callable[[], float] = time.time) -> Iterator[HostileServer]:
+    """Serve a population; the sandbox asks its clock once a request."""
     campaigns = [Campaign.of_rows(tag, rows) for tag, rows in population.items()]
-    with HostileServer(campaigns, clock=gate or time.time) as sandbox:
+    with HostileServer(campaigns, clock=clock) as sandbox:
         yield sandbox
 
 
@@ -239,7 +204,6 @@ class Story:
     after: Path
     sandbox: HostileServer
     arguments: tuple[str, ...]
-    gate: Gate
     events: dict[str, int]
     earlier: dict[str, dict[str, list[Row]]]
     later: dict[str, dict[str, list[Row]]]
@@ -309,7 +273,7 @@ def tell_of_one(tmp_path: Path, forks: Forks) -> Iterator[Story]:
         shutil.copytree(before, after)
         ended = forks.run(after, sandbox, *command, count=True)
         assert (ended.code, ended.stderr) == (0, "")
-        yield Story(before, after, sandbox, command, Gate(), ended.events, contents(before), contents(after))
+        yield Story(before, after, sandbox, command, ended.events, contents(before), contents(after))
 
 
 @pytest.fixture
@@ -317,19 +281,19 @@ def tell(tmp_path: Path, forks: Forks) -> Iterator[Callable[..., Story]]:
     """Tell a story: `tell("data", "all.csv")` loads there, `tell(…, earlier=True)` replaces what was loaded before."""
     with ExitStack() as running:
 
-        def make(*places: str, earlier: bool = False, large: bool = False) -> Story:
-            more, gate = LARGE if large else [], Gate()
+        def make(*places: str, earlier: bool = False, large: bool = False, clock: Any = time.time) -> Story:
+            more = LARGE if large else []
             before, after = tmp_path / "before", tmp_path / "after"
             before.mkdir()
             arguments = ("run", *TAGS, *(word for place in places for word in ("--to", place)))
             if earlier:
                 with serving({**EARLIER, "same": EARLIER["same"] + more}) as sandbox:
                     assert forks.run(before, sandbox, *arguments).code == 0
-            sandbox = running.enter_context(serving({**LATER, "same": LATER["same"] + more}, gate))
+            sandbox = running.enter_context(serving({**LATER, "same": LATER["same"] + more}, clock))
             shutil.copytree(before, after)
             ended = forks.run(after, sandbox, *arguments, count=True)
             assert (ended.code, ended.stderr) == (0, "")
-            return Story(before, after, sandbox, arguments, gate, ended.events, contents(before), contents(after))
+            return Story(before, after, sandbox, arguments, ended.events, contents(before), contents(after))
 
         yield make
 
@@ -358,39 +322,18 @@ def process() -> Callable[..., Ended]:
         sandbox: HostileServer,
         *arguments: str,
         under: Iterable[str] = (),
-        options: dict[str, Any] | None = None,
+        meanwhile: Callable[[subprocess.Popen[str]], None] | None = None,
         **changes: str,
     ) -> Ended:
-        ended = subprocess.run(
-            [*under, COMMAND, *arguments],
-            check=False,
-            cwd=folder,
-            env={**os.environ, **SETTINGS, "SMSPARTNER_BASE_URL": sandbox.url, **changes},
-            text=True,
-            timeout=120,
-            **({"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | (options or {})),
-        )
-        return Ended(ended.returncode, ended.stdout or "", ended.stderr or "", {})
+        command, pipe = [*under, COMMAND, *arguments], subprocess.PIPE
+        environment = {**os.environ, **SETTINGS, "SMSPARTNER_BASE_URL": sandbox.url, **changes}
+        with subprocess.Popen(command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True) as running:
+            try:
+                if meanwhile:
+                    meanwhile(running)
+                stdout, stderr = running.communicate(timeout=120)
+            finally:
+                running.kill()
+        return Ended(running.returncode, stdout, stderr, {})
 
     return run
-
-
-@pytest.fixture
-def begin() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start the command as a process and go on: `begin(folder, sandbox, *arguments, NAME=value, …)`."""
-    with ExitStack() as running:
-
-        def popen(folder: Path, sandbox: HostileServer, *arguments: str, **changes: str) -> subprocess.Popen[str]:
-            process = subprocess.Popen(
-                [COMMAND, *arguments],
-                cwd=folder,
-                env={**os.environ, **SETTINGS, "SMSPARTNER_BASE_URL": sandbox.url, **changes},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            running.enter_context(process)
-            running.callback(process.kill)
-            return process
-
-        yield popen

@@ -4,13 +4,10 @@ Read and written line by line, as JSON. A request has `arguments`, `environment`
 are written beside it) and what is to happen to the process, if anything:
 
     kill_at N           SIGKILL when the N-th call that changes files begins: opens, flushes, moves, removes, …
-    kill_at_write N     the same for the N-th call that only fills the buffer of a file
-    die_past N          the kernel kills it within the write that takes any file past N bytes
     signal_at N         the first of `signals` when the N-th event of any kind (call or return, Python or C) happens
     signals [S…]        … and the others, each `pause` seconds after the one before
     count               nothing, but events are counted
     wait_for_tracer     begin when strace is attached
-    user N              run as this user
 
 The answers are the process id at once, then the exit code and how many events of each kind were counted. All this lives
 here, in the test: the product knows nothing of it.
@@ -40,12 +37,11 @@ HEAVY = (
     *("smspartner.api", "smspartner.client", "smspartner_pipelines.cli", "smspartner_pipelines.run"),
     *("smspartner_pipelines.forget", "smspartner_pipelines.report"),
     *("smspartner_pipelines.load.dataset", "smspartner_pipelines.load.folder", "smspartner_pipelines.load.export"),
-    "encodings.utf_16_be",  # whoever becomes another user may not reach Python's own folder
 )
 FILE_CALLS = frozenset({io.open, os.replace, os.rename, os.unlink, os.mkdir, os.rmdir, os.truncate})
 """What a reader could see the difference of. Syncing and closing change nothing that outlives a process."""
 
-WATCHED = {"count", "kill_at", "kill_at_write", "signal_at"}
+WATCHED = {"count", "kill_at", "signal_at"}
 ANY_TRACER = (0x59616D61, -1)
 """prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY): a sibling may attach."""
 
@@ -54,9 +50,9 @@ class Events:
     """Counts what the main thread does, and strikes when the count is reached."""
 
     def __init__(self, request: dict[str, Any], answers: int) -> None:
-        self.counts = {"files": 0, "writes": 0, "all": 0}
+        self.counts = {"files": 0, "all": 0}
         self._answers = answers
-        self._kill_at = {"files": request.get("kill_at"), "writes": request.get("kill_at_write")}
+        self._kill_at = request.get("kill_at")
         self._signal_at = request.get("signal_at")
         self._signals: list[int] = request.get("signals", [])
         self._pause: float = request.get("pause", 0)
@@ -69,10 +65,9 @@ class Events:
             os.kill(os.getpid(), self._signals[0])
         if event != "c_call":
             return
-        kind = kind_of(called)
-        if kind:
-            self.counts[kind] += 1
-            if self.counts[kind] == self._kill_at[kind]:
+        if changes_files(called):
+            self.counts["files"] += 1
+            if self.counts["files"] == self._kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
         elif called is os._exit:
             os.write(self._answers, json.dumps(self.counts).encode())
@@ -83,11 +78,11 @@ class Events:
             os.kill(os.getpid(), number)
 
 
-def kind_of(called: Any) -> str | None:
-    """Say what a C function does with files, if anything."""
+def changes_files(called: Any) -> bool:
+    """Say whether a C function changes what a reader finds; a write only fills the buffer of a file."""
     if isinstance(getattr(called, "__self__", None), io.BufferedWriter | io.FileIO):
-        return {"write": "writes", "flush": "files"}.get(called.__name__)
-    return "files" if called in FILE_CALLS else None
+        return bool(called.__name__ == "flush")
+    return called in FILE_CALLS
 
 
 def become(request: dict[str, Any], answers: int) -> None:
@@ -100,13 +95,6 @@ def become(request: dict[str, Any], answers: int) -> None:
         os.close(opened)
     os.environ.update(request["environment"])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if "die_past" in request:
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (request["die_past"],) * 2)
-    if "user" in request:
-        os.setgroups([])
-        os.setgid(request["user"])
-        os.setuid(request["user"])
     if request.get("wait_for_tracer"):
         ctypes.CDLL(None).prctl(*ANY_TRACER)
         signal.alarm(20)  # nobody comes

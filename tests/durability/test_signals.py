@@ -51,7 +51,7 @@ def check_interrupted(story, folder, code, told):
     [([INT], 20), ([TERM], 16), ([HUP], 4), ([INT, INT], 16), ([TERM, INT, TERM], 16)],
     ids=["ctrl-c", "sigterm", "sighup", "ctrl-c-twice", "three"],
 )
-def test_anywhere(story, forks, signals, points, record_property):
+def test_anywhere(story, forks, signals, points):
     """Wherever a process is, from its first line to its last, one, two or three signals end it in order."""
     total = forks.run(story.copy("counted"), story.sandbox, *story.arguments, count=True).events["all"]
 
@@ -65,7 +65,6 @@ def test_anywhere(story, forks, signals, points, record_property):
         return ended.code
 
     codes = forks.each(interrupt, range(points))
-    record_property("signals", len(codes) * len(signals))
     assert {130} <= set(codes) <= {0, 130}
 
 
@@ -81,7 +80,7 @@ def run_under(strace, story, process):
     return run
 
 
-def test_from_the_first_line(story, forks, run_under, record_property):
+def test_from_the_first_line(story, forks, run_under):
     """While the process begins and imports what it needs, signals end it with 130 and one line, without a traceback."""
     folder = story.copy("recorded")
     assert run_under(folder).code == 0
@@ -100,25 +99,25 @@ def test_from_the_first_line(story, forks, run_under, record_property):
         return ended.code
 
     codes = forks.each(interrupt, range(12))
-    record_property("signals", len(codes))
     assert {130} <= set(codes) <= {0, 130}
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_while_great_expectations_is_imported(story, forks, begin, times, record_property):
+def test_while_great_expectations_is_imported(story, forks, process, times):
     """A signal, or a second one, while that library is imported in the background ends the run as any other does."""
     story.sandbox.faults.add(Fault("slow", tag="empty", seconds=60))
     folder = story.copy("interrupted")
-    running = begin(folder, story.sandbox, *story.arguments, SMSPARTNER_VALIDATE="gx")
-    while "pydantic_core" not in Path(f"/proc/{running.pid}/maps").read_text():
-        assert running.poll() is None
-        time.sleep(0.005)
-    for _ in range(times):
-        running.send_signal(TERM)
-        time.sleep(0.05)  # two that come together are one
-    _, told = running.communicate(timeout=60)
-    record_property("signals", times)
-    check_interrupted(story, folder, running.returncode, told)
-    assert running.returncode == 130
+
+    def interrupt(running):
+        while "pydantic_core" not in Path(f"/proc/{running.pid}/maps").read_text():
+            assert running.poll() is None
+            time.sleep(0.005)
+        for _ in range(times):
+            running.send_signal(TERM)
+            time.sleep(0.05)  # two that come together are one
+
+    ended = process(folder, story.sandbox, *story.arguments, SMSPARTNER_VALIDATE="gx", meanwhile=interrupt)
+    check_interrupted(story, folder, ended.code, ended.stderr)
+    assert ended.code == 130
     story.sandbox.faults.clear()
     story.check_healed(folder, forks.run(folder, story.sandbox, *story.arguments))
