@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import nullcontext
@@ -25,7 +21,6 @@ EXPORTS = ("all.parquet", "all.csv", "all.csv.gz")
 
 TAGS = ("promo", "relance", "soldes-été", "=1+1", "a&b", "last")
 COUNTS = {tag: 5 + number for number, tag in enumerate(TAGS)}
-COMMAND = str(Path(sys.executable).with_name("smspartner"))
 GONE = "was removed, moved or replaced while the run went on; run again"
 
 
@@ -117,26 +112,16 @@ def results(report):
     return {one["uri"]: (one["tags_loaded"], one["failure"] is not None) for one in report["destinations"]}
 
 
-def test_extracted_once(sandbox, report):
-    """Every page is asked for once, however many destinations there are; all hold the same rows and are reported."""
-    code, found = report(sandbox, *TAGS, *to(*KEEPING, *EXPORTS))
-    assert (code, once(*TAGS)) == (0, asked(sandbox))
-    assert results(found) == dict.fromkeys((*KEEPING, *EXPORTS), (len(TAGS), False))
-    first, *others = map(stored, KEEPING)
-    assert {tag: len(rows) for tag, rows in first.items()} == COUNTS
-    assert [first] * len(others) == others
-    assert [COUNTS] * len(EXPORTS) == [exported(path) for path in EXPORTS]
-
-
 def test_everywhere_at_once(sandbox, report, postgresql, bucket):
-    """One extraction fills every kind of destination alike; a second run finds every tag settled in each of them."""
+    """One extraction fills every kind of destination alike; a second run finds every tag settled."""
     places = (*KEEPING, postgresql.uri, f"{bucket.uri}/data")
-    code, found = report(sandbox, *TAGS, *to(*places))
+    code, found = report(sandbox, *TAGS, *to(*places, *EXPORTS))
     assert (code, once(*TAGS)) == (0, asked(sandbox))
-    assert results(found) == dict.fromkeys(map(mask_secrets, places), (len(TAGS), False))
+    assert results(found) == dict.fromkeys(map(mask_secrets, (*places, *EXPORTS)), (len(TAGS), False))
     first, *others = map(stored, places)
     assert {tag: len(rows) for tag, rows in first.items()} == COUNTS
     assert [first] * len(others) == others
+    assert [COUNTS] * len(EXPORTS) == [exported(path) for path in EXPORTS]
     code, found = report(sandbox, *TAGS, *to(*places))
     assert (code, {row["verdict"] for row in found["tags"]}) == (0, {"skipped"})
     assert asked(sandbox) == first_pages(*TAGS)
@@ -157,8 +142,15 @@ def test_what_is_missing_somewhere(sandbox, report, keeping):
     assert asked(sandbox) == first_pages(*TAGS)
 
 
-@pytest.mark.parametrize("keeping", KEEPING)
-@pytest.mark.parametrize("place", ["gone/data", "gone/all.csv", "gone/all.parquet"])
+@pytest.mark.parametrize(
+    ("place", "keeping"),
+    [
+        ("gone/data", "data"),
+        ("gone/data", "delta:lake"),
+        ("gone/all.csv", "duckdb:all.duckdb"),
+        ("gone/x.parquet", "a"),
+    ],
+)
 def test_one_goes_away(sandbox, lose, report, keeping, place):
     """One goes away in the middle: exit code 1; the others have it all, and the next run loads what it lost."""
     lose(7)
@@ -227,48 +219,3 @@ def test_one_place_named_twice(sandbox, command, here, other):
     ended = command(sandbox, "run", *TAGS, *to("data", other))
     assert (ended.returncode, asked(sandbox)) == (2, Counter())
     assert "named twice" in ended.stderr
-
-
-FULL = """
-mkdir small && mount -t tmpfs -o size=44k tmpfs small || exit 77
-"$0" "$@" > first.json; echo $? > first.code
-cp -r small found
-mount -o remount,size=50m small
-"$0" "$@" > second.json; echo $? > second.code
-cp -r small/. found
-"""
-
-
-def test_one_is_full(start_sandbox, here):
-    """One fills up: exit code 1 and the cause; the others have it all, and the next run brings only what it lacks."""
-    numbers = [(number * 2654435761) % 10_000_000 for number in range(9_000)]
-    row = {"status": "Delivered", "stopSMS": False, "date": "1517989111"}
-    large = [{"phoneNumber": f"+3361{number:07}"} | row for number in numbers]
-    sizes = {"first": 3, "large": 5_000, "larger": 9_000, "last": 4}
-    sandbox = start_sandbox([Campaign.of_rows(tag, large[:size]) for tag, size in sizes.items()], page_size=1000)
-    settings = {
-        "SMSPARTNER_API_KEY": "sandbox-key",
-        "SMSPARTNER_BASE_URL": sandbox.url,
-        "SMSPARTNER_VALIDATE": "contract",
-    }
-    places = ("small/data", *KEEPING)
-    as_ordinary_user = ["--user", "--map-root-user"] * bool(os.getuid())
-    ended = subprocess.run(
-        ["unshare", "--mount", *as_ordinary_user, "sh", "-c", FULL, COMMAND, "run", *sizes, *to(*places), "--json"],
-        check=False,
-        cwd=here,
-        env={**os.environ, **settings},
-        capture_output=True,
-        text=True,
-    )
-    if ended.returncode == 77 or "unshare" in ended.stderr:
-        pytest.skip("needs the right to mount file systems, be it in a namespace of its own")
-    first, second = (json.loads((here / f"{name}.json").read_text("utf-8")) for name in ("first", "second"))
-    assert [(here / f"{name}.code").read_text().strip() for name in ("first", "second")] == ["1", "0"]
-    loaded, failed = results(first).pop("small/data")
-    assert (loaded < len(sizes), failed) == (True, True)
-    assert results(first) == {"small/data": (loaded, True)} | dict.fromkeys(KEEPING, (4, False))
-    assert "disk is full" in first["destinations"][0]["failure"]
-    assert results(second) == dict.fromkeys(("small/data", *KEEPING), (len(sizes) - loaded, False))
-    assert {tag: len(rows) for tag, rows in stored("data").items()} == sizes
-    assert stored("found/data") == stored("data")

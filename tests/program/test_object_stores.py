@@ -55,14 +55,6 @@ def test_forget(sandbox, bucket, command, numbers):
     assert numbers("promo") == ["+33639980003"]
 
 
-def test_beside_a_directory(sandbox, bucket, command, here, files):
-    """One run loads a directory and an object store alike."""
-    command(sandbox, "run", "promo", "others", "--to", "data", "--to", f"{bucket.uri}/data")
-    local = {path: content for path, content in files("data").items() if path.startswith(("statuses", "quarantine"))}
-    keys = [*bucket.objects("data/statuses/"), *bucket.objects("data/quarantine/")]
-    assert {key.removeprefix("data/"): bucket.read(key) for key in keys} == local
-
-
 def test_nothing_requested(sandbox, bucket, command):
     """Where it can't be loaded, the command ends before anything is requested, with exit code 2 and one sentence."""
     ended = command(sandbox, "run", "promo", "--to", "s3://no-such-bucket-here/data")
