@@ -30,15 +30,16 @@ def refused(place, kind=SettingsError):
     """Give what is said where a destination can't be loaded."""
     with pytest.raises(kind) as caught:
         open_destination(f"duckdb:{place}").check()
-    assert (type(caught.value), caught.value.__context__) == (kind, None)
+    assert (isinstance(caught.value, SettingsError), caught.value.__context__) == (kind is SettingsError, None)
     return str(caught.value)
 
 
 def test_what_is_wrong(tmp_path, make_snapshot):
     """A path that can't be a database is refused in one sentence; nothing is made or changed there."""
+    for folder in ("statuses", ".staging", "folder.db"):
+        (tmp_path / folder).mkdir()
     (tmp_path / "other.db").write_text("something else, of some length" * 99)
     (tmp_path / "empty.db").touch()
-    (tmp_path / "folder.db").mkdir()
     load(tmp_path / "cut.db", make_snapshot(rows=5000))
     (tmp_path / "cut.db").write_bytes((tmp_path / "cut.db").read_bytes()[:5000])
     before = sorted(path.name for path in tmp_path.iterdir())
@@ -46,6 +47,7 @@ def test_what_is_wrong(tmp_path, make_snapshot):
         assert refused(tmp_path / name).endswith(f"{name} is no DuckDB database; name another file")
     assert "a directory stands where a file is needed" in refused(tmp_path / "folder.db")
     assert "a directory of the path does not exist; create it" in refused(tmp_path / "none" / "a.db")
+    assert "lies inside the dataset" in refused(tmp_path / "statuses" / "a.db")
     assert "would be gone when the run ends; name a file" in refused(":memory:")
     assert "or it is damaged, or of a newer DuckDB" in refused(tmp_path / "cut.db", DestinationBusy)
     assert sorted(path.name for path in tmp_path.iterdir()) == before
@@ -75,23 +77,6 @@ def test_rights(tmp_path):
         for name in ("a.db", "b.db"):
             assert "permission is denied" in refused(tmp_path / name)
     tmp_path.chmod(0o755)
-
-
-def test_nothing_is_made_before_it_is_opened(tmp_path):
-    """Checking makes no file; opening does."""
-    destination = open_destination(f"duckdb:{tmp_path / 'a.db'}")
-    destination.check()
-    assert list(tmp_path.iterdir()) == []
-    with destination.open(for_loading=True):
-        pass
-    assert [path.name for path in tmp_path.iterdir()] == ["a.db"]
-
-
-def test_not_in_a_dataset(tmp_path):
-    """No database is put into the folders of a dataset."""
-    (tmp_path / "statuses").mkdir()
-    (tmp_path / ".staging").mkdir()
-    assert "lies inside the dataset" in refused(tmp_path / "statuses" / "a.db")
 
 
 def test_another_process(tmp_path, start):

@@ -28,7 +28,7 @@ def refused(uri, kind=SettingsError):
     """Give what is said where a destination can't be loaded."""
     with pytest.raises((SettingsError, DestinationError)) as caught:
         open_destination(uri).check()
-    assert (type(caught.value), caught.value.__context__) == (kind, None)
+    assert (isinstance(caught.value, SettingsError), caught.value.__context__) == (kind is SettingsError, None)
     return str(caught.value)
 
 
@@ -48,14 +48,18 @@ WRONG = {
     "no database": ("{user}:{password}@{place}/nowhere", SettingsError, _REFUSES),
     "no TLS": ("{user}:{password}@{place}/postgres?sslmode=require", SettingsError, _REFUSES),
     "wrong option": ("{user}:{password}@{place}/postgres?bogus=1", SettingsError, _REFUSES),
-    "wrong port": ("{user}:{password}@127.0.0.1:99999/postgres", SettingsError, "host or port of the URI is wrong"),
+    "wrong port": ("{user}:{password}@127.0.0.1:99999/postgres", DestinationError, "no connection can be made"),
     "no schema": (
         "{user}:{password}@{place}/postgres?options=-csearch_path%3Dnowhere",
         SettingsError,
         "no schema of the search path exists; create it",
     ),
-    "no server": ("{user}:{password}@127.0.0.1:1/postgres", DestinationError, "no server answers there; start it"),
-    "no host": ("{user}:{password}@no.such.host.invalid/postgres", DestinationError, "no server answers there"),
+    "no server": (
+        "{user}:{password}@127.0.0.1:1/postgres",
+        DestinationError,
+        "no connection can be made; start the server",
+    ),
+    "no host": ("{user}:{password}@no.such.host.invalid/postgres", DestinationError, "no connection can be made"),
     "no socket": ("{user}:{password}@/postgres?host=/nowhere", DestinationError, "no connection can be made"),
 }
 
@@ -76,7 +80,7 @@ def test_what_is_wrong(address, case):
         (b"E\0\0\0\x20SFATAL\0VFATAL\0C57P03\0MThe\0\0", DestinationError, "the server is not ready"),
         (b"E\0\0\0\x20SFATAL\0VFATAL\0C53300\0MToo\0\0", DestinationError, "the server takes no more connections"),
         (b"E\0\0\0\x20SFATAL\0VFATAL\0C28000\0MNo\0\0", SettingsError, "the server refuses user, password"),
-        (b"", DestinationError, "no server answers there"),
+        (b"", DestinationError, "no connection can be made"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", SettingsError, "the server refuses"),
     ],
 )
@@ -105,7 +109,7 @@ def test_a_server_that_says_nothing(monkeypatch):
     monkeypatch.setattr(postgresql_tables, "_PROBE_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         uri = f"postgresql://me:pw@127.0.0.1:{server.getsockname()[1]}/db?connect_timeout=2"
-        assert "no server answers there; start it" in refused(uri, DestinationError)
+        assert "no connection can be made; start the server" in refused(uri, DestinationError)
 
 
 def test_password_of_the_environment(address, monkeypatch, tmp_path):
@@ -142,13 +146,16 @@ def test_read_only(postgresql):
 
 @pytest.fixture
 def clerk(postgresql, address):
-    """Make a user without rights; give the URI of the test's schema as theirs, and the name of the schema."""
+    """Make a user without rights; give their name, that of the test's schema, and its URI for them.
+
+    A question mark in their password does not begin the query of the URI.
+    """
     name = f"clerk_{postgresql.sql('SELECT pg_backend_pid() AS pid')[0]['pid']}"
     schema = postgresql.sql("SELECT quote_ident(current_schema()) AS name")[0]["name"]
-    postgresql.sql(f"CREATE ROLE {name} LOGIN PASSWORD 'clerks-own-pass'")
+    postgresql.sql(f"CREATE ROLE {name} LOGIN PASSWORD 'who?=&knows'")
     postgresql.sql(f"GRANT USAGE ON SCHEMA {schema} TO {name}")
     user, password, _ = address
-    return name, schema, postgresql.uri.replace(f"{user}:{password}@", f"{name}:clerks-own-pass@")
+    return name, schema, postgresql.uri.replace(f"{user}:{password}@", f"{name}:who?=&knows@")
 
 
 def test_rights(postgresql, clerk, make_snapshot):
@@ -167,25 +174,10 @@ def test_rights(postgresql, clerk, make_snapshot):
     assert postgresql.sql("SELECT count(*) AS rows FROM statuses") == [{"rows": 4}]
 
 
-@pytest.mark.parametrize(
-    "made",
-    [
-        "CREATE MATERIALIZED VIEW statuses AS SELECT 1 AS tag",
-        "CREATE SEQUENCE loaded_tags",
-        "CREATE TYPE runs AS ENUM ('a')",
-        "CREATE FOREIGN TABLE quarantine (tag text) SERVER elsewhere",
-    ],
-)
+@pytest.mark.parametrize("made", ["MATERIALIZED VIEW statuses AS SELECT 1 AS tag", "TYPE runs AS ENUM ('a')"])
 def test_names_that_are_taken(postgresql, made):
-    """Whatever has a name of ours and is no table is refused, whatever kind of thing it is."""
-    if "FOREIGN" in made:
-        postgresql.sql("CREATE FOREIGN DATA WRAPPER IF_NONE".replace("IF_NONE", f"w{os.urandom(4).hex()}"))
-        wrapper = postgresql.sql("SELECT fdwname::text AS name FROM pg_foreign_data_wrapper ORDER BY oid DESC")[0][
-            "name"
-        ]
-        postgresql.sql(f"CREATE SERVER {wrapper}_server FOREIGN DATA WRAPPER {wrapper}")
-        made = made.replace("elsewhere", f"{wrapper}_server")
-    postgresql.sql(made)
+    """What has a name of ours and is no table is refused, whatever kind of thing it is."""
+    postgresql.sql(f"CREATE {made}")
     assert "load elsewhere" in refused(postgresql.uri)
 
 
@@ -201,26 +193,21 @@ def test_schemas_are_places_of_their_own(postgresql, postgresql_server, make_sna
 
 
 MEDDLERS = {
-    "keeps rows out": ("IF NEW.stop_sms THEN RETURN NULL; END IF; RETURN NEW;", "holds 6 rows where 9 were loaded"),
-    "moves rows": ("IF NEW.stop_sms THEN NEW.tag = 'b'; END IF; RETURN NEW;", "holds 6 rows where 9 were loaded"),
-    "adds rows": (
-        """IF NEW.stop_sms THEN NEW.stop_sms = false; INSERT INTO statuses SELECT NEW.*; NEW.occurrence = 9; END IF;
-        RETURN NEW;""",
-        "holds 12 rows where 9 were loaded",
-    ),
+    "RETURN NULL;": "holds 6 rows where 9 were loaded",
+    "INSERT INTO statuses SELECT NEW.*; NEW.occurrence = 9;": "holds 12 rows where 9 were loaded",
 }
 
 
-@pytest.mark.parametrize("meddler", MEDDLERS.values(), ids=MEDDLERS.keys())
+@pytest.mark.parametrize("meddler", MEDDLERS)
 def test_triggers(postgresql, make_snapshot, meddler):
-    """A trigger that keeps rows out, moves them or adds some is noticed by their count: nothing is changed."""
-    body, problem = meddler
+    """A trigger that keeps rows out, or adds some, is noticed by their count: nothing is changed."""
+    once = f"IF NEW.stop_sms AND pg_trigger_depth() = 1 THEN {meddler} END IF; RETURN NEW;"
     destination = open_destination(postgresql.uri)
     with destination.open(for_loading=True):
         list(destination.replace([make_snapshot("a", 2)]))
-        postgresql.sql(f"CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$")
+        postgresql.sql(f"CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {once} END $$")
         postgresql.sql("CREATE TRIGGER meddle BEFORE INSERT ON statuses FOR EACH ROW EXECUTE FUNCTION meddle()")
-        with pytest.raises(DestinationError, match=f'"statuses" {problem}; nothing was changed; remove the trigger'):
+        with pytest.raises(DestinationError, match=f'"statuses" {MEDDLERS[meddler]}; nothing was changed; remove'):
             list(destination.replace([make_snapshot("a", 9, run_id=SECOND)]))
     assert postgresql.sql("SELECT tag, count(*) AS rows FROM statuses GROUP BY tag") == [{"tag": "a", "rows": 2}]
 
@@ -266,18 +253,6 @@ def test_a_pooler(postgresql, make_snapshot):
     assert postgresql.sql("SELECT count(*) AS rows FROM statuses") == [{"rows": 0}]
 
 
-def test_idle_sessions_that_the_server_ends(postgresql, make_snapshot):
-    """A server that ends idle sessions ends no run: each batch finds it gone, and is loaded."""
-    uri = postgresql.uri.replace("?options=", "?options=-cidle_session_timeout%3D500%20")
-    destination = open_destination(uri)
-    with destination.open(for_loading=True):
-        for rows in (3, 4, 5):
-            list(destination.replace([make_snapshot("a", rows)]))
-            while postgresql.sql("SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory'") != [{"n": 0}]:
-                pass
-    assert postgresql.sql("SELECT count(*) AS rows FROM statuses") == [{"rows": 5}]
-
-
 def test_another_run_while_the_session_was_cut(postgresql, make_snapshot):
     """Another run that holds the place, or came and went, meanwhile ends this one: what it knows is no longer true."""
     first, second = open_destination(postgresql.uri), open_destination(postgresql.uri)
@@ -303,7 +278,7 @@ def test_a_server_that_is_gone(start_postgresql, make_snapshot):
     with destination.open(for_loading=True):
         server.stdin.close()
         server.wait(30)
-        with pytest.raises(DestinationError, match="no server answers there") as caught:
+        with pytest.raises(DestinationError, match="no connection can be made") as caught:
             list(destination.replace([make_snapshot()]))
     assert caught.value.__context__ is None
 
@@ -380,26 +355,13 @@ def test_a_text_that_the_database_cant_hold(database, make_snapshot):
     """A character that the database's encoding has not fails the destination by name, and stays out of the message."""
     uri, encoding = database
     load(uri, make_snapshot("a"))
-    if encoding != "LATIN1":
-        load(uri, make_snapshot("10€"))
-        return
     destination = open_destination(uri)
     with destination.open(for_loading=True):
-        for snapshot in (make_snapshot("10€"), replace(make_snapshot("b"), first_page="€")):
+        for snapshot in (
+            replace(make_snapshot("b"), first_page="a\0b"),
+            *((make_snapshot("10€"), replace(make_snapshot("b"), first_page="€")) if encoding == "LATIN1" else ()),
+        ):
             with pytest.raises(DestinationError, match="its encoding can't hold a character of a text") as caught:
                 list(destination.replace([make_snapshot("a", 9), snapshot]))
             assert "€" not in str(caught.value)
         assert [state.rows_loaded for state in loaded_tags(destination)[0].values()] == [4]
-
-
-def test_a_text_with_nul(postgresql, make_snapshot):
-    """A NUL, which no text of PostgreSQL may hold, fails in our words."""
-    with pytest.raises(DestinationError, match="its encoding can't hold a character of a text"):
-        load(postgresql.uri, replace(make_snapshot(), first_page="a\0b"))
-
-
-def test_passwords_with_signs(postgresql, clerk):
-    """A question mark in a password does not begin the query."""
-    name, _, uri = clerk
-    postgresql.sql(f"ALTER ROLE {name} PASSWORD 'who?=&knows'")
-    assert "a right is missing" in refused(uri.replace("clerks-own-pass", "who?=&knows"))

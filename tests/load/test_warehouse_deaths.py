@@ -134,7 +134,7 @@ def test_server_dies_in_the_middle(start_postgresql, deaths):
             server.wait(30)
 
         deaths["act"]("old", deaths["open_destination"](uri))
-        with pytest.raises(DestinationError, match=r"^there: no server answers there"):
+        with pytest.raises(DestinationError, match=r"^there: no connection can be made"):
             deaths["act"]("new", deaths["destination_of"](uri, 9, stop))
         with start_postgresql(folder) as again:
             destination = deaths["open_destination"](again.stdout.readline().strip())

@@ -59,13 +59,21 @@ def sandbox(start_sandbox, api_row):
 TAGS = ("promo", "été%'\"", "sound", "none")
 
 
-def test_same_rows_everywhere(sandbox, command, warehouse, rows, found):
-    """Extracted once, rows and quarantine are the same in the warehouse and in a dataset."""
+def test_same_everywhere(sandbox, command, warehouse, rows, found):
+    """Extracted once, rows and quarantine are the same in the warehouse and in a dataset, and so is what commands say.
+
+    The commands are `smspartner tags` and `smspartner quarantine`.
+    """
     ended = command(sandbox, "run", *TAGS, "--to", "data", "--to", warehouse.uri)
     assert (ended.returncode, ended.stderr.splitlines()[-1].count("pass-word")) == (4, 0), ended.stderr
     for table in KEYS:
         assert rows("data", table) == found(table)
     assert len(found()) == 10
+    told = [command(None, "tags", place, "--json").stdout for place in ("data", warehouse.uri)]
+    assert json.loads(told[0]) == json.loads(told[1])
+    expected, ended = (command(None, "quarantine", place) for place in ("data", warehouse.uri))
+    assert (ended.returncode, ended.stdout) == (0, expected.stdout)
+    assert "status_unknown" in ended.stdout
 
 
 def test_settled_tags_are_skipped(sandbox, command, warehouse, found):
@@ -76,26 +84,6 @@ def test_settled_tags_are_skipped(sandbox, command, warehouse, found):
     verdicts = {tag["tag"]: tag["verdict"] for tag in json.loads(ended.stdout)["tags"]}
     assert (verdicts["promo"], verdicts["été%'\""], verdicts["sound"]) == ("complete", "complete", "skipped")
     assert [request.tag for request in sandbox.requests].count("sound") == 1
-
-
-def test_tags(sandbox, command, warehouse):
-    """`smspartner tags` tells what is loaded, as of a dataset."""
-    told = []
-    for place in ("data", warehouse.uri):
-        command(sandbox, "run", *TAGS, "--to", place)
-        told.append(json.loads(command(None, "tags", place, "--json").stdout))
-    for tag in told[0] + told[1]:
-        for name in VARYING:
-            tag.pop(name)
-    assert told[0] == told[1]
-
-
-def test_quarantine(sandbox, command, warehouse):
-    """`smspartner quarantine` counts the same doubts as on a dataset."""
-    command(sandbox, "run", *TAGS, "--to", "data", "--to", warehouse.uri)
-    expected, ended = (command(None, "quarantine", place) for place in ("data", warehouse.uri))
-    assert (ended.returncode, ended.stdout) == (0, expected.stdout)
-    assert "status_unknown" in ended.stdout
 
 
 def test_forget(sandbox, command, warehouse, found, compared):
@@ -139,12 +127,6 @@ def test_two_runs_exclude_each_other(sandbox, start, smspartner, warehouse):
     first.terminate()
     assert first.wait(30) == 130
     assert smspartner(sandbox, "run", "promo", "--to", warehouse.uri).returncode == 4
-
-
-def test_one_run_excludes_itself(sandbox, command, warehouse):
-    """One warehouse named twice is held once: nothing is requested."""
-    ended = command(sandbox, "run", "promo", "--to", warehouse.uri, "--to", warehouse.uri)
-    assert (ended.returncode in {1, 2}, sandbox.requests) == (True, [])
 
 
 def test_wrong_places(sandbox, command, here):

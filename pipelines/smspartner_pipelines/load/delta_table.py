@@ -71,15 +71,11 @@ class LakeTable:
             version = found.metadata().configuration.get(_VERSION, "")
             needed, types = found.protocol().min_reader_version, {one.name: one.type for one in found.schema().fields}
         wrong = sorted(one.name for one in _delta_schema(self._table).fields if types.get(one.name) != one.type)
-        if version.isdecimal() and int(version) > CONTRACT_VERSION:
-            raise SettingsError(f"{self.folder} was made by a newer version of this product", remedy="upgrade this one")
-        if wrong or not version.isdecimal():
+        if wrong or needed > _READER_VERSION or not version.isdecimal() or int(version) > CONTRACT_VERSION:
             named = f" (columns: {', '.join(wrong)})" if wrong else ""
-            raise SettingsError(f"{self.folder} is not of this product{named}", remedy="load into a new directory")
-        if needed > _READER_VERSION:
             raise SettingsError(
-                f"{self.folder} needs version {needed} of the Delta protocol",
-                remedy="drop the table features that were added",
+                f"{self.folder} is not of this product, or needs a newer version of it or of the Delta protocol{named}",
+                remedy="upgrade it, drop table features that were added, or load into a new directory",
             )
         return found
 
@@ -93,8 +89,10 @@ class LakeTable:
             return
         found = self.check()
         for path in _data_files(found):
-            if path.exists() and not _is_parquet(path):
-                with os_errors(f"moving {path} away"):
+            with suppress(OSError):  # it is gone; or it may be whole, and this user can't look
+                try:
+                    pq.read_metadata(path)
+                except pa.ArrowException:
                     path.rename(f"{path}.damaged")
         with self._committing():
             found.repair()
@@ -200,12 +198,3 @@ def _delta_schema(table: Table) -> Schema:
 def _data_files(found: DeltaTable) -> list[Path]:
     """List the files of the version that was opened."""
     return [Path(unquote(uri)) for uri in found.file_uris()]
-
-
-def _is_parquet(path: Path) -> bool:
-    with suppress(OSError):  # it may be one: this user can't look
-        try:
-            pq.read_metadata(path)
-        except pa.ArrowException:
-            return False
-    return True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -35,7 +34,6 @@ class DuckdbSession(Session):
     """A database file. One process at a time may open it, readers included: its lock is DuckDB's own."""
 
     dialect = "duckdb"
-    primary_key = False
     comment = "t.TABLE_COMMENT"
     in_list = "SELECT unnest(CAST(CAST($1 AS json) AS varchar[]))"
     errors = duckdb.Error
@@ -87,13 +85,8 @@ class DuckdbSession(Session):
     def insert(self, table: str, rows: pa.Table) -> None:
         """See `Session.insert`."""
 
-        def act(connection: duckdb.DuckDBPyConnection) -> None:
-            connection.register("rows_to_load", rows)
-            try:
-                connection.execute(f"INSERT INTO {quoted(table)} BY NAME SELECT * FROM rows_to_load")  # noqa: S608
-            finally:
-                with suppress(duckdb.Error):  # a transaction that failed takes no more statements
-                    connection.unregister("rows_to_load")
+        def act(connection: duckdb.DuckDBPyConnection, rows_to_load: pa.Table = rows) -> None:  # noqa: ARG001 - its name
+            connection.execute(f"INSERT INTO {quoted(table)} BY NAME SELECT * FROM rows_to_load")  # noqa: S608 - ours
 
         self.call(act)
 

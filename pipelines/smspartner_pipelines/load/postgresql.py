@@ -30,28 +30,22 @@ _BY_STATE: tuple[tuple[str, type[DestinationError], str, str], ...] = (
     ("53300", DestinationError, "the server takes no more connections", "wait, or raise max_connections"),
     ("57P03", DestinationError, "the server is not ready", "run again when it is up"),
     ("57014", DestinationError, "a statement was cancelled", "raise statement_timeout, or run again"),
-    ("55P03", DestinationError, "somebody else has locked a table", "run again when they are done"),
-    ("40", DestinationError, "a transaction of somebody else was in the way", "run again"),
+    ("40|55P03", DestinationError, "a transaction of somebody else is in the way", "run again when it has ended"),
     ("42501", NotUsable, "a right is missing", "GRANT this user CREATE on the schema, or all on this product's tables"),
     ("25006", NotUsable, "it may only be read", "connect to the primary server, as a user who may write"),
     ("42", NotUsable, "what stands there is not as this product makes it", ELSEWHERE),
-    ("22P05", DestinationError, "its encoding can't hold a character of a text", "load into a database in UTF8"),
-    ("22021", DestinationError, "its encoding can't hold a character of a text", "load into a database in UTF8"),
-    ("22", DestinationError, "a table refuses values", "drop the rule that was added to it"),
-    ("23", DestinationError, "a table refuses rows", "drop the rule that was added to it"),
-    ("P0", DestinationError, "a trigger refuses rows", "drop it"),
-    ("57P", ConnectionLost, "the server ended the connection", "run again when it is up"),
-    ("25P03", ConnectionLost, "the server ended the connection", "raise idle_in_transaction_session_timeout"),
-    ("08", ConnectionLost, "the connection was lost", "run again when the server can be reached"),
+    ("22P05|22021", DestinationError, "its encoding can't hold a character of a text", "load into a database in UTF8"),
+    ("22|23|P0", DestinationError, "a table refuses rows", "drop the rule or the trigger that was added to it"),
+    ("57P|25P03|08", ConnectionLost, "the connection was lost", "run again when the server can be reached"),
 )
-"""SQLSTATEs, or what they begin with; the first that fits counts."""
+"""What SQLSTATEs begin with; the first that fits counts."""
 
 _ENCODING = "client_encoding=UTF8"
 """ADBC sends UTF-8, also where libpq takes another encoding from environment, role or database. Of two, libpq takes the
 last: a `SET` would be undone by a rollback, and `options` give way to PGCLIENTENCODING."""
 
-_URI = re.compile(r"(?P<head>[^:]+://(?:[^@/]*@)?(?P<host>[^/?]*)(?:/[^?]*)?)\??(?P<query>.*)")
-"""As libpq reads it: a password may hold a question mark."""
+_URI = re.compile(r"([^:]+://(?:[^@/]*@)?([^/?]*)[^?]*)\??(.*)", re.DOTALL)
+"""All before the query, the host therein, and the query, as libpq reads it: a password may hold a question mark."""
 
 _HELLO = b"\0\0\0\x19\0\3\0\0user\0smspartner\0\0"
 """Begins a session: its length, the version of the protocol, a user. A server that is full or not ready says so."""
@@ -66,14 +60,13 @@ class PostgresqlSession(Session):
     """
 
     dialect = "postgresql"
-    primary_key = True
     comment = "obj_description(to_regclass(quote_ident(t.table_name)), 'pg_class')"
     in_list = "SELECT jsonb_array_elements_text($1::jsonb)"
     errors = adbc_driver_manager.Error
 
     def __init__(self, uri: str, where: str) -> None:
         super().__init__(where)
-        self._uri = uri
+        self._head, self._host, self._query = _URI.findall(uri)[0]
 
     def exists(self, *, for_loading: bool) -> bool:  # noqa: ARG002
         """See `Session.exists`: no database is made here, and connecting shows whether there is one."""
@@ -81,8 +74,11 @@ class PostgresqlSession(Session):
 
     def connect(self, *, for_loading: bool) -> None:  # noqa: ARG002
         """See `Session.connect`."""
+        timeout = "" if "PGCONNECT_TIMEOUT" in os.environ else "connect_timeout=30"
+        words = ("fallback_application_name=smspartner", timeout, self._query.strip("&"), _ENCODING)
+        uri = f"{self._head}?{'&'.join(filter(None, words))}"
         try:
-            self.connection = self.undisturbed(lambda: dbapi.connect(_with_defaults(self._uri), autocommit=True))
+            self.connection = self.undisturbed(lambda: dbapi.connect(uri, autocommit=True))
         except adbc_driver_manager.Error:
             raise_alone(self._refusal())
         self.cancel = self.connection.adbc_cancel
@@ -118,18 +114,14 @@ class PostgresqlSession(Session):
 
     def _use_cursor(self, act: Callable[[Any], T]) -> T:
         def use(connection: Any) -> T:
-            cursor = connection.cursor()
-            try:
+            with connection.cursor() as cursor:
                 return act(cursor)
-            finally:
-                with suppress(adbc_driver_manager.Error):
-                    cursor.close()
 
         return self.call(use)
 
     def _by_state(self, state: str) -> DestinationError:
         for known, kind, what, remedy in _BY_STATE:
-            if state.startswith(known):
+            if re.match(known, state):
                 return kind(f"{self.where}: {what}", remedy=remedy)
         return DestinationError(
             f"{self.where}: PostgreSQL failed (SQLSTATE {state})", remedy="see the server's log, run again"
@@ -137,39 +129,21 @@ class PostgresqlSession(Session):
 
     def _refusal(self) -> DestinationError:
         """Find out why there is no connection: libpq's failure has no SQLSTATE, so the server is asked for one."""
-        parts = _URI.fullmatch(self._uri)
-        try:
-            place = urlsplit(f"//{parts['host'] if parts else ''}")
-            host, port = place.hostname, place.port or int(os.environ.get("PGPORT", "5432"))
-        except ValueError:
-            return NotUsable(f"{self.where}: host or port of the URI is wrong", remedy="correct it")
-        if host is None:
-            return DestinationError(
-                f"{self.where}: no connection can be made",
-                remedy="check the URI, PGHOST, PGSERVICE, and that the server is up",
-            )
         answer = b""
-        with suppress(OSError, UnicodeError), socket.create_connection((host, port), _PROBE_SECONDS) as line:
-            line.sendall(_HELLO)
-            answer = line.recv(4096)
-        if not answer:
-            return DestinationError(
-                f"{self.where}: no server answers there", remedy="start it, or correct host and port"
-            )
-        state = re.search(rb"\0C(5[37]\w{3})\0", answer)
-        if state:
+        with suppress(OSError, ValueError):
+            place = urlsplit(f"//{self._host}")
+            port = place.port or int(os.environ.get("PGPORT", "5432"))
+            with socket.create_connection((place.hostname or "", port), _PROBE_SECONDS) as line:
+                line.sendall(_HELLO)
+                answer = line.recv(4096)
+        if state := re.search(rb"\0C(5[37]\w{3})\0", answer):
             return self._by_state(state[1].decode())
-        return NotUsable(
-            f"{self.where}: the server refuses user, password, database, TLS mode or an option of the URI",
-            remedy="correct it, or PGPASSWORD, PGPASSFILE, PGSERVICE, or the server's pg_hba.conf",
+        if answer:
+            return NotUsable(
+                f"{self.where}: the server refuses user, password, database, TLS mode or an option of the URI",
+                remedy="correct it, or PGPASSWORD, PGPASSFILE, PGSERVICE, or the server's pg_hba.conf",
+            )
+        return DestinationError(
+            f"{self.where}: no connection can be made",
+            remedy="start the server, or correct the URI, PGHOST or PGSERVICE",
         )
-
-
-def _with_defaults(uri: str) -> str:
-    """Give the URI with what every session needs."""
-    parts = _URI.fullmatch(uri)
-    if parts is None:
-        return uri
-    timeout = "" if "PGCONNECT_TIMEOUT" in os.environ else "connect_timeout=30"
-    words = ("fallback_application_name=smspartner", timeout, parts["query"].strip("&"), _ENCODING)
-    return f"{parts['head']}?{'&'.join(filter(None, words))}"

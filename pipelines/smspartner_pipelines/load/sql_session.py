@@ -9,7 +9,7 @@ from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from smspartner.errors import DestinationError
+from smspartner.errors import DestinationError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +27,8 @@ alone: a server that is silent does not hear of a cancellation either."""
 ELSEWHERE = "move it away, or load elsewhere"
 
 
-class NotUsable(DestinationError):
-    """Rights, a schema or foreign tables are in the way: before a run loads, that is a SettingsError."""
+class NotUsable(SettingsError, DestinationError):
+    """Rights, a schema or foreign tables are in the way: settings before a run, a failed destination while it loads."""
 
 
 class ConnectionLost(DestinationError):
@@ -43,7 +43,6 @@ class Session(ABC):
     """
 
     dialect: ClassVar[Dialect]
-    primary_key: ClassVar[bool]
     comment: ClassVar[str]
     """The comment on table `t`, as an expression."""
 

@@ -6,7 +6,7 @@ import json
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from smspartner.errors import DestinationBusy, DestinationError, SettingsError, raise_alone
+from smspartner.errors import DestinationBusy, DestinationError
 from smspartner_schemas.arrow import plain_schema
 from smspartner_schemas.contract import CONTRACT_VERSION, LOADED_TAGS, STATUSES
 from smspartner_schemas.sql import (
@@ -67,12 +67,11 @@ class SqlWarehouse(Warehouse):
     def check(self) -> None:
         """See `Destination.check`: everything is made and tried in a transaction that is rolled back."""
         try:
-            with _as_settings():
-                if self._session.exists(for_loading=True):
-                    self._connect(for_loading=True)
-                    with self._transaction("ROLLBACK"):
-                        _prepare_tables(self._session)
-                        _try_writing(self._session)
+            if self._session.exists(for_loading=True):
+                self._connect(for_loading=True)
+                with self._transaction("ROLLBACK"):
+                    _prepare_tables(self._session)
+                    _try_writing(self._session)
         finally:
             self._session.close()
 
@@ -80,15 +79,14 @@ class SqlWarehouse(Warehouse):
     def open(self, *, for_loading: bool) -> Iterator[None]:
         """See `Destination.open`."""
         try:
-            with _as_settings():
-                found = self._session.exists(for_loading=for_loading) or for_loading
-                if found:
-                    self._connect(for_loading=for_loading)
-                if for_loading:
-                    with self._transaction():
-                        _prepare_tables(self._session)
-                elif not found or LOADED_TAGS.name not in _checked_tables(self._session):
-                    raise NothingLoaded(f"nothing was ever loaded into {self.uri}")
+            found = self._session.exists(for_loading=for_loading) or for_loading
+            if found:
+                self._connect(for_loading=for_loading)
+            if for_loading:
+                with self._transaction():
+                    _prepare_tables(self._session)
+            elif not found or LOADED_TAGS.name not in _checked_tables(self._session):
+                raise NothingLoaded(f"nothing was ever loaded into {self.uri}")
             yield
         finally:
             self._session.close()
@@ -181,21 +179,13 @@ class SqlWarehouse(Warehouse):
             raise
 
 
-@contextmanager
-def _as_settings() -> Iterator[None]:
-    try:
-        yield
-    except NotUsable as error:
-        raise_alone(SettingsError(error.what, remedy=error.remedy))
-
-
 def _prepare_tables(session: Session) -> None:
     """Make tables that are missing, and the view with the first: afterwards it is the user's; raises NotUsable."""
     found = _checked_tables(session)
     statements: list[str] = []
     for table in WAREHOUSE_TABLES:
         if table.name not in found:
-            statements += table_statements(table, session.dialect, primary_key=session.primary_key)
+            statements += table_statements(table, session.dialect, primary_key=session.dialect == "postgresql")
     if STATUSES.name not in found and CAMPAIGNS_NAME not in found:
         statements += view_statements()
     for statement in statements:
