@@ -178,17 +178,5 @@ def _counts_of(loaded: LoadedTag) -> TagRun:
 
 def tag_run(snapshot: Snapshot) -> TagRun:
     """Give the row of `tag_runs` for a tag that was asked for."""
-    return {
-        "run_id": snapshot.run_id,
-        "tag": snapshot.tag,
-        "verdict": snapshot.verdict,
-        "reason": snapshot.reason,
-        "rows_declared": snapshot.rows_declared,
-        **snapshot.row_counts,
-        "pages": snapshot.pages,
-        "requests": snapshot.requests,
-        "retries": snapshot.retries,
-        "extracted_at": snapshot.extracted_at,
-        "asked_at": snapshot.asked_at,
-        "seconds": round(snapshot.seconds, 6),
-    }
+    facts = {name: getattr(snapshot, name) for name in TAG_RUNS.column_names if name not in ROW_COUNTS}
+    return facts | snapshot.row_counts | {"seconds": round(snapshot.seconds, 6)}

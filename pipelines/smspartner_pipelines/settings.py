@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
@@ -21,6 +22,9 @@ from smspartner_pipelines.load import mask_secrets, same_place
 
 Refresh = Literal["auto", "all", "unsettled"]
 Validate = Literal["gx", "contract"]
+
+AS_GIVEN = ("refresh", "validate", "expectations", "allow_quarantined", "allow_shrink", "keep_shrunk")
+"""Settings that are values of options as they are, and stand so in the run report."""
 
 _DURATION_UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
 
@@ -98,24 +102,16 @@ class RunSettings:
 
     def public(self) -> dict[str, Any]:
         """Give the settings for the run report: no secret, no tags (they are reported with their verdicts)."""
-        connection = self.connection
+        reach = ("base_url", "concurrency", "retries", "verify")
         return {
-            "base_url": connection.base_url,
-            "concurrency": connection.concurrency,
-            "rate": str(connection.rate) if connection.rate else None,
-            "timeout_seconds": connection.timeout,
-            "retries": connection.retries,
-            "verify": connection.verify,
+            **{name: getattr(self.connection, name) for name in reach},
+            "rate": str(self.connection.rate) if self.connection.rate else None,
+            "timeout_seconds": self.connection.timeout,
             "to": list(map(mask_secrets, self.to)),
-            "refresh": self.refresh,
             "fresh_for_seconds": self.fresh_for.total_seconds(),
             "fresh_since": self.fresh_since.isoformat() if self.fresh_since else None,
-            "validate": self.validate,
-            "expectations": self.expectations,
-            "allow_quarantined": self.allow_quarantined,
-            "allow_shrink": self.allow_shrink,
-            "keep_shrunk": self.keep_shrunk,
             "phone_numbers": self.privacy.form,
+            **{name: getattr(self, name) for name in AS_GIVEN},
         }
 
 
@@ -141,10 +137,8 @@ def parse_duration(text: str, name: str = "the duration") -> timedelta:
     match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(s|m|min|h|d)?\s*", text)
     if match is None or (match[2] is None and float(match[1]) != 0):
         raise SettingsError(f"{name} is no duration", remedy="give a number and a unit, such as 90s, 30m, 6h or 2d")
-    try:
+    with suppress(OverflowError):
         return timedelta(**{_DURATION_UNITS[match[2] or "s"]: float(match[1])})
-    except OverflowError:
-        pass
     raise SettingsError(f"{name} is longer than any data", remedy="give a shorter one")
 
 
@@ -154,10 +148,8 @@ def parse_time(text: str, name: str = "the time") -> datetime:
     Raises:
         SettingsError: it is none.
     """
-    try:
-        time: datetime | None = datetime.fromisoformat(text.strip())
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
-        raise SettingsError(f"{name} is no time", remedy="give date, time and offset, such as 2026-11-23T18:00:00Z")
-    return time
+    with suppress(ValueError):
+        time = datetime.fromisoformat(text.strip())
+        if time.tzinfo is not None:
+            return time
+    raise SettingsError(f"{name} is no time", remedy="give date, time and offset, such as 2026-11-23T18:00:00Z")

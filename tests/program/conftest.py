@@ -95,7 +95,7 @@ def start(here: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Callable[..., Completed]:
+def command(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Callable[..., Completed]:
     """Run the command within this process: `command(sandbox, *arguments, NAME=value, …)`."""
 
     def run(sandbox: Sandbox | None, *arguments: str, **changes: str | None) -> Completed:
@@ -104,9 +104,9 @@ def command(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture
                 patch.setenv(name, value)
             for name in ("stdout", "stderr"):
                 patch.setattr(sys, name, RedactingStream(getattr(sys, name)))
-            capsysbinary.readouterr()
+            capfdbinary.readouterr()
             code = int(run_command(list(arguments)))
-        out, err = (text.decode("utf-8") for text in capsysbinary.readouterr())
+        out, err = (text.decode("utf-8") for text in capfdbinary.readouterr())
         return Completed(list(arguments), code, out, err)
 
     return run

@@ -80,7 +80,7 @@ def test_an_opt_out_weeks_later(start_sandbox, report, rows):
     report(sandbox, "promo", "--to", "data")
     seen = []
     for place in (1, 4):
-        sent[place] |= {"stopSMS": True}
+        sent[place] = sent[place] | {"stopSMS": True}
         sandbox.set_campaign(Campaign.of_rows("promo", sent))
         for options in ((), ("--refresh", "all")):
             _, found = report(sandbox, "promo", "--to", "data", *options)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from smspartner_pipelines.settings import RunSettings
 
-_AS_GIVEN = ("refresh", "validate", "expectations", "allow_quarantined", "allow_shrink", "keep_shrunk")
 _AS_GIVEN_TO_CONNECT = ("base_url", "concurrency", "timeout", "retries", "backoff")
 
 
@@ -108,7 +107,7 @@ def _plan(settings: RunSettings, *, as_json: bool, quiet: bool) -> ExitCode:
 def _settings(tags: tuple[str, ...], given: dict[str, Any]) -> RunSettings:
     from smspartner.tags import check_tags, read_tags_file
 
-    from smspartner_pipelines.settings import RunSettings, parse_duration, parse_time, phone_privacy
+    from smspartner_pipelines.settings import AS_GIVEN, RunSettings, parse_duration, parse_time, phone_privacy
 
     of_file = read_tags_file(given["tags_file"]) if given["tags_file"] else []
     return RunSettings(
@@ -118,7 +117,7 @@ def _settings(tags: tuple[str, ...], given: dict[str, Any]) -> RunSettings:
         fresh_for=parse_duration(given["fresh_for"], "--fresh-for"),
         fresh_since=parse_time(given["fresh_since"], "--fresh-since") if given["fresh_since"] else None,
         privacy=phone_privacy(given["phone_numbers"]),
-        **{name: given[name] for name in _AS_GIVEN},
+        **{name: given[name] for name in AS_GIVEN},
     )
 
 
