@@ -11,6 +11,7 @@ import importlib.metadata
 import re
 import threading
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -63,19 +64,10 @@ class RawAnswer:
         return declared[1] if declared else None
 
 
-class _Session(requests.Session):
-    """A session that knows no redirects.
-
-    Even where they are not to be followed, the base class prepares the next request of one, and reads its whole body
-    for that, however large.
-    """
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Find none."""
-
-
 class Client:
-    """Sends single requests; used by many threads at once, each with a session and a connection of its own.
+    """Sends single requests; used by many threads at once, each with a connection of its own.
+
+    They go through an adapter of `requests` without its session, which would follow redirects and keep cookies.
 
     Raises:
         SettingsError: the environment names a file of certificates that does not exist.
@@ -84,7 +76,7 @@ class Client:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._local = threading.local()
-        self._sessions: list[requests.Session] = []
+        self._adapters: list[DeadlineAdapter] = []
         self._watchdog = Watchdog(connection.timeout)
         key = quote(connection.api_key.reveal(), safe="")
         # Secrets, since debuggers and error trackers print the attributes that a line of a traceback names.
@@ -120,8 +112,8 @@ class Client:
     def close(self) -> None:
         """Close the connections of all threads."""
         self._watchdog.close()
-        while self._sessions:
-            self._sessions.pop().close()
+        while self._adapters:
+            self._adapters.pop().close()
 
     def _page_url(self, tag: str, number: int | None) -> str:
         page = "" if number is None else f"&page={number}"
@@ -153,10 +145,10 @@ class Client:
             return exc.with_traceback(None)
 
     def _send(self, url: str) -> RawAnswer:
-        request = self._template.copy()
+        request = copy(self._template)  # which has the same headers
         request.url = url
         timeout = (min(_LONGEST_CONNECT, self._connection.timeout), self._connection.timeout)
-        with self._session().send(request, timeout=timeout, allow_redirects=False, **self._settings) as response:
+        with self._adapter().send(request, timeout=timeout, **self._settings) as response:
             headers = response.headers
             if "Transfer-Encoding" in headers and "Content-Length" in headers:
                 raise UnreadableBody("the answer says in two ways where it ends, which no valid one does")
@@ -173,16 +165,12 @@ class Client:
                 raise BodyTooLarge(f"the body is larger than {most:,} bytes, which no page is")
         return b"".join(pieces)
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = _Session()
-            session.trust_env = False
-            for scheme in ("https://", "http://"):
-                session.mount(scheme, DeadlineAdapter(pool_connections=1, pool_maxsize=1, max_retries=0))
-            self._local.session = session
-            self._sessions.append(session)
-        return session
+    def _adapter(self) -> DeadlineAdapter:
+        adapter: DeadlineAdapter | None = getattr(self._local, "adapter", None)
+        if adapter is None:
+            adapter = self._local.adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
+            self._adapters.append(adapter)
+        return adapter
 
 
 def _answered(answer: Answer | RequestError) -> Answer:

@@ -130,7 +130,7 @@ FAULTS: list[tuple[str, type[RequestError], int | None, bool, dict[str, Any]]] =
     ("cut_json", CutBody, 200, True, {}),
     ("html", UnreadableBody, 200, True, {}),
     ("empty_body", UnreadableBody, 200, True, {}),
-    ("slow", ResponseTimeout, None, True, {"timeout": 0.05}),
+    ("slow", ResponseTimeout, None, True, {"timeout": 0.3}),
     ("drip", ResponseTimeout, None, True, {"timeout": 0.2}),
     ("endless", BodyTooLarge, None, False, {"max_body_bytes": 100_000}),
     ("endless", ResponseTimeout, None, True, {"timeout": 0.2}),
