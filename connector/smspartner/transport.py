@@ -12,7 +12,6 @@ import socket
 import ssl
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from http.client import BadStatusLine, HTTPException, HTTPResponse, IncompleteRead, RemoteDisconnected
@@ -72,7 +71,6 @@ class Deadline:
     def __init__(self, at: float) -> None:
         self.at = at
         self.cut = False
-        self.over = False
         self._line: socket.socket | None = None
 
     def use(self, line: socket.socket) -> None:
@@ -90,50 +88,42 @@ class Deadline:
 
 
 class Watchdog:
-    """Ends the answers of all threads that are not whole in time; each has the same number of seconds."""
+    """Ends the answers of all threads that are not whole within so many seconds, and a twentieth or 0.25 s more."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._changed = threading.Condition()
-        self._open: deque[Deadline] = deque()
+        self._open: set[Deadline] = set()
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
         self._thread: threading.Thread | None = None
-        self._closed = self._idle = False
 
     def start(self) -> Deadline:
         """Begin the time of the calling thread's next answer."""
         deadline = _current.deadline = Deadline(time.monotonic() + self._seconds)
-        with self._changed:
+        with self._lock:
+            self._open.add(deadline)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="smspartner-watchdog", daemon=True)
                 self._thread.start()
-            self._open.append(deadline)
-            if self._idle:
-                self._changed.notify()
         return deadline
 
     def stop(self, deadline: Deadline) -> None:
         """End it: from here on, the connection may serve the next one."""
-        with self._changed:
-            deadline.over = True
-            while self._open and self._open[0].over:
-                self._open.popleft()
+        with self._lock:
+            self._open.discard(deadline)
         _current.deadline = None
 
     def close(self) -> None:
         """End the thread."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
+        self._closed.set()
 
     def _run(self) -> None:
-        with self._changed:
-            while not self._closed:
-                while self._open and self._open[0].at <= time.monotonic():
-                    deadline = self._open.popleft()
-                    if not deadline.over:
-                        deadline.expire()
-                self._idle = not self._open
-                self._changed.wait(self._open[0].at - time.monotonic() if self._open else None)
+        while not self._closed.wait(min(self._seconds / 20, 0.25)):
+            with self._lock:
+                late = [deadline for deadline in self._open if deadline.at <= time.monotonic()]
+                for deadline in late:
+                    deadline.expire()
+                self._open.difference_update(late)
 
 
 class _Response(HTTPResponse):
