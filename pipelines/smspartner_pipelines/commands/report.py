@@ -21,10 +21,10 @@ from smspartner_pipelines import options
     help="The page, replaced as a whole; - writes it to standard output.",
 )
 @click.option("--lang", type=click.Choice(["en", "fr"]), default="en", show_default=True, help="Of words and numbers.")
-@click.option("--timezone", metavar="ZONE", help="Show times in this zone (Europe/Paris); else in the reader's own.")
+@click.option("--timezone", default="Europe/Paris", show_default=True, metavar="ZONE", help="Show times in this zone.")
 @click.option("--title", metavar="TEXT", help="The page's title.")
 @options.output_options
-def report(destination: str, *, output: str, lang: Any, timezone: str | None, title: str | None) -> ExitCode:
+def report(destination: str, *, output: str, lang: Any, timezone: str, title: str | None) -> ExitCode:
     """Write the campaign report as one page.
 
     It opens in any browser, offline, and names no phone number.

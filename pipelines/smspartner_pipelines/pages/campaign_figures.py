@@ -1,165 +1,267 @@
-"""The figures of the campaign report: counted from the rows, and checked against what was loaded of each tag."""
+"""The figures of the campaign report: what is loaded of each tag, when it was delivered, and what runs said of it."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from statistics import median
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from smspartner.errors import SettingsError
-from smspartner_schemas.contract import DELIVERED, QUARANTINE, STATUS_WORDS, STATUSES, TAG_RUNS, WAITING
+from smspartner_schemas.contract import DELIVERED, QUARANTINE, STATUSES, TAG_RUNS, WAITING
 
 from smspartner_pipelines.load.destination import Damage, Destination, LoadedTag, loaded_tags
-from smspartner_pipelines.pages.campaign_progress import COLUMNS, Progress, progress_of
 from smspartner_pipelines.reading import rows_in
-from smspartner_pipelines.selection import is_settled
+
+CURVE_SECONDS = np.geomspace(60, 48 * 3600, 41)
+"""Seconds since a campaign's first delivery at which its curve is known."""
+
+REUSED_SECONDS = 72 * 3600
+"""Deliveries over more than this: a tag that is used again and again, whose messages have no common start."""
+
+QUARTER = 900
+"""Seconds. Every time zone of today begins its hours and days with a quarter of an hour."""
 
 _READINGS = 3
 """How often everything is counted while runs keep loading meanwhile."""
 
-_QUARTER_HOUR = 15 * 60 * 1_000_000
-"""In microseconds. Every time zone of today begins its hours and days with one."""
+_RUN_COLUMNS = (
+    *("run_id", "tag", "verdict", "reason", "rows_declared", "rows_loaded"),
+    *("delivered", "waiting", "extracted_at", "asked_at"),
+)
 
-UNSURE = "unsure"
-SETTLED = "settled"
-OPEN = "open"
-STANDINGS = (WAITING, OPEN, SETTLED, UNSURE)
-"""How far a campaign is, in the order in which pages list it."""
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass
-class TagFigures:
-    """One tag: its rows by status, what was loaded of it, and its deliveries by quarter of an hour since 1970 (UTC)."""
+class Campaign:
+    """One tag that was ever asked for. Times are seconds since 1970, durations seconds; None where nothing is known.
 
-    state: LoadedTag
-    statuses: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUS_WORDS, 0))
-    opt_outs: int = 0
-    quarantined: int = 0
-    deliveries: list[tuple[int, int]] = field(default_factory=list)
+    `rows` are those counted, which must be `state.rows_loaded`. `half` and `most` are the times from its first delivery
+    to half and to 95 % of its deliveries, `curve` the deliveries by then at each of `CURVE_SECONDS`. `countries` gives
+    messages with a final outcome, and those delivered. `runs` are the rows of `tag_runs` in which it was read, by time.
+    """
+
+    tag: str
+    state: LoadedTag | None = None
+    damaged: bool = False
+    rows: int = 0
+    first: int | None = None
+    last: int | None = None
+    half: int | None = None
+    most: int | None = None
+    curve: Integers | None = None
+    countries: dict[str | None, tuple[int, int]] = field(default_factory=dict)
+    reasons: Counter[str] = field(default_factory=Counter)
+    runs: pa.Table | None = None
+    last_run: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def delivered(self) -> int:
+        """Rows delivered."""
+        return self.state.delivered if self.state else 0
+
+    @property
+    def waiting(self) -> int:
+        """Rows without an outcome yet."""
+        return self.state.waiting if self.state else 0
+
+    @property
+    def final(self) -> int:
+        """Rows with a final outcome."""
+        return self.state.rows_loaded - self.state.waiting if self.state else 0
 
     @property
     def messages(self) -> int:
-        """All rows counted."""
-        return sum(self.statuses.values())
-
-    def adds_up(self) -> bool:
-        """Whether what was counted is what was loaded."""
-        state = self.state
-        held = (self.messages, self.statuses.get(WAITING, 0), self.quarantined)
-        return held == (state.rows_loaded, state.waiting, state.rows_quarantined)
+        """All rows loaded."""
+        return self.state.rows_loaded if self.state else 0
 
     @property
-    def standing(self) -> str:
-        """Say `unsure` where counts do not add up, `waiting`, `settled`, or `open`: read too soon to be settled."""
-        if not self.adds_up():
-            return UNSURE
-        if self.statuses[WAITING]:
-            return WAITING
-        return SETTLED if is_settled(self.state, datetime.now(UTC)) else OPEN
+    def unknown(self) -> bool:
+        """Whether nothing is loaded, and the API knows no such tag."""
+        return self.state is None and self.last_run.get("verdict") == "unknown"
+
+    @property
+    def failed(self) -> int:
+        """Rows not delivered, or not even sent (KO)."""
+        return self.final - self.delivered
+
+    @property
+    def share(self) -> float | None:
+        """Delivered share of what is final, in per cent."""
+        return 100 * self.delivered / self.final if self.final else None
+
+    @property
+    def opt_out_share(self) -> float | None:
+        """Opt-outs of what is delivered, in per cent."""
+        return 100 * self.state.stop_sms / self.delivered if self.state and self.delivered else None
+
+    @property
+    def reused(self) -> bool:
+        """Whether the tag was used again and again."""
+        return self.first is not None and self.last is not None and self.last - self.first > REUSED_SECONDS
+
+    @property
+    def sent(self) -> int | None:
+        """When it was sent, as near as is known: the API does not say.
+
+        The first delivery; the last, for a tag used again and again; the first try, for one that was never loaded.
+        """
+        if self.first is not None:
+            return self.last if self.reused else self.first
+        first_try = self.runs["asked_at"][0].as_py() if self.runs is not None else None
+        return int(first_try.timestamp()) if first_try else None
 
 
 @dataclass
-class CampaignFigures:
-    """All that the report shows."""
+class Figures:
+    """All that the report shows; `usual` and `usual_opt_outs` are per cent, None where too few campaigns are final.
 
-    tags: dict[str, TagFigures]
-    countries: dict[str | None, dict[str, int]] = field(default_factory=dict)
-    reasons: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Rows, and tags, by reason of the quarantine."""
-    progress: Progress = field(default_factory=Progress)
-    damages: list[Damage] = field(default_factory=list)
+    `deliveries` are three columns of one length: the index of the campaign, the quarter of an hour since 1970, and the
+    messages delivered in it.
+    """
 
-    def total(self, status: str) -> int:
-        """Give the rows of a status under all tags."""
-        return sum(tag.statuses[status] for tag in self.tags.values())
+    campaigns: list[Campaign]
+    deliveries: tuple[Integers, Integers, Integers]
+    damages: list[Damage]
 
-    @property
-    def messages(self) -> int:
-        """All rows counted."""
-        return sum(tag.messages for tag in self.tags.values())
+    def __post_init__(self) -> None:
+        final = [one for one in self.campaigns if one.final and not one.waiting]
+        self.usual = _usual(one.share for one in final)
+        self.usual_opt_outs = _usual(one.opt_out_share for one in final)
+        self.loaded = [one for one in self.campaigns if one.state]
 
-    @property
-    def unsure(self) -> list[str]:
-        """The tags whose counts do not add up."""
-        return [name for name, tag in self.tags.items() if not tag.adds_up()]
-
-    @property
-    def unreadable(self) -> list[str]:
-        """The tags, or else the places, that can't be read."""
-        return sorted({damage.tag or damage.place for damage in self.damages})
+    def total(self, name: str) -> int:
+        """Sum a count over all campaigns: one of `Campaign`, or of `LoadedTag`."""
+        return sum(getattr(one if hasattr(one, name) else one.state, name) for one in self.loaded)
 
 
-def campaign_figures(destination: Destination) -> CampaignFigures:
+def _usual(shares: Iterable[float | None], at_least: int = 3) -> float | None:
+    known = [share for share in shares if share is not None]
+    return median(known) if len(known) >= at_least else None
+
+
+def campaign_figures(destination: Destination) -> Figures:
     """Count what a destination, opened to be read, holds; once more where a run has loaded something meanwhile.
 
     Raises:
-        SettingsError: nothing is loaded there.
         DestinationError: it can't be read.
     """
     for _ in range(_READINGS):
         states, damages = loaded_tags(destination)
-        if not states and not damages:
-            raise SettingsError(
-                f"no tag is loaded in {destination.uri}", remedy="run `smspartner run` first, or name another place"
-            )
-        figures = _counted(destination, states, damages)
-        if not figures.unsure or loaded_tags(destination)[0] == states:
+        campaigns = {tag: Campaign(tag, state) for tag, state in states.items()}
+        _add_runs(campaigns, rows_in(destination, TAG_RUNS, _RUN_COLUMNS, damages))
+        deliveries = _add_rows(campaigns, rows_in(destination, STATUSES, _COLUMNS, damages))
+        quarantined = _add_reasons(campaigns, rows_in(destination, QUARANTINE, ("tag", "reasons"), damages))
+        for damage in damages:
+            if damage.tag is not None:
+                campaigns.setdefault(damage.tag, Campaign(damage.tag)).damaged = True
+        for one in campaigns.values():
+            held = (one.rows, quarantined[one.tag])
+            one.damaged |= held != ((one.state.rows_loaded, one.state.rows_quarantined) if one.state else (0, 0))
+        if not any(one.damaged for one in campaigns.values()) or loaded_tags(destination)[0] == states:
             break
-    return figures
+    return Figures(list(campaigns.values()), deliveries, damages)
 
 
-def _counted(destination: Destination, states: Mapping[str, LoadedTag], damages: list[Damage]) -> CampaignFigures:
-    figures = CampaignFigures({tag: TagFigures(states[tag]) for tag in sorted(states)}, damages=damages)
-    columns = ("tag", "country", "status", "stop_sms", "status_at")
-    for rows in rows_in(destination, STATUSES, columns, damages):
-        _take_outcomes(figures, rows)
-        _take_deliveries(figures, rows)
-    reasons: Counter[tuple[str, str]] = Counter()
-    for rows in rows_in(destination, QUARANTINE, ("tag", "reasons"), damages):
-        for row in rows.group_by("tag").aggregate([([], "count_all")]).to_pylist():
-            if row["tag"] in figures.tags:
-                figures.tags[row["tag"]].quarantined += row["count_all"]
-        reasons.update(_reasons(rows))
-    for (tag, reason), count in sorted(reasons.items()):
-        if tag in figures.tags:
-            all_rows, tags = figures.reasons.get(reason, (0, 0))
-            figures.reasons[reason] = all_rows + count, tags + 1
-    waiting = {name: tag.statuses[WAITING] for name, tag in figures.tags.items() if tag.statuses[WAITING]}
-    if waiting:
-        figures.progress = progress_of(rows_in(destination, TAG_RUNS, COLUMNS, damages), waiting)
-    return figures
+def _add_runs(campaigns: dict[str, Campaign], parts: Iterable[pa.Table]) -> None:
+    """Note in which runs each tag was read, in order; adds the tags that were never loaded."""
+    plain = [part.cast(pa.schema([_plain(one) for one in part.schema])) for part in parts]
+    if not plain:
+        return
+    runs = pa.concat_tables(plain)
+    runs = runs.filter(pc.not_equal(runs["verdict"], "skipped"))
+    runs = runs.sort_by([("tag", "ascending"), ("run_id", "ascending")]).combine_chunks()
+    tags = runs["tag"].combine_chunks().dictionary_encode() if len(runs) else None
+    if tags is None:
+        return
+    ends = np.flatnonzero(np.diff(tags.indices.to_numpy(), append=-1)) + 1
+    for begin, end, newest in zip([0, *ends[:-1]], ends, runs.take(pa.array(ends - 1)).to_pylist(), strict=True):
+        one = campaigns.setdefault(newest["tag"], Campaign(newest["tag"]))
+        one.runs, one.last_run = runs.slice(begin, end - begin), newest
 
 
-def _take_outcomes(figures: CampaignFigures, rows: pa.Table) -> None:
-    counted = rows.group_by(["tag", "country", "status", "stop_sms"]).aggregate([([], "count_all")])
-    for row in counted.to_pylist():
-        tag, count = figures.tags.get(row["tag"]), row["count_all"]
-        if tag is None:  # the counts of the tag that it was loaded for do not add up then
-            continue
-        tag.statuses[row["status"]] = tag.statuses.get(row["status"], 0) + count
-        tag.opt_outs += count if row["stop_sms"] else 0
-        of_country = figures.countries.setdefault(row["country"], dict.fromkeys(STATUS_WORDS, 0))
-        of_country[row["status"]] = of_country.get(row["status"], 0) + count
+def _plain(column: pa.Field) -> pa.Field:
+    return column.with_type(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
-def _take_deliveries(figures: CampaignFigures, rows: pa.Table) -> None:
-    delivered = rows.filter(pc.and_(pc.equal(rows["status"], DELIVERED), rows["status_at"].is_valid()))
-    quarters = pc.divide(delivered["status_at"].cast(pa.int64()), _QUARTER_HOUR)
-    counted = pa.table({"tag": delivered["tag"], "quarter": quarters}).group_by(["tag", "quarter"])
-    counted = counted.aggregate([([], "count_all")]).sort_by("quarter")
-    columns = (counted[name].to_pylist() for name in ("tag", "quarter", "count_all"))
-    for tag, quarter, count in zip(*columns, strict=True):
-        if tag in figures.tags:
-            figures.tags[tag].deliveries.append((quarter, count))
+_COLUMNS = ("tag", "country", "status", "status_at")
 
 
-def _reasons(rows: pa.Table) -> dict[tuple[str, str], int]:
-    """Count the rows of each tag by reason; a row counts once for each of its reasons."""
-    lists = rows["reasons"].combine_chunks()
-    tags = rows["tag"].take(pc.list_parent_indices(lists))
-    each = pa.table({"tag": tags, "reason": pc.list_flatten(lists)}).group_by(["tag", "reason"])
-    counted = each.aggregate([([], "count_all")]).to_pylist()
-    return {(row["tag"], row["reason"]): row["count_all"] for row in counted}
+def _add_rows(campaigns: dict[str, Campaign], parts: Iterable[pa.Table]) -> tuple[Integers, Integers, Integers]:
+    numbers = {tag: number for number, tag in enumerate(campaigns)}
+    found: list[tuple[Integers, Integers, Integers]] = []
+    for part in parts:
+        codes = {name: _codes(part[name]) for name in ("tag", "country", "status")}
+        owner = np.array([numbers.get(tag or "", -1) for tag in codes["tag"][1]], dtype=np.int64)[codes["tag"][0]]
+        listed = list(campaigns.values())
+        for number, rows in zip(*np.unique(owner[owner >= 0], return_counts=True), strict=True):
+            listed[number].rows += int(rows)
+        _add_countries(listed, owner, codes["country"], codes["status"])
+        is_delivered = np.array([word == DELIVERED for word in codes["status"][1]], dtype=bool)[codes["status"][0]]
+        dated = part["status_at"].is_valid().to_numpy() & is_delivered & (owner >= 0)
+        seconds = pc.fill_null(part["status_at"].cast(pa.int64()), 0).to_numpy() // 1_000_000
+        if dated.any():
+            found.append(_add_times(listed, owner[dated], seconds[dated]))
+    columns = zip(*found, strict=True) if found else ([np.zeros(0, np.int64)],) * 3
+    owners, quarters, counts = (np.concatenate(column) for column in columns)
+    return owners, quarters, counts
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[Integers, list[str | None]]:
+    """Give a column as codes and the values that they stand for, the last of which is None."""
+    array = column.unify_dictionaries().combine_chunks()
+    if not pa.types.is_dictionary(array.type):
+        array = array.dictionary_encode()
+    values = [*array.dictionary.to_pylist(), None]
+    return pc.fill_null(array.indices.cast(pa.int64()), len(values) - 1).to_numpy(zero_copy_only=False), values
+
+
+def _add_countries(
+    campaigns: list[Campaign],
+    owner: Integers,
+    country: tuple[Integers, list[str | None]],
+    status: tuple[Integers, list[str | None]],
+) -> None:
+    keys = (owner * len(country[1]) + country[0]) * len(status[1]) + status[0]
+    for key, rows in zip(*(column.tolist() for column in np.unique(keys[owner >= 0], return_counts=True)), strict=True):
+        rest, word = key // len(status[1]), status[1][key % len(status[1])]
+        held, name = campaigns[rest // len(country[1])].countries, country[1][rest % len(country[1])]
+        final, delivered = held.get(name, (0, 0))
+        held[name] = final + rows * (word != WAITING), delivered + rows * (word == DELIVERED)
+
+
+def _add_times(campaigns: list[Campaign], owner: Integers, seconds: Integers) -> tuple[Integers, Integers, Integers]:
+    """Note when the deliveries of each campaign came; gives them by quarter of an hour."""
+    order = np.lexsort((seconds, owner))
+    owner, seconds = owner[order], seconds[order]
+    starts = np.flatnonzero(np.diff(owner, prepend=-1))
+    sizes = np.diff(starts, append=len(owner))
+    after = seconds - np.repeat(seconds[starts], sizes)
+    steps = np.searchsorted(CURVE_SECONDS, after)
+    for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
+        one, end = campaigns[owner[start]], start + size
+        one.first, one.last = int(seconds[start]), int(seconds[end - 1])
+        one.half, one.most = (int(after[start + int(np.ceil(part * size)) - 1]) for part in (0.5, 0.95))
+        one.curve = np.cumsum(np.bincount(steps[start:end], minlength=len(CURVE_SECONDS))[: len(CURVE_SECONDS)])
+    quarters = seconds // QUARTER
+    slots = np.flatnonzero((np.diff(owner, prepend=-1) != 0) | (np.diff(quarters, prepend=-1) != 0))
+    return owner[slots], quarters[slots], np.diff(slots, append=len(owner))
+
+
+def _add_reasons(campaigns: dict[str, Campaign], parts: Iterable[pa.Table]) -> Counter[str]:
+    """Count why rows are in quarantine, by tag; gives the rows of each."""
+    rows: Counter[str] = Counter()
+    reasons: dict[str, Counter[str]] = defaultdict(Counter)
+    for part in parts:
+        for tag, why in zip(part["tag"].to_pylist(), part["reasons"].to_pylist(), strict=True):
+            rows[tag] += 1
+            reasons[tag].update(why)
+    for tag, counted in reasons.items():
+        if tag in campaigns:
+            campaigns[tag].reasons = counted
+    return rows

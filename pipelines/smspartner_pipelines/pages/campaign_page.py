@@ -1,174 +1,251 @@
-"""The campaign report as one HTML page: a template, the stylesheets and scripts beside it, the figures as JSON."""
+"""The campaign report as one HTML page: an answer first, then what needs a look, then every campaign."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import importlib.metadata
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import cache
+import json
+from functools import cached_property
 from importlib.resources import files
+from statistics import median
 from typing import Any
 
-import vl_convert
+import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
-from smspartner.redaction import REDACT
-from smspartner_schemas.contract import DELIVERED, STATUS_WORDS, WAITING
+from smspartner.redaction import REDACT, hide_numbers
 
-from smspartner_pipelines.pages.campaign_data import COLUMNS, page_data, shown_tags, without_number
-from smspartner_pipelines.pages.campaign_figures import SETTLED, STANDINGS, CampaignFigures
-from smspartner_pipelines.pages.campaign_texts import Language, Texts
+from smspartner_pipelines.pages import campaign_charts as charts
+from smspartner_pipelines.pages.campaign_figures import Campaign
+from smspartner_pipelines.pages.campaign_look import Look
+from smspartner_pipelines.pages.campaign_table import CampaignTable
+from smspartner_pipelines.pages.campaign_times import Times, times_of
 
-_STALE = timedelta(hours=24)
-_MOST_NAMED = 5
-_SCRIPTS = ("campaigns_words.js", "campaigns_charts.js", "campaigns_table.js")
-"""Of the page itself, in the order in which they need each other."""
+MOST_LOOKS, MOST_READINGS = 20, 5
+"""Shown at once: of what needs a look, and of the readings of a campaign."""
 
-
-@dataclass(frozen=True)
-class PageSettings:
-    """What the reader is to see: the place that was read, language, title and time zone (None: the browser's)."""
-
-    place: str
-    language: Language
-    made_at: datetime
-    title: str | None = None
-    zone: str | None = None
+_WORDS_OF_SCRIPT = ("total", "total_some", "found", "none_named", "none_sent", "none_both")
+_FACTS_OF_SCRIPT = ("n", "q", "days", "seen", "all")
+_NEARLY_ALL = 0.9
 
 
-def campaign_page(figures: CampaignFigures, settings: PageSettings) -> str:
+def campaign_page(look: Look, title: str | None = None) -> str:
     """Give the page; it holds no secret, no phone number, and needs nothing beyond itself."""
-    texts = Texts(settings.language)
-    own = "".join(map(_file, _SCRIPTS))
-    scripts = [f'(function(){{"use strict";{_library()}}})();', f"(function(){{{own}}})();"]
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
-    template = environment.from_string(_file("campaigns.html.jinja"))
-    return template.render(
-        t=texts,
-        title=REDACT(settings.title or texts("title")),
-        place=REDACT(settings.place),
-        zone=settings.zone,
-        made_at=settings.made_at,
-        time=_time,
-        style=Markup(_file("style.css") + _file("campaigns.css")),  # noqa: S704  # our own files, as below
-        licences=Markup(_file("bundled_licences.txt").replace("--", "- ")),  # noqa: S704
-        scripts=[Markup(script) for script in scripts],  # noqa: S704
-        script_hashes=Markup(" ".join(map(_hash, scripts))),  # noqa: S704
-        data=Markup(as_script_data(page_data(figures, texts, settings.zone, settings.made_at))),  # noqa: S704  # escaped there
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    facts = {name: f"{{{name}}}" for name in _FACTS_OF_SCRIPT}
+    words = json.dumps({key: look.t(key, **facts) for key in _WORDS_OF_SCRIPT}, ensure_ascii=False)
+    script = _file("report.js").replace("WORDS", words.replace("<", "\\u003c"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page = _Page(look)
+    return environment.from_string(_file("report.html.jinja")).render(
+        page=page,
+        look=look,
+        figures=look.figures,
+        table=CampaignTable(look, page.scale, page.read_at),
+        t=look.t,
+        title=REDACT(title or look.t("title")),
+        style=Markup(_file("style.css")),  # noqa: S704  # our own files, as below
+        script=Markup(script),  # noqa: S704
+        script_hash=f"sha256-{digest}",
         version=importlib.metadata.version("smspartner-connector"),
-        **_words(figures, texts, settings.made_at),
     )
-
-
-def as_script_data(value: Any) -> str:
-    """Write JSON that stands in a script element: nothing in it ends the element, or begins a comment."""
-    text = REDACT.json(value, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-@cache
-def _library() -> str:
-    """Give Vega, Vega-Lite and Vega-Embed as one script, which the package brings."""
-    return vl_convert.javascript_bundle(None)  # type: ignore[arg-type]  # all of it, rather than what a snippet needs
 
 
 def _file(name: str) -> str:
     return (files("smspartner_pipelines") / "pages" / name).read_text(encoding="utf-8")
 
 
-def _hash(script: str) -> str:
-    """Name a script in the page's policy, under which no other one runs."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+class _Page:
+    """What the template shows, in the words of the page."""
 
+    def __init__(self, look: Look) -> None:
+        self.look, self.figures, self.t = look, look.figures, look.t
+        self.missing = [one for one in look.campaigns if one.state is None and not one.unknown]
+        self.damaged = [one for one in look.campaigns if one.damaged]
+        self.scale = charts.Scale(look.figures.usual)
+        self.times = times_of(look.figures.deliveries, look.t)
+        self.read_at = max((one.state.extracted_at for one in self.figures.loaded if one.state), default=self.t.now)
+        self.waiting, self.final, self.delivered, self.opt_outs = map(
+            self.figures.total, ("waiting", "final", "delivered", "stop_sms")
+        )
+        self.messages, self.failed = self.final + self.waiting, self.final - self.delivered
+        self.share = 100 * self.delivered / self.final if self.final else None
 
-def _time(at: datetime) -> Markup:
-    """Give a time that the page's script writes in the reader's zone; in UTC until then."""
-    return Markup('<time datetime="{:%Y-%m-%dT%H:%M:%SZ}">{:%Y-%m-%d %H:%M} UTC</time>').format(at, at)
+    # The answer
 
+    @property
+    def answer(self) -> Markup:
+        """The one sentence."""
+        if not self.figures.loaded:
+            return self.t("nothing_loaded")
+        if not self.final:
+            return self.t("all_waiting", n=self.waiting) if self.waiting else self.t("no_messages")
+        return self.t("answer", n=self.final, delivered=self.delivered, gap=self._gap())
 
-def _words(figures: CampaignFigures, texts: Texts, made_at: datetime) -> dict[str, Any]:
-    """Give what the template shows beside charts and table."""
-    return {
-        "notices": _notices(figures, texts),
-        "remarks": _remarks(figures, texts, made_at),
-        "key_figures": _key_figures(figures, texts),
-        "statuses": [_status(word, figures, texts) for word in STATUS_WORDS],
-        "standings": [(code, texts(f"standing_{code}")) for code in STANDINGS],
-        "columns": [{"key": column.key, "right": column.right, "name": column.name(texts)} for column in COLUMNS],
-        "glossary": _glossary(texts),
-        "has_progress": bool(figures.progress.readings),
-        "progress_left_out": figures.progress.left_out,
-        "total_waiting": figures.total(WAITING),
-        "countries": len(figures.countries),
-        "reasons": [
-            {"code": REDACT(reason), "meaning": texts.reason(reason), "rows": rows, "tags": tags}
-            for reason, (rows, tags) in sorted(figures.reasons.items(), key=lambda item: (-item[1][0], item[0]))
-        ],
-    }
+    def _gap(self) -> Markup:
+        usual = self.figures.usual
+        if usual is None or self.share is None:
+            return self.t("gap_unknown")
+        points = self.t.points(self.share, usual)
+        if points is None:
+            return self.t("gap_none", usual=self.t.percent(usual))
+        return self.t("gap", points=points, usual=self.t.percent(usual), cause=self._cause(usual))
 
+    def _cause(self, usual: float) -> Markup | str:
+        """Name the one campaign without which half of the gap would be closed, if there is one."""
+        gap = abs((self.share or 0) - usual)
+        best: tuple[float, Campaign, float] | None = None
+        for one in self.figures.loaded:
+            final = self.final - one.final
+            without = 100 * (self.delivered - one.delivered) / final if final else usual + gap
+            if abs(without - usual) <= gap / 2 and (best is None or abs(without - usual) < best[0]):
+                best = (abs(without - usual), one, without)
+        return self.t("cause", link=self.look.link(best[1]), share=self.t.percent(best[2])) if best else ""
 
-def _glossary(texts: Texts) -> list[tuple[str, str]]:
-    """Give the words of the page that say something else elsewhere, or nothing, each with its meaning."""
-    keys = ["delivery_rate", *(f"status_{word}" for word in STATUS_WORDS), "opt_outs", "in_quarantine", "data_fetched"]
-    keys += [f"standing_{code}" for code in STANDINGS]
-    return [(texts(key), texts(f"{key}_means")) for key in keys]
+    @property
+    def waiting_sentence(self) -> Markup | str:
+        """How many messages wait, and whose they are."""
+        if not self.waiting or not self.final:
+            return ""
+        most = max(self.figures.loaded, key=lambda one: one.waiting)
+        whose = self.t("waiting_whose", link=self.look.link(most)) if most.waiting >= _NEARLY_ALL * self.waiting else ""
+        return self.t("waiting", n=self.waiting, whose=whose)
 
+    @property
+    def missing_sentence(self) -> Markup | str:
+        """Which campaigns are not in the figures."""
+        of = len(self.look.campaigns)
+        return (
+            self.t("missing", n=len(self.missing), of=of, names=self.look.named(self.missing)) if self.missing else ""
+        )
 
-def _notices(figures: CampaignFigures, texts: Texts) -> list[str]:
-    shown = dict(zip(figures.tags, shown_tags(figures), strict=True))
-    found = {
-        "unreadable": list(map(without_number, figures.unreadable)),
-        "unsure": [shown[tag] for tag in figures.unsure],
-    }
-    return [texts(key, count=len(named), tags=_named(named, texts)) for key, named in found.items() if named]
+    def parts(self) -> Markup:
+        """Draw what became of all messages: delivered, failed, waiting, with a gap between."""
+        drawn, at = [], 0.0
+        for kind, rows in (("d", self.delivered), ("f", self.failed), ("w", self.waiting)):
+            width = 1000 * rows / self.messages
+            if width:
+                drawn.append(
+                    f'<path class="{kind}" d="M{at:.1f} 0h{max(1.0, width - 3):.1f}v10h-{max(1.0, width - 3):.1f}z"/>'
+                )
+            at += width
+        return Markup("".join(drawn))  # noqa: S704  # numbers alone
 
+    # When
 
-def _named(tags: list[str], texts: Texts) -> str:
-    named = ", ".join(tags[:_MOST_NAMED])
-    return texts("and_others", tags=named, count=len(tags) - _MOST_NAMED) if len(tags) > _MOST_NAMED else named
+    def bars(self, times: Times, height: int) -> Markup:
+        """Draw deliveries by day, week or month."""
+        found = [
+            charts.Bar(rows, self.t("bar", when=times.name(bar, self.t), n=rows), times.minute(bar, self.t))
+            for bar, rows in enumerate(times.counts.tolist())
+        ]
+        drawn = charts.bars(found, height, self.ticks(int(times.counts.max())))
+        return drawn + charts.labels_below(times.labels(self.t), height + 20)
 
+    def names_over(self, times: Times, height: int) -> Markup:
+        """Write the names of the largest campaigns over their bars."""
+        names = [(bar, self.figures.campaigns[one].tag) for bar, one in times.peaks]
+        return charts.labels_above(times.counts.tolist(), names, height)
 
-def _remarks(figures: CampaignFigures, texts: Texts, made_at: datetime) -> list[str]:
-    stale = sum(tag.standing != SETTLED and made_at - tag.state.extracted_at > _STALE for tag in figures.tags.values())
-    return [texts("stale", count=stale, hours=_STALE // timedelta(hours=1))] if stale else []
+    def hours(self, times: Times, height: int) -> Markup:
+        """Draw deliveries by hour; at night, SMS that advertise must not be sent in France."""
+        found = [
+            charts.Bar(rows, self.t("bar", when=self.hour(hour), n=rows))
+            for hour, rows in enumerate(times.hours.tolist())
+        ]
+        below = charts.night(height) if self.in_paris else ""
+        labels = [(hour / 24, self.t("hour", hour=hour)) for hour in range(0, 24, 4)]
+        drawn = charts.bars(found, height, self.ticks(int(times.hours.max())), below)
+        return drawn + charts.labels_below(labels, height + 18, middle=True)
 
+    def hour(self, hour: int) -> Markup:
+        """Name an hour of the day."""
+        return self.t("hour_to", hour=hour, next=hour + 1)
 
-def _status(word: str, figures: CampaignFigures, texts: Texts) -> dict[str, Any]:
-    rows = figures.total(word)
-    share = texts.percent(rows, figures.messages)
-    return {"word": word, "name": texts(f"status_{word}"), "rows": rows, "share": share}
+    @property
+    def in_paris(self) -> bool:
+        """Whether the reader's zone is that of metropolitan France."""
+        return self.t.zone.key == "Europe/Paris"
 
+    def ticks(self, top: int) -> list[tuple[int, str]]:
+        """Give the lines of a chart, with their labels."""
+        return [(value, self.t.number(value)) for value in charts.ticks_for(top)]
 
-def _key_figures(figures: CampaignFigures, texts: Texts) -> list[dict[str, Any]]:
-    tags = figures.tags.values()
-    still_open = [tag for tag in tags if tag.standing != SETTLED]
-    messages, delivered, waiting = figures.messages, figures.total(DELIVERED), figures.total(WAITING)
-    opt_outs, quarantined = sum(tag.opt_outs for tag in tags), sum(tag.quarantined for tag in tags)
-    data_fetched_note: Any = ""
-    if still_open:
-        oldest = min(tag.state.extracted_at for tag in still_open)
-        data_fetched_note = Markup("{}{}").format(texts("data_fetched_note"), _time(oldest))
-    listed: list[tuple[str, Any, Any]] = [
-        (texts("campaigns"), len(tags), texts("campaigns_note", open=len(still_open))),
-        (texts("messages"), messages, texts("messages_note")),
-        (
-            texts("delivery_rate"),
-            texts.percent(delivered, messages),
-            texts("delivery_rate_note", delivered=delivered),
-        ),
-        (texts("status_waiting"), waiting, texts("waiting_note", share=texts.percent(waiting, messages))),
-        (texts("opt_outs"), opt_outs, texts("opt_outs_note", share=texts.percent(opt_outs, messages))),
-        (texts("in_quarantine"), quarantined, texts("in_quarantine_note")),
-        (texts("data_fetched"), _time(max(tag.state.extracted_at for tag in tags)), data_fetched_note),
-    ]
-    return [
-        {
-            "name": name,
-            "value": texts.number(value) if isinstance(value, int) else value,
-            "note": note,
-            "is_time": isinstance(value, Markup),
-        }
-        for name, value, note in listed
-    ]
+    @cached_property
+    def finished(self) -> list[Campaign]:
+        """The campaigns that say how fast deliveries usually come: final, sent once, and not low."""
+        return [
+            one
+            for one in self.look.campaigns
+            if one.curve is not None and not one.waiting and not one.reused and not self.look.is_low(one)
+        ]
+
+    def median_of(self, name: str) -> Markup:
+        """Give the median of a duration over finished campaigns."""
+        return self.t.duration(int(median(getattr(one, name) for one in self.finished)))
+
+    @cached_property
+    def usual_curve(self) -> str:
+        """The mean curve of finished campaigns; nothing where they are too few."""
+        if self.figures.usual is None or not self.finished:
+            return ""
+        return charts.curve(np.mean([np.asarray(one.curve) / (one.final or 1) for one in self.finished], axis=0))
+
+    # Campaign by campaign
+
+    def sections(self) -> list[Campaign]:
+        """Give the campaigns that have a section, newest first."""
+        return [one for one in self.look.campaigns if self.look.has_section(one)]
+
+    def summary(self, one: Campaign) -> Markup:
+        """Say in a line what a campaign came to."""
+        if one.state is None:
+            runs = one.runs
+            tries, first = (len(runs), runs["asked_at"][0].as_py()) if runs is not None else (1, None)
+            return self.t("one_never", n=tries, day=self.t.day(first))
+        if not one.messages:
+            return self.t("one_empty")
+        span = (
+            self.t("span", first=self.t.day(one.first), last=self.t.day(one.last))
+            if one.reused
+            else self.t.day(one.sent)
+        )
+        said = self.t("one_waiting", n=one.final, waiting=one.waiting) if one.waiting else self.t("one_of", n=one.final)
+        return said + " · " + span
+
+    def weeks(self, one: Campaign) -> Times | None:
+        """Give the deliveries of one campaign by week."""
+        owner, quarters, counts = self.figures.deliveries
+        mine = owner == self.figures.campaigns.index(one)
+        return times_of((owner[mine], quarters[mine], counts[mine]), self.t, step="week")
+
+    def curve(self, one: Campaign) -> dict[str, Any]:
+        """Draw the deliveries of one campaign by the time since its first one, beside the usual curve."""
+        read = one.state.extracted_at.timestamp() - (one.first or 0) if one.state and one.waiting else None
+        path = charts.curve(np.asarray(one.curve) / (one.messages), read)
+        left, top = charts.end_of(path)
+        share = self.t.percent(100 * one.delivered / (one.messages))
+        note = self.t("curve_waiting", share=share, n=one.waiting)
+        if not one.waiting and one.half is not None and one.most is not None:
+            note = self.t("curve_final", half=self.t.duration(one.half), most=self.t.duration(one.most))
+        note += self.t("curve_usual") if self.usual_curve else ""
+        return {"path": path, "note": note, "left": left, "top": f"{float(top) * 1.6:.1f}", "ends": bool(one.waiting)}
+
+    def readings(self, one: Campaign) -> tuple[list[dict[str, Any]], int]:
+        """Give the newest runs that read a campaign, newest first, and how many were before."""
+        if one.runs is None:
+            return [], 0
+        newest = one.runs.slice(max(0, len(one.runs) - MOST_READINGS)).to_pylist()
+        return newest[::-1], len(one.runs) - len(newest)
+
+    # How sure
+
+    def oldest_open(self) -> Campaign | None:
+        """Give the campaign whose figures can still change and were read longest ago."""
+        still_open = [one for one in self.figures.loaded if one.waiting and one.state]
+        return min(still_open, key=lambda one: one.state.extracted_at if one.state else self.t.now, default=None)
+
+    def damaged_places(self) -> str:
+        """Name what could not be read and belongs to no tag."""
+        return ", ".join(sorted({hide_numbers(one.place) for one in self.figures.damages if one.tag is None}))

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from smspartner.errors import SettingsError
+from smspartner.redaction import REDACT
+from smspartner.vendor import LOCAL_TIME_ZONE
 
 from smspartner_pipelines.load.files import refuse_planted_link, replace_files, try_writing
 from smspartner_pipelines.load.folder import refuse_inside_dataset
 from smspartner_pipelines.pages.campaign_figures import campaign_figures
-from smspartner_pipelines.pages.campaign_texts import Language
+from smspartner_pipelines.pages.campaign_look import FAR_POINTS, Look
+from smspartner_pipelines.pages.campaign_page import campaign_page
+from smspartner_pipelines.pages.campaign_texts import Language, Texts
 from smspartner_pipelines.reading import open_loaded
 
 STDOUT = "-"
@@ -29,7 +34,8 @@ class ReportSettings:
     output: str
     language: Language = "en"
     title: str | None = None
-    zone: str | None = None
+    zone: str = LOCAL_TIME_ZONE
+    far: float = FAR_POINTS
 
 
 def write_campaign_report(settings: ReportSettings) -> str:
@@ -39,16 +45,14 @@ def write_campaign_report(settings: ReportSettings) -> str:
         SettingsError: a setting is wrong, a library is missing, or nothing is loaded.
         DestinationError: the destination can't be read, or the page can't be written; an old page stays.
     """
-    _check_zone(settings.zone)
-    target = _target(settings.output)
-    _check_libraries()
-    from smspartner_pipelines.pages.campaign_page import PageSettings, campaign_page
-
-    made_at = datetime.now(UTC)
+    zone, target = _zone(settings.zone), _target(settings.output)
     with open_loaded(settings.destination, shown=True) as destination:
         figures = campaign_figures(destination)
-        shown = PageSettings(destination.uri, settings.language, made_at, settings.title, settings.zone)
-    page = campaign_page(figures, shown).encode()
+        place = destination.uri
+    if not figures.campaigns:
+        raise SettingsError(f"no tag was ever loaded into {place}", remedy="run `smspartner run` first")
+    texts = Texts(settings.language, zone, datetime.now(UTC))
+    page = campaign_page(Look(figures, texts, REDACT(place), settings.far), settings.title).encode()
     if target is None:
         sys.stdout.flush()
         sys.stdout.buffer.write(page)
@@ -74,23 +78,11 @@ def _target(output: str) -> Path | None:
     return target
 
 
-def _check_zone(zone: str | None) -> None:
+def _zone(name: str) -> ZoneInfo:
+    zone = None
+    if re.fullmatch(r"[A-Za-z0-9_+\-/]+", name):
+        with suppress(KeyError, ValueError, OSError):
+            zone = ZoneInfo(name)
     if zone is None:
-        return
-    try:
-        known = bool(re.fullmatch(r"[A-Za-z0-9_+\-/]+", zone)) and ZoneInfo(zone) is not None
-    except (KeyError, ValueError, OSError):
-        known = False
-    if not known:
-        raise SettingsError(f"there is no time zone {zone!r}", remedy="name one such as Europe/Paris, or UTC")
-
-
-def _check_libraries() -> None:
-    try:
-        import jinja2  # noqa: F401  # the page's template
-        import vl_convert  # noqa: F401  # the page's charts
-    except ModuleNotFoundError as exc:
-        missing = exc.name
-    else:
-        return
-    raise SettingsError(f"the report needs {missing}", remedy="pip install 'smspartner-connector[report]'")
+        raise SettingsError(f"there is no time zone {name!r}", remedy="name one such as Europe/Paris, or UTC")
+    return zone

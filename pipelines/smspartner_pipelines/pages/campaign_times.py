@@ -1,66 +1,114 @@
-"""Deliveries over time, as a page holds them: exact where few, coarser where many, never beyond a size."""
+"""Deliveries by day, week or month, and by hour of the day, in the zone of the reader."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 
-STEPS = (1, 4, 96)
-"""Quarters of an hour, hours, days of UTC: the lengths of a slot, in quarters of an hour."""
+import numpy as np
 
-MOST_SLOTS = 40_000
-"""Of all tags together: more than a year without a quarter of an hour left out."""
+from smspartner_pipelines.pages.campaign_figures import QUARTER, Integers
+from smspartner_pipelines.pages.campaign_texts import Texts
 
-MOST_SLOTS_OF_TAGS = 250_000
-"""Of the tags one by one, together: at most two megabytes, and usually one."""
+MOST_DAYS, MOST_WEEKS_DAYS = 120, 3 * 365
+"""Beyond so many days, bars are weeks; beyond so many more, months."""
 
 
 @dataclass(frozen=True)
 class Times:
-    """Deliveries by slot of `step` quarters of an hour.
+    """Deliveries in bars of one step (`day`, `week` or `month`): the first day of each, and the deliveries in it.
 
-    Each series, by its number, is slots (from 1970, as steps from the one before) and counts; none is kept where even
-    days would be too many.
+    `peaks` are campaigns (index of the bar, index of the campaign) that were delivered most in that bar, and more than
+    any other there. `hours` counts the deliveries of each of 24 hours.
     """
 
-    step: int
-    series: Mapping[int, tuple[list[int], list[int]]]
+    step: str
+    starts: list[date]
+    counts: Integers
+    peaks: list[tuple[int, int]]
+    hours: Integers
+
+    def name(self, bar: int, texts: Texts) -> str:
+        """Name a bar."""
+        day = self.starts[bar]
+        at = datetime.combine(day, time(12), texts.zone)
+        if self.step == "month":
+            return f"{texts.list('long_months')[day.month - 1]} {day.year}"
+        return str(texts("week_of", day=texts.day(at))) if self.step == "week" else texts.day(at, weekday=True)
+
+    def minute(self, bar: int, texts: Texts) -> int:
+        """Give when a bar begins, in minutes since 1970."""
+        return int(datetime.combine(self.starts[bar], time(), texts.zone).timestamp()) // 60
+
+    def labels(self, texts: Texts) -> list[tuple[float, str]]:
+        """Give the labels below the bars: months, or years, where they begin."""
+        found: list[tuple[float, str]] = []
+        months = texts.list("long_months" if len({(day.year, day.month) for day in self.starts}) < 7 else "months")  # noqa: PLR2004
+        before: object = None
+        for bar, day in enumerate(self.starts):
+            now = day.year if self.step == "month" else (day.year, day.month)
+            if now != before and (before is not None or day.day == 1 or self.step != "day" or _fits(self.starts)):
+                found.append((bar / len(self.starts), str(day.year) if self.step == "month" else months[day.month - 1]))
+            before = now
+        return found
 
 
-def times_of_all(tags: Iterable[Sequence[tuple[int, int]]]) -> Times:
-    """Give one series, number 0, for all tags together."""
-    together: Counter[int] = Counter()
-    for deliveries in tags:
-        for quarter, rows in deliveries:
-            together[quarter] += rows
-    return _coarsened({0: together}, MOST_SLOTS)
+def _fits(starts: list[date]) -> bool:
+    """Whether a label of the first, broken month has room before the next one."""
+    rest = sum(day.month == starts[0].month for day in starts[:31])
+    return rest / len(starts) > 0.1  # noqa: PLR2004
 
 
-def times_of_each(tags: Iterable[Sequence[tuple[int, int]]]) -> Times:
-    """Give a series for each tag that has deliveries, by its number."""
-    each = {number: Counter(dict(deliveries)) for number, deliveries in enumerate(tags) if deliveries}
-    return _coarsened(each, MOST_SLOTS_OF_TAGS)
+def times_of(deliveries: tuple[Integers, Integers, Integers], texts: Texts, *, step: str | None = None) -> Times | None:
+    """Sort deliveries (`Figures.deliveries`) into bars; None where there are none."""
+    owner, quarters, counts = deliveries
+    if not len(owner):
+        return None
+    distinct, places = np.unique(quarters, return_inverse=True)
+    local = [texts.local(quarter * QUARTER) for quarter in distinct.tolist()]
+    days = np.array([at.toordinal() for at in local])[places]
+    hours = np.bincount(np.array([at.hour for at in local])[places], weights=counts, minlength=24).astype(np.int64)
+    first, last = date.fromordinal(int(days.min())), date.fromordinal(int(days.max()))
+    step = step or _step((last - first).days)
+    starts, bar_of = _BARS[step](first, last)
+    bars = np.array([bar_of(date.fromordinal(day)) for day in range(first.toordinal(), last.toordinal() + 1)])
+    bars = bars[days - first.toordinal()]
+    totals = np.bincount(bars, weights=counts, minlength=len(starts)).astype(np.int64)
+    return Times(step, starts, totals, _peaks(owner, bars, counts), hours)
 
 
-def _coarsened(series: Mapping[int, Counter[int]], most: int) -> Times:
-    for step in STEPS:
-        coarse = {number: _by_step(found, step) for number, found in series.items()}
-        if sum(map(len, coarse.values())) <= most:
-            return Times(step, {number: _as_steps(found) for number, found in coarse.items()})
-    return Times(STEPS[-1], {})
+def _step(days: int) -> str:
+    return "day" if days < MOST_DAYS else "week" if days < MOST_WEEKS_DAYS else "month"
 
 
-def _by_step(quarters: Mapping[int, int], step: int) -> Mapping[int, int]:
-    if step == 1:
-        return quarters
-    coarse: Counter[int] = Counter()
-    for quarter, rows in quarters.items():
-        coarse[quarter // step] += rows
-    return coarse
+def _by_day(first: date, last: date) -> tuple[list[date], Callable[[date], int]]:
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)], lambda day: (day - first).days
 
 
-def _as_steps(slots: Mapping[int, int]) -> tuple[list[int], list[int]]:
-    """Small numbers are short in JSON: how many slots each is after the one before."""
-    ordered = sorted(slots)
-    return [slot - before for before, slot in zip([0, *ordered], ordered, strict=False)], [slots[s] for s in ordered]
+def _by_week(first: date, last: date) -> tuple[list[date], Callable[[date], int]]:
+    monday = first - timedelta(days=first.weekday())
+    weeks = (last - monday).days // 7 + 1
+    return [monday + timedelta(weeks=n) for n in range(weeks)], lambda day: (day - monday).days // 7
+
+
+def _by_month(first: date, last: date) -> tuple[list[date], Callable[[date], int]]:
+    begin, end = (day.year * 12 + day.month - 1 for day in (first, last))
+    return [
+        date(n // 12, n % 12 + 1, 1) for n in range(begin, end + 1)
+    ], lambda day: day.year * 12 + day.month - 1 - begin
+
+
+_BARS = {"day": _by_day, "week": _by_week, "month": _by_month}
+
+
+def _peaks(owner: Integers, bars: Integers, counts: Integers) -> list[tuple[int, int]]:
+    keys, places = np.unique(owner * (bars.max() + 1) + bars, return_inverse=True)
+    sums = np.bincount(places, weights=counts)
+    best_of_bar: dict[int, tuple[float, int]] = {}
+    best_of_owner: dict[int, tuple[float, int]] = {}
+    for key, rows in zip(keys.tolist(), sums.tolist(), strict=True):
+        one, bar = divmod(key, int(bars.max()) + 1)
+        best_of_bar[bar] = max(best_of_bar.get(bar, (0.0, -1)), (rows, one))
+        best_of_owner[one] = max(best_of_owner.get(one, (0.0, -1)), (rows, bar))
+    return [(bar, one) for bar, (_, one) in best_of_bar.items() if best_of_owner[one][1] == bar]
