@@ -18,7 +18,6 @@ SIZES = {"phone": {"width": 390, "height": 844}, "desktop": {"width": 1280, "hei
 SCREENSHOTS = Path(
     os.environ.get("SMSPARTNER_TEST_SCREENSHOTS", Path(__file__).resolve().parents[2] / "build/screenshots")
 )
-GRAVE = {"serious", "critical"}
 
 
 @dataclass
@@ -30,12 +29,10 @@ class Visit:
     requests: list[str] = field(default_factory=list)
 
     def faults(self) -> list[str]:
-        """The grave faults that axe-core finds in what is shown now: rule, and the elements that break it."""
+        """The faults that axe-core finds in what is shown now: rule, and the elements that break it."""
         found = Axe().run(self.page).response["violations"]
         return [
-            f"{rule['id']} ({rule['impact']}): {[node['html'][:200] for node in rule['nodes'][:3]]}"
-            for rule in found
-            if rule["impact"] in GRAVE
+            f"{rule['id']} ({rule['impact']}): {[node['html'][:200] for node in rule['nodes'][:3]]}" for rule in found
         ]
 
     def keep_screenshot(self, name: str) -> Path:
@@ -69,7 +66,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
 
         def open_page(path: Path, size: str = "desktop", *, dark: bool = False, **settings: Any) -> Visit:
             context = browser.new_context(
-                viewport=SIZES[size],
+                viewport=settings.pop("viewport", SIZES[size]),
                 color_scheme="dark" if dark else "light",
                 locale=settings.pop("locale", "en-GB"),
                 timezone_id=settings.pop("timezone", "Europe/Paris"),

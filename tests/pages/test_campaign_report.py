@@ -1,305 +1,280 @@
-"""The campaign report is right, opens anywhere, and shows nothing that is not its readers' business."""
+"""The campaign report answers first, names what needs a look, hides nothing, and can be read by everybody."""
 
 from __future__ import annotations
 
-import json
+import csv
+import io
 import re
-import subprocess
-import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-import pyarrow as pa
 import pytest
-from smspartner.snapshot import Snapshot
+from pages.shop import HOSTILE, RUNS, campaign, load, run_of
 from smspartner_pipelines.cli import run_command
 from smspartner_pipelines.load import open_destination
-from smspartner_pipelines.pages.campaign_figures import CampaignFigures, campaign_figures
-from smspartner_pipelines.pages.campaign_page import as_script_data
-from smspartner_pipelines.pages.campaign_report import ReportSettings, write_campaign_report
 from smspartner_pipelines.reading import open_loaded
-from smspartner_schemas.arrow import arrow_schema
-from smspartner_schemas.contract import QUARANTINE, STATUS_WORDS, STATUSES, TAG_RUNS
+from smspartner_pipelines.pages.campaign_figures import Figures, campaign_figures
+from smspartner_pipelines.pages.campaign_report import ReportSettings, write_campaign_report
+from smspartner_pipelines.pages.campaign_texts import DASH
 
-READ_AT = datetime(2026, 11, 24, 18, 0, tzinfo=UTC)
-SENT_AT = datetime(2026, 11, 20, 22, 50, tzinfo=UTC)  # the day after, in Paris and in Kolkata
-HOSTILE = ("</script><b>\"'&", "<!--<script>", "مرحبا", "+33612345678")
-MASKED, HASHED = "+33*******42", "0123abcd:" + "5e" * 32
+WIDTHS = (320, 390, 768, 1440)
+Make = Callable[..., Path]
 
 
-def snapshot_of(tag: str, counts: dict[str, int], *, quarantined: int = 0, sent_at: datetime = SENT_AT) -> Snapshot:
-    """Make a tag with so many rows of each status, one delivery a minute."""
-    words = [word for word in STATUS_WORDS for _ in range(counts.get(word, 0))]
-    rows = len(words)
-    columns = {
-        "tag": [tag] * rows,
-        "phone_number": [(f"+336{n:08}", MASKED, HASHED)[n % 3] for n in range(rows)],
-        "occurrence": list(range(1, rows + 1)),
-        "country": [("FR", "FR", "BE", None)[n % 4] for n in range(rows)],
-        "status": words,
-        "stop_sms": [n % 10 == 0 for n in range(rows)],
-        "status_at": [None if word == "waiting" else sent_at + timedelta(minutes=n) for n, word in enumerate(words)],
-        "extracted_at": [READ_AT] * rows,
-        "run_id": ["run-3"] * rows,
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Load the shop once."""
+    return load(str(tmp_path_factory.mktemp("loaded") / "data"))
+
+
+@pytest.fixture
+def make_page(loaded: str, tmp_path: Path) -> Make:
+    """Write a page of the shop, or of other campaigns."""
+
+    def make(uri: str = loaded, **settings: Any) -> Path:
+        return Path(write_campaign_report(ReportSettings(uri, str(tmp_path / "report.html"), **settings)))
+
+    return make
+
+
+def look(page: Any) -> dict[str, tuple[str, str]]:
+    """Give what needs a look: why, and what to do, by campaign."""
+    entries = page.locator(".look > li")
+    return {
+        entry.locator("h3").inner_text(): (entry.locator(".why").inner_text(), entry.locator(".do").inner_text())
+        for entry in entries.all()
     }
-    doubted = {
-        "tag": [tag] * quarantined,
-        "page": [1] * quarantined,
-        "position": list(range(1, quarantined + 1)),
-        "reasons": [["status_unknown", "date_unreadable"]] * quarantined,
-        "raw": ['{"phoneNumber": "+33699999001"}'] * quarantined,
-        "extracted_at": [READ_AT] * quarantined,
-        "run_id": ["run-3"] * quarantined,
-    }
-    table = pa.table(columns, schema=arrow_schema(STATUSES))
-    quarantine = pa.table(doubted, schema=arrow_schema(QUARANTINE))
-    received = rows + quarantined
-    read: dict[str, Any] = {"extracted_at": READ_AT, "rows_declared": received, "rows_received": received}
-    return Snapshot(tag, "complete", "", "run-3", table, quarantine, **read)
 
 
-def runs_of(tag: str, *delivered: int, apart: timedelta = timedelta(hours=1)) -> pa.Table:
-    """Make the history of a tag of 40: how many were delivered in each run, so far apart; the rest waited."""
-    of = 40
-    rows = [
-        {column.name: 0 for column in TAG_RUNS.columns}
-        | {"run_id": f"run-{n}", "tag": tag, "verdict": "complete", "reason": "", "rows_loaded": of}
-        | {"delivered": done, "waiting": of - done, "extracted_at": READ_AT - apart * (len(delivered) - n)}
-        for n, done in enumerate(delivered)
-    ]
-    return pa.Table.from_pylist(rows, schema=arrow_schema(TAG_RUNS))
+def row(page: Any, tag: str) -> list[str]:
+    """Give the cells of a campaign's row."""
+    found = page.locator(".camp tbody tr", has=page.get_by_role("link", name=tag, exact=True))
+    return [cell.replace("\n", " ").strip() for cell in found.locator("th, td").all_inner_texts()]
 
 
-def load(uri: str, *, shops: int = 60) -> str:
-    """Load campaigns: two that wait, hostile ones, one with rows in quarantine, and shops of growing size."""
-    snapshots = [
-        snapshot_of("promo-nov", {"delivered": 2000, "not_delivered": 60, "waiting": 30, "ko": 10}),
-        snapshot_of("relance", {"delivered": 30, "waiting": 10}, sent_at=READ_AT - timedelta(hours=20)),
-        snapshot_of("soldes-été", {"delivered": 90, "ko": 5}, quarantined=3),
-        *(snapshot_of(tag, {"delivered": 5, "ko": 1}) for tag in HOSTILE),
-        *(snapshot_of(f"shop-{n}", {"delivered": n, "not_delivered": 1}) for n in range(1, shops + 1)),
-    ]
-    load_all(uri, snapshots, runs_of("relance", 5, 20, 30))
-    return uri
-
-
-def load_all(uri: str, snapshots: list[Snapshot], runs: pa.Table) -> None:
-    """Load snapshots, and a file of `tag_runs` for each row of `runs`."""
-    destination = open_destination(uri)
-    with destination.open(for_loading=True):
-        list(destination.replace(snapshots))
-        for row in runs.to_batches(max_chunksize=1):
-            destination.finish(pa.Table.from_batches([row]), row["run_id"][0].as_py(), complete=True)
-
-
-def figures_of(uri: str) -> CampaignFigures:
+def figures_of(uri: str) -> Figures:
     """Count what a destination holds."""
     with open_loaded(uri) as destination:
         return campaign_figures(destination)
 
 
-@pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Load a dataset once."""
-    return load(str(tmp_path_factory.mktemp("loaded") / "data"))
-
-
-@pytest.fixture
-def make_page(loaded: str, tmp_path: Path) -> Callable[..., Path]:
-    """Write a page."""
-
-    def make(**settings: Any) -> Path:
-        write_campaign_report(ReportSettings(loaded, str(tmp_path / "report.html"), **settings))
-        return tmp_path / "report.html"
-
-    return make
-
-
-def shown_tags(page: Any) -> list[str]:
-    """Give the first column of the table."""
-    return page.locator("#table tbody th").all_inner_texts()
-
-
-@pytest.mark.parametrize(
-    ("size", "dark", "language"),
-    [("desktop", False, "en"), ("desktop", True, "fr"), ("phone", False, "fr"), ("phone", True, "en")],
-)
-def test_page_for_everybody(visit, make_page, size: str, *, dark: bool, language: str) -> None:
-    """On a desk and on a phone, light and dark, all charts are drawn and axe-core finds no grave fault."""
-    visited = visit(make_page(language=language), size=size, dark=dark)
-    visited.page.wait_for_selector("#progress svg")
-    visited.page.wait_for_selector("#countries-chart svg")
-    for details in visited.page.locator("details summary").all():
-        details.click()
-    assert visited.page.locator("svg").count() == 4  # times, statuses, countries, and the one tag that runs told of
-    assert visited.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert visited.faults() == []
-    visited.keep_screenshot(f"campaign-report-{size}-{'dark' if dark else 'light'}")
-
-
-def test_sorting_and_searching(visit, make_page) -> None:
-    """Columns sort by click or key, the search finds letters without accents, and both are told to those who hear."""
+def test_the_answer_comes_first(visit, make_page: Make) -> None:
+    """The page begins with the share of what is final, beside the usual share, its cause, what waits and what lacks."""
     page = visit(make_page()).page
-    assert shown_tags(page)[:3] == ["promo-nov", "soldes-été", "shop-60"]
-    header = page.get_by_role("columnheader", name="Campaign (tag)")
-    header.get_by_role("button").focus()
-    page.keyboard.press("Enter")
-    assert header.get_attribute("aria-sort") == "ascending"
-    assert shown_tags(page)[-3:] == ["shop-43", "shop-44", "shop-45"]  # as people count, not as computers do
-    page.get_by_role("button", name="Next").click()
-    assert shown_tags(page)[0] == "shop-46"
-    assert page.locator("#shown").inner_text() == "rows 51\N{EN DASH}67"
-    page.keyboard.press("Tab")
-    page.get_by_role("searchbox", name="Search campaigns").press_sequentially("SOLDES-ETE")
-    assert shown_tags(page) == ["soldes-été"]
-    assert page.locator("#found[role=status]").inner_text() == "1 of 67 campaigns"
+    assert page.locator(".big").inner_text().split() == ["90.9%", "delivered"]
+    said = page.locator(".say").inner_text()
+    assert "9,365 of the 10,297 messages with a final outcome were delivered. That is 3.3 points below" in said
+    assert "your usual 94.2%, mostly because of bought-list: without it, 94.3%." in said
+    assert "120 messages still wait for an outcome" in said
+    assert "One campaign of 15, never-loaded, could not be loaded and is not in these figures." in said
+
+
+def test_what_needs_a_look(visit, make_page: Make) -> None:
+    """Each campaign far from the usual, failed, old or in quarantine is named once, worst first, with what to do."""
+    page = visit(make_page()).page
+    found = look(page)
+    assert page.locator("#look h2").inner_text() == "Seven campaigns need a look"
+    assert list(found) == [
+        *("never-loaded", "tried-again", "bought-list", "too-often", "not-read-since", "odd-dates", "mistyped")
+    ]
+    whys = {tag: why for tag, (why, _) in found.items()}
+    assert whys["never-loaded"].startswith("Never loaded. SMS Partner declared 12,600 messages, but the total changed")
+    assert whys["tried-again"].startswith("The last try failed, on ")
+    assert whys["bought-list"].startswith("60.0% delivered, 34.2 points below your usual 94.2%. 11.7% opted out")
+    assert whys["too-often"].startswith("6.4% opted out of those who received it, 4 times your usual 1.6%.")
+    assert whys["not-read-since"] == "Last read 8 days ago, while 20 messages were waiting."
+    assert whys["odd-dates"] == "3 rows in quarantine: their date could not be read. They are in no figure."
+    assert "SMS Partner knows no message under this tag" in whys["mistyped"]
+    assert "smspartner run never-loaded --to " in found["never-loaded"][1]
+    assert "40 messages could not be sent at all (KO)" in found["bought-list"][1]
+    assert "smspartner quarantine " in found["odd-dates"][1]
+
+
+def test_every_tag_has_a_row(visit, make_page: Make) -> None:
+    """The table holds every tag ever asked for; waiting messages lower no share, and opt-outs are of delivered."""
+    page = visit(make_page()).page
+    assert page.locator(".camp tbody tr").count() == 15
+    assert row(page, "still-waiting")[2:7] == ["400", "93.3%", "20", "0.0%", "100"]
+    assert row(page, "bought-list")[2:7] == ["1,000", "60.0%", "400", "11.7%", "0"]
+    assert row(page, "never-loaded")[3] == "never loaded"
+    assert row(page, "mistyped")[3] == "unknown tag"
+    assert page.locator(".camp tfoot").inner_text().split() == [
+        *("All", "13", "loaded", "10,417", "90.9%", "932", "2.2%", "120")
+    ]
+    assert "2.2% of delivered, usual 1.6%" in page.locator(".parts").inner_text()
+
+
+def test_sorting_searching_and_periods(visit, make_page: Make) -> None:
+    """Sort, search and period filter rows and their total; what is chosen stands in the address and is kept."""
+    visited = visit(make_page())
+    page = visited.page
+    page.get_by_role("searchbox").fill("ETE")
+    assert page.locator(".camp tbody tr:visible th").all_inner_texts() == ["soldes-été"]
+    assert page.locator(".camp tfoot").inner_text().startswith("These 1")
     page.get_by_role("searchbox").fill("nothing like it")
-    assert page.locator("#found").inner_text() == "No campaign is called so."
-    page.get_by_role("searchbox").fill("")
-    page.locator("#standing").select_option("waiting")
-    assert shown_tags(page) == ["promo-nov", "relance"]
+    assert page.locator(".camp").is_hidden()
+    assert page.locator(".none span").inner_text() == "No campaign has “nothing like it” in its name."
+    page.get_by_role("button", name="Show all campaigns").click()
+    for name, first in (("Delivered", "again-and-again"), ("Opt-outs", "bought-list"), ("Campaign", "again-and-again")):
+        page.locator(".camp thead button", has_text=name).click()
+        assert page.locator(".camp tbody th").first.inner_text().split("\n")[0] == first
+    page.get_by_role("radio", name="7 days").click()
+    seen = page.locator(".camp tbody tr:visible th a").all_inner_texts()
+    page.reload()
+    assert page.url.endswith("#?days=7&sort=tag")
+    assert page.locator(".camp tbody tr:visible th a").all_inner_texts() == seen
+    assert set(seen) == {"mistyped", "never-loaded", "still-waiting"}
 
 
-def test_every_column_sorts_both_ways(visit, make_page) -> None:
-    """Whatever column is chosen, the second choice of it shows the other end first."""
-    page = visit(make_page()).page
-    for header in page.locator("#table thead th").all():
-        header.get_by_role("button").click()
-        first = header.get_attribute("aria-sort")
-        header.get_by_role("button").click()
-        assert {first, header.get_attribute("aria-sort")} == {"ascending", "descending"}
-    assert page.locator("#table thead th[aria-sort=none]").count() == page.locator("#table thead th").count() - 1
-
-
-@pytest.mark.parametrize(
-    ("zone", "first", "shown"),
-    [("Europe/Paris", "Fri, 20 Nov 2026", "23:00"), ("Asia/Kolkata", "Sat, 21 Nov 2026", "04:00")],
-)
-def test_times_of_the_reader(visit, make_page, zone: str, first: str, shown: str) -> None:
-    """Days and hours are those of the browser's time zone, half hours included."""
-    page = visit(make_page(), timezone=zone).page
-    page.get_by_label("Campaign").first.select_option(label="shop-3")
-    assert f"from {first} to {first}" in page.locator("#times-summary").inner_text()
-    page.get_by_role("button", name="Hour of the day").click()
-    assert f"most at {shown}" in page.locator("#times-summary").inner_text()
-
-
-def test_times_that_were_asked_for(visit, make_page) -> None:
-    """With a time zone named, every reader sees the times of that zone, wherever they are."""
-    page = visit(make_page(zone="Asia/Kolkata"), timezone="America/New_York").page
-    page.get_by_role("button", name="By hour", exact=True).click()
-    assert "25 Nov" not in page.locator("#times-summary").inner_text()
-    assert page.locator(".page-footer").get_by_text("Asia/Kolkata").is_visible()
-    assert page.locator("#table tbody tr td:last-child").first.inner_text() == "24 Nov, 23:30"
-
-
-def test_a_bar_for_each_time_that_data_was_fetched(visit, tmp_path: Path) -> None:
-    """Runs of the same minute have a bar each, side by side, and the axis tells when the first and the last were."""
-    uri = str(tmp_path / "data")
-    snapshots = [snapshot_of("relance", {"delivered": 30, "waiting": 10})]
-    load_all(uri, snapshots, runs_of("relance", 5, 20, 30, apart=timedelta(seconds=2)))
-    write_campaign_report(ReportSettings(uri, str(tmp_path / "report.html")))
-    page = visit(tmp_path / "report.html").page
-    page.wait_for_selector("#progress svg")
-    assert "times fetched: 3" in page.locator("#progress p").inner_text()
-    bars = page.locator("#progress .mark-rect path").evaluate_all("all => all.map((bar) => bar.getAttribute('d'))")
-    assert len({re.match(r"M([0-9.]+),", path)[1] for path in bars}) == 3
-    labels = [text for text in page.locator("#progress svg text").all_text_contents() if ":" in text]
-    assert labels == ["24 Nov, 18:59:54", "24 Nov, 18:59:58"]
-    assert not page.get_by_role("button", name="Next").is_visible()  # one page of the table is all
-    assert page.locator("#countries-chart .mark-text.role-mark text").all_text_contents() == ["20", "10", "10"]
-
-
-def test_days_stand_above_their_dates(visit, make_page) -> None:
-    """By day, the first bar's date is written below its middle."""
-    page = visit(make_page()).page
-    bar = page.locator("#times-chart .mark-rect path").first.bounding_box()
-    label = page.locator("#times-chart .role-axis-label text").first.bounding_box()
-    assert bar["x"] + bar["width"] / 2 == pytest.approx(label["x"] + label["width"] / 2, abs=2)
+def test_without_a_script(visit, make_page: Make) -> None:
+    """With scripts off, everything but search and sort is there, and a link opens a campaign's section."""
+    page = visit(make_page(), java_script_enabled=False).page
+    assert page.locator(".camp tbody tr:visible").count() == 15
+    assert page.locator(".chart:visible svg g").count() > 20
+    assert page.locator(".tools").is_hidden()
+    page.locator(".look a", has_text="bought-list").click()
+    opened = page.locator("details[open]")
+    assert opened.locator("h3").inner_text() == "bought-list"
+    assert "360" in opened.locator(".nums").inner_text()
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-def test_words_are_explained(visit, make_page, language: str) -> None:
-    """Every status and state that the page shows stands in its glossary, and that the figures were checked is told."""
-    page = visit(make_page(language=language)).page
-    explained = page.locator("dl.glossary dt").all_inner_texts()
-    shown = json.loads(page.locator("#data").inner_text())
-    assert {*shown["status_names"].values(), *shown["standing_names"].values()} <= set(explained)
-    told = {"en": "These figures were checked", "fr": "Chiffres vérifiés"}[language]
-    assert told in page.locator(".page-footer").inner_text()
+def test_any_width_and_scheme(visit, make_page: Make, language: str) -> None:
+    """From 320 to 1,440 px, in the light and in the dark, nothing is cut off, and axe-core finds nothing."""
+    written = make_page(language=language)
+    for width in WIDTHS:
+        visited = visit(written, viewport={"width": width, "height": 800}, dark=width in {390, 1440})
+        page = visited.page
+        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        shares = page.locator(".camp tbody .share b").all()
+        assert all(box["x"] >= 0 and box["x"] + box["width"] <= width for one in shares if (box := one.bounding_box()))
+        assert visited.faults() == []
+        visited.keep_screenshot(f"campaigns_{language}_{width}")
 
 
-def test_french(visit, make_page) -> None:
-    """In French, words are French, decimals follow a comma, and thousands and % a narrow space."""
-    page = visit(make_page(language="fr"), locale="en-US").page
-    assert page.locator("html").get_attribute("lang") == "fr"
-    row = [cell.strip() for cell in page.locator("#table tbody tr").first.inner_text().split("\t")]
-    assert row[:5] == ["promo-nov", "en attente", "2\u202f100", "95,2\u202f%", "2\u202f000"]
-    assert page.get_by_text("2\u202f100 messages").count() == 0  # the summary counts all campaigns
-    assert "Belgique" in page.locator("#countries-chart").inner_html()
-    assert "2\u202f000" in page.locator("#countries-chart").inner_html()
-    assert page.get_by_text("la date n'en est pas une").first.is_visible()
-
-
-def test_print(visit, make_page) -> None:
-    """On paper all campaigns that were chosen are there, in the colours of light, without buttons."""
-    page = visit(make_page(), dark=True).page
-    page.wait_for_selector("#times-chart svg")
+def test_forced_colours_and_print(visit, make_page: Make) -> None:
+    """In forced colours each mark has a system colour; on paper there are margins, no tools, and readable labels."""
+    written = make_page()
+    forced = visit(written, forced_colors="active").page
+    fill = "getComputedStyle(document.querySelector('{}')).fill"
+    assert forced.evaluate(fill.format(".chart .d")) == "rgb(0, 0, 0)"
+    assert forced.evaluate(fill.format(".look .f")) != forced.evaluate(fill.format(".chart .d"))
+    page = visit(written).page
     page.emulate_media(media="print")
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert len(shown_tags(page)) == 67
-    page.set_viewport_size({"width": 718, "height": 1000})  # A4 within margins
-    assert page.evaluate("document.documentElement.scrollWidth") == 718
-    assert not page.get_by_role("searchbox").is_visible()
-    assert page.locator("#times-chart svg").is_visible()
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    fill = "getComputedStyle(document.querySelector('#times-chart path[fill^=var]')).fill"
-    assert page.evaluate(fill) == "rgb(11, 110, 153)"
+    assert page.locator(".tools").is_hidden()
+    sizes = page.eval_on_selector_all(
+        ".chart text",
+        "all => all.filter(e => e.getBoundingClientRect().width).map(e => parseFloat(getComputedStyle(e).fontSize))",
+    )
+    assert min(sizes) >= 9.5
+    assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
 
 
-def test_hostile_tags(visit, make_page) -> None:
-    """Whatever a tag holds is text: nothing of it runs or becomes an element, and a number in it is hidden."""
-    page = visit(make_page()).page
-    for tag in (*HOSTILE[:3], "***1"):
-        page.get_by_role("searchbox").fill(tag)
-        assert shown_tags(page) == [tag]
-    page.get_by_role("searchbox").fill("")
-    page.get_by_role("button", name="Next").click()
-    assert page.locator("b").count() == 0
-    assert page.locator("bdi", has_text="مرحبا").count() == 1
-
-
-def test_no_number_in_it(make_page) -> None:
-    """No phone number is part of the page: neither plain, nor masked, nor hashed."""
-    page = make_page().read_text(encoding="utf-8")
-    for number in ("33612345678", "+336", "69999900", MASKED, HASHED, HASHED[9:]):
-        assert number not in page
-    body = page[page.index('id="data">') : page.index("</script>", page.index('id="data">'))]
-    assert re.findall(r"\+[1-9][0-9]{6,14}", body) == []
-
-
-def test_only_its_own_scripts_run(visit, make_page) -> None:
-    """The page's policy runs no script but its own two, and fetches nothing."""
-    path = make_page()
-    page = path.read_text(encoding="utf-8")
-    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)[1]
-    assert "default-src 'none'" in policy
-    assert policy.count("sha256-") == 2
-    assert "unsafe-eval" not in policy
-    path.write_text(page.replace("</main>", "<script>document.title = 'taken'</script></main>"), encoding="utf-8")
-    visited = visit(path)
-    assert visited.page.title() == "SMS campaigns"
-    assert all("Content Security Policy" in complaint for complaint in visited.complaints)
+def test_the_page_needs_and_tells_nothing_else(visit, make_page: Make) -> None:
+    """A page of 15 campaigns is small, asks for nothing, runs no script but its own, and holds no phone number."""
+    written = make_page()
+    text = written.read_text(encoding="utf-8")
+    assert written.stat().st_size < 300_000
+    assert re.findall(r"\+?\d{9,}", re.sub(r"sha256-[^']*", "", text)) == []
+    visited = visit(written)
+    page = visited.page
+    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))")
+    assert page.evaluate("window.ran") is None
     visited.complaints.clear()
 
 
-def test_licences_come_along(make_page) -> None:
-    """The libraries in the page are there with their copyright and licences, as these ask for."""
-    head = make_page().read_text(encoding="utf-8").partition("</head>")[0]
-    for owner in ("University of Washington Interactive Data Lab", "Mike Bostock", "Permission to use, copy, modify"):
-        assert owner in head
+def test_csv(visit, make_page: Make) -> None:
+    """The table can be taken along as CSV, as the spreadsheets of the language expect it."""
+    for language, delimiter, share in (("en", ",", "0.6000"), ("fr", ";", "0,6000")):
+        link = visit(make_page(language=language), java_script_enabled=False).page.locator("a[download]")
+        text = unquote(link.get_attribute("href").partition(",")[2])
+        assert text.startswith("\ufefftag")
+        rows = {one["tag"]: one for one in csv.DictReader(io.StringIO(text[1:]), delimiter=delimiter)}
+        assert len(rows) == 15
+        assert (rows["bought-list"]["delivered"], rows["bought-list"]["delivered_share_of_final"]) == ("600", share)
+        assert rows["never-loaded"]["messages"] == ""
+
+
+def test_campaign_sections(visit, make_page: Make) -> None:
+    """Each campaign has its numbers, curve or weeks, countries and readings behind an anchor of its own."""
+    page = visit(make_page()).page
+    page.goto(page.url + "#c-still-waiting")
+    one = page.locator("#c-still-waiting")
+    assert one.is_visible()
+    assert "70.0% delivered so far; 100 wait." in one.inner_text()
+    assert re.findall(r"complete\s+400\s+(\d+)\s+(\d+)", one.inner_text()) == [("280", "100"), ("100", "300")]
+    page.goto(page.url.partition("#")[0] + "#c-again-and-again")
+    assert "Delivered by week" in page.locator("#c-again-and-again").inner_text()
+    page.goto(page.url.partition("#")[0] + "#c-never-loaded")
+    assert re.findall(r"unstable\s+([\d,]+)", page.locator("#c-never-loaded").inner_text()) == ["12,600", "12,500"]
+
+
+def test_french(visit, make_page: Make) -> None:
+    """The French page is French throughout, with its numbers, dates and zone."""
+    page = visit(make_page(language="fr", zone="Indian/Reunion")).page
+    assert page.locator("html").get_attribute("lang") == "fr"
+    assert (
+        "9\u202f365 des 10\u202f297 messages au résultat définitif ont été délivrés"
+        in page.locator(".say").inner_text()
+    )
+    assert look(page)["odd-dates"][0].startswith("3 lignes en quarantaine : date illisible.")
+    assert "Indian/Reunion" in page.locator("footer").inner_text()
+    english = r"(?<![-\w])(?:the|delivered|were|campaigns?|waiting|usual)(?![-\w])"
+    assert re.findall(english, re.sub(r"smspartner\S*.*", "", page.locator("body").inner_text())) == []
+
+
+@pytest.mark.parametrize(
+    ("campaigns", "runs", "big", "said"),
+    [
+        ([], RUNS[:3], DASH, "No campaign is loaded yet."),
+        ([campaign("only", 9, 1)], [], "90.0% delivered", "9 of the 10 messages with a final outcome were delivered."),
+        (
+            [campaign("young", 0, waiting=7, sent=timedelta(hours=1))],
+            [],
+            DASH,
+            "No message has a final outcome yet; 7 are",
+        ),
+        ([campaign("empty", 0)], [], DASH, "No campaign that is loaded has a message."),
+        ([campaign(f"c-{n}", 95, 5) for n in range(4)], [], "95.0% delivered", "That is as usual"),
+    ],
+    ids=["nothing loaded", "one campaign", "all waiting", "no messages", "as usual"],
+)
+def test_states(visit, tmp_path: Path, make_page: Make, campaigns, runs, big: str, said: str) -> None:
+    """The page also makes sense where there is little to say."""
+    page = visit(make_page(load(str(tmp_path / "data"), campaigns, runs))).page
+    assert " ".join(page.locator(".big").inner_text().split()) == big
+    assert said in page.locator(".say").inner_text()
+    assert page.locator("#sure").is_visible()
+    if not runs:
+        assert page.locator("#look h2").inner_text() == "Nothing needs a look."
+
+
+def test_thousands_of_campaigns(visit, tmp_path: Path, make_page: Make) -> None:
+    """Of very many campaigns, a page shows the first ones at once, and every one on demand."""
+    many = [campaign(f"tag-{n:04}", 19, 1, sent=timedelta(days=n % 400 + 3)) for n in range(1_200)]
+    bad = [campaign(f"low-{n:03}", 10, 10) for n in range(40)]
+    page = visit(make_page(load(f"duckdb:{tmp_path}/all.duckdb", [*many, *bad], []))).page
+    assert page.locator("#look > .look > li").count() == 20
+    assert page.locator("#look details summary").inner_text() == "and 20 more"
+    assert page.locator(".camp tbody tr:visible").count() == 100
+    page.get_by_role("button", name="Show all campaigns").click()
+    assert page.locator(".camp tbody tr:visible").count() == 1_240
+    assert page.locator("details.one").count() == 240
+    assert "By week" in page.locator("#daycap").inner_text() or "By month" in page.locator("#daycap").inner_text()
+
+
+def test_hostile_tags(visit, tmp_path: Path, make_page: Make) -> None:
+    """Tags that look like HTML are text, run from right to left or not, and one that is a number is hidden."""
+    page = visit(make_page(load(str(tmp_path / "data"), [campaign(tag, 5, 5) for tag in HOSTILE], []))).page
+    names = page.locator(".camp tbody th").all_inner_texts()
+    assert sorted(names) == sorted([*HOSTILE[:3], "***1"])
+    for anchor in page.locator(".camp tbody th a").all():
+        anchor.click()
+    assert page.locator("details[open]").count() == len(HOSTILE)
 
 
 @pytest.mark.parametrize("kind", ["dataset", "delta", "duckdb", "postgresql", "s3"])
@@ -310,52 +285,45 @@ def test_every_destination_gives_the_same_figures(kind: str, request, tmp_path: 
         uris[kind] = request.getfixturevalue("postgresql").uri
     if kind == "s3":
         uris[kind] = f"s3://{request.getfixturevalue('bucket').name}/data"
-    figures, expected = (figures_of(uri) for uri in (load(uris[kind]), loaded))
-    assert figures == expected
-    assert figures.unsure == []
-    assert figures.messages == sum(tag.state.rows_loaded for tag in figures.tags.values()) == 4149
-    assert (figures.tags["soldes-été"].quarantined, figures.tags["promo-nov"].opt_outs) == (3, 210)
-    assert figures.reasons == {"status_unknown": (3, 1), "date_unreadable": (3, 1)}
-    assert {tag: [reading.counts for reading in found] for tag, found in figures.progress.readings.items()} == {
-        "relance": [(5, 0, 35, 0), (20, 0, 20, 0), (30, 0, 10, 0)]
-    }
+    counted = []
+    for figures in (figures_of(load(uris[kind])), figures_of(loaded)):
+        of = {
+            one.tag: (
+                one.state,
+                one.damaged,
+                one.rows,
+                one.first,
+                one.last,
+                one.half,
+                one.most,
+                one.countries,
+                one.reasons,
+            )
+            for one in figures.campaigns
+        }
+        owner, quarters, messages = figures.deliveries
+        by_tag = sorted((figures.campaigns[o].tag, q, m) for o, q, m in zip(owner, quarters, messages, strict=True))
+        counted.append((dict(sorted(of.items())), by_tag, figures.damages))
+    assert counted[0] == counted[1]
+    assert sum(figures.deliveries[2]) == 9_365
 
 
-def test_what_does_not_add_up_is_told(visit, tmp_path: Path) -> None:
-    """A tag whose rows somebody has changed is named at the top."""
+def test_what_does_not_add_up_is_named(visit, tmp_path: Path, make_page: Make) -> None:
+    """A tag whose rows somebody has changed, or whose file can't be read, is named at once; all others are shown."""
     import duckdb
 
-    uri = load(f"duckdb:{tmp_path}/all.duckdb", shops=1)
+    uri = load(f"duckdb:{tmp_path}/all.duckdb", [campaign("fine", 9, 1), campaign("changed", 9, 1)], [])
     with duckdb.connect(str(tmp_path / "all.duckdb")) as connection:
-        connection.execute("UPDATE statuses SET status = 'ko' WHERE tag = 'relance' AND status = 'waiting'")
-    write_campaign_report(ReportSettings(uri, str(tmp_path / "report.html")))
-    page = visit(tmp_path / "report.html").page
-    (said,) = page.locator(".notice.bad").all_inner_texts()
-    assert said.startswith("Campaigns whose figures do not add up: 1 (relance).")
-    assert "These figures were checked" not in page.locator(".page-footer").inner_text()
-
-
-def test_a_damaged_file_hides_nothing(visit, tmp_path: Path) -> None:
-    """A tag whose file can't be read is named at the top, and all others are on the page."""
-    uri = load(str(tmp_path / "data"), shops=1)
-    (path,) = (tmp_path / "data" / "statuses").glob("relance-*")
+        connection.execute("DELETE FROM statuses WHERE tag = 'changed' AND status = 'not_delivered'")
+    page = visit(make_page(uri)).page
+    assert look(page)["changed"][0].startswith("What is loaded can\u2019t be read, or does not add up.")
+    assert "The counts of 1 campaign do not add up: changed." in page.locator("#sure").inner_text()
+    uri = load(str(tmp_path / "data"), [campaign("fine", 9, 1), campaign("cut", 9, 1)], [])
+    (path,) = (tmp_path / "data" / "statuses").glob("cut-*")
     path.write_bytes(path.read_bytes()[:200])
-    write_campaign_report(ReportSettings(uri, str(tmp_path / "report.html")))
-    page = visit(tmp_path / "report.html").page
-    (said,) = page.locator(".notice.bad").all_inner_texts()
-    assert said == (
-        "What can't be read, or is not what was loaded, and is missing on this page: relance. "
-        "The next run reads it again."
-    )
-    assert shown_tags(page)[:2] == ["promo-nov", "soldes-été"]
-    assert "relance" not in shown_tags(page)
-
-
-def test_script_data_stays_data() -> None:
-    """JSON in a script element neither ends it nor begins a comment, and is read back as it was."""
-    value = {"a": "</script><!-- ]]> & \u2028", "b": [1, None]}
-    assert not set(as_script_data(value)) & set("<>&")
-    assert json.loads(as_script_data(value)) == value
+    page = visit(make_page(uri)).page
+    assert row(page, "fine")[2:4] == ["10", "90.0%"]
+    assert page.locator("#sure .f").count() > 0
 
 
 def test_output(loaded: str, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -363,13 +331,19 @@ def test_output(loaded: str, tmp_path: Path, capfdbinary: pytest.CaptureFixture[
     target = tmp_path / "report.html"
     target.write_text("old", encoding="utf-8")
     assert run_command(["report", loaded, "-o", str(target), "--title", "Nos <campagnes>", "--lang", "fr"]) == 0
-    assert "<title>Nos &lt;campagnes&gt;</title>" in target.read_text(encoding="utf-8")
+    assert "délivrés : Nos &lt;campagnes&gt;</title>" in target.read_text(encoding="utf-8")
     assert list(tmp_path.iterdir()) == [target]
     capfdbinary.readouterr()
     assert run_command(["report", loaded, "-o", "-"]) == 0
     printed = capfdbinary.readouterr().out
     assert printed.startswith(b"<!doctype html>")
     assert printed.rstrip().endswith(b"</html>")
+
+
+def test_far_is_settable(visit, make_page: Make) -> None:
+    """How many points below the usual are far is for the reader to say."""
+    assert "bought-list" in look(visit(make_page(far=34.0)).page)
+    assert "points below" not in look(visit(make_page(far=35.0)).page)["bought-list"][0]
 
 
 @pytest.mark.parametrize(
@@ -381,14 +355,14 @@ def test_output(loaded: str, tmp_path: Path, capfdbinary: pytest.CaptureFixture[
         (["data", "--timezone", "Mars/Olympus"], (2, "there is no time zone 'Mars/Olympus'")),
         (["data", "-o", "data/statuses/report.html"], (2, "lies inside the dataset")),
         (["data", "-o", "missing/report.html"], (2, "missing")),
-        (["empty"], (2, "no tag is loaded in empty")),
+        (["empty"], (2, "no tag was ever loaded into empty")),
     ],
     ids=["nothing", "no-page", "directory", "zone", "inside", "missing", "empty"],
 )
 def test_refusals(arguments, ending: tuple[int, str], tmp_path: Path, monkeypatch, capsys) -> None:
-    """What can't be done is told in a sentence, with its exit code, and nothing is written."""
+    """What can't be done is said in a sentence, with its exit code, and nothing is written."""
     monkeypatch.chdir(tmp_path)
-    load("data", shops=0)
+    load("data", [campaign("one", 5)], [run_of("one", "complete")])
     with open_destination("empty").open(for_loading=True):
         pass
     Path("folder.html").mkdir()
@@ -396,13 +370,3 @@ def test_refusals(arguments, ending: tuple[int, str], tmp_path: Path, monkeypatc
     assert run_command(["report", *arguments]) == ending[0]
     assert ending[1] in capsys.readouterr().err
     assert sorted(map(str, Path().rglob("*"))) == before
-
-
-@pytest.mark.parametrize("missing", ["vl_convert", "jinja2"])
-def test_without_the_extra(missing: str, loaded: str, tmp_path: Path) -> None:
-    """Where its libraries are not installed, the command says in a sentence what to install."""
-    lines = f"import sys; sys.modules[{missing!r}] = None; from smspartner_pipelines.process import main; main()"
-    command = [sys.executable, "-c", lines, "report", loaded, "-o", str(tmp_path / "report.html")]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    told = f"error: the report needs {missing}; pip install 'smspartner-connector[report]'\n"
-    assert (ended.returncode, ended.stderr) == (2, told)

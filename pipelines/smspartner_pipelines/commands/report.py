@@ -22,9 +22,17 @@ from smspartner_pipelines import options
 )
 @click.option("--lang", type=click.Choice(["en", "fr"]), default="en", show_default=True, help="Of words and numbers.")
 @click.option("--timezone", default="Europe/Paris", show_default=True, metavar="ZONE", help="Show times in this zone.")
+@click.option(
+    "--far",
+    type=click.FloatRange(0, 100),
+    default=5.0,
+    show_default=True,
+    metavar="POINTS",
+    help="So many points less delivered than usual need a look.",
+)
 @click.option("--title", metavar="TEXT", help="The page's title.")
 @options.output_options
-def report(destination: str, *, output: str, lang: Any, timezone: str, title: str | None) -> ExitCode:
+def report(destination: str, *, output: str, lang: Any, timezone: str, far: float, title: str | None) -> ExitCode:
     """Write the campaign report as one page.
 
     It opens in any browser, offline, and names no phone number.
@@ -35,7 +43,7 @@ def report(destination: str, *, output: str, lang: Any, timezone: str, title: st
     """  # noqa: D301  # \b is click's mark
     from smspartner_pipelines.pages.campaign_report import STDOUT, ReportSettings, write_campaign_report
 
-    written = write_campaign_report(ReportSettings(destination, output, lang, title, timezone))
+    written = write_campaign_report(ReportSettings(destination, output, lang, title, timezone, far))
     if written != STDOUT:
         click.echo(f"written: {written}")
     return ExitCode.OK
