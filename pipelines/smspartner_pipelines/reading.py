@@ -15,6 +15,9 @@ from smspartner_pipelines.load.destination import Damage, Destination
 AT_LEAST = 500_000
 """Rows of a piece: a pass over few of them costs as much as one over thousands."""
 
+_MOST_PARTS = 2_000
+"""Parts of a piece: one of a few rows takes as much memory as one of a thousand."""
+
 
 @contextmanager
 def open_loaded(uri: str, *, shown: bool = False) -> Iterator[Destination]:
@@ -57,7 +60,7 @@ def rows_in(
             continue
         parts.append(part)
         rows += part.num_rows
-        if rows >= AT_LEAST:
+        if rows >= AT_LEAST or len(parts) == _MOST_PARTS:
             yield pa.concat_tables(parts).combine_chunks()
             parts, rows = [], 0
     if rows:

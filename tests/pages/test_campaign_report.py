@@ -15,10 +15,10 @@ import pytest
 from pages.shop import HOSTILE, RUNS, campaign, load, run_of
 from smspartner_pipelines.cli import run_command
 from smspartner_pipelines.load import open_destination
-from smspartner_pipelines.reading import open_loaded
 from smspartner_pipelines.pages.campaign_figures import Figures, campaign_figures
 from smspartner_pipelines.pages.campaign_report import ReportSettings, write_campaign_report
 from smspartner_pipelines.pages.campaign_texts import DASH
+from smspartner_pipelines.reading import open_loaded
 
 WIDTHS = (320, 390, 768, 1440)
 Make = Callable[..., Path]
