@@ -20,6 +20,9 @@ SCREENSHOTS = Path(
 )
 
 
+GRAVE = {"serious", "critical"}
+
+
 @dataclass
 class Visit:
     """A page that is open, what went wrong in it, and what it asked for beyond itself."""
@@ -28,8 +31,8 @@ class Visit:
     complaints: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
-    def faults(self) -> list[str]:
-        """The faults that axe-core finds in what is shown now: rule, and the elements that break it."""
+    def faults(self, *, every: bool = False) -> list[str]:
+        """The grave faults that axe-core finds in what is shown now, or every one: rule, and what breaks it."""
         found = Axe().run(self.page).response["violations"]
         return [
             f"{rule['id']} ({rule['impact']}): {[node['html'][:200] for node in rule['nodes'][:3]]}" for rule in found

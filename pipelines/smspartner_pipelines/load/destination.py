@@ -176,7 +176,8 @@ def loaded_tags(destination: Destination) -> tuple[dict[str, LoadedTag], list[Da
         if isinstance(part, Damage):
             damages.append(part)
         else:
-            tags |= {row["tag"]: LoadedTag(**row) for row in part.to_pylist()}
+            for rows in part.to_batches(max_chunksize=1_000):  # all at once would take twice the memory
+                tags |= {row["tag"]: LoadedTag(**row) for row in rows.to_pylist()}
     return tags, damages
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from statistics import median
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import DELIVERED, QUARANTINE, STATUSES, TAG_RUNS, WAITING
 
 from smspartner_pipelines.load.destination import Damage, Destination, LoadedTag, loaded_tags
@@ -43,7 +44,7 @@ class Campaign:
 
     `rows` are those counted, which must be `state.rows_loaded`. `half` and `most` are the times from its first delivery
     to half and to 95 % of its deliveries, `curve` the deliveries by then at each of `CURVE_SECONDS`. `countries` gives
-    messages with a final outcome, and those delivered. `runs` are the rows of `tag_runs` in which it was read, by time.
+    messages with a final outcome, and those delivered. `runs` says which rows of `Figures.runs` are its own.
     """
 
     tag: str
@@ -57,8 +58,11 @@ class Campaign:
     curve: Integers | None = None
     countries: dict[str | None, tuple[int, int]] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
-    runs: pa.Table | None = None
-    last_run: dict[str, Any] = field(default_factory=dict)
+    runs: tuple[int, int] = (0, 0)
+    first_try: datetime | None = None
+    last_try: datetime | None = None
+    verdict: str = ""
+    declared: int | None = None
 
     @property
     def delivered(self) -> int:
@@ -83,7 +87,7 @@ class Campaign:
     @property
     def unknown(self) -> bool:
         """Whether nothing is loaded, and the API knows no such tag."""
-        return self.state is None and self.last_run.get("verdict") == "unknown"
+        return self.state is None and self.verdict == "unknown"
 
     @property
     def failed(self) -> int:
@@ -113,8 +117,7 @@ class Campaign:
         """
         if self.first is not None:
             return self.last if self.reused else self.first
-        first_try = self.runs["asked_at"][0].as_py() if self.runs is not None else None
-        return int(first_try.timestamp()) if first_try else None
+        return int(self.first_try.timestamp()) if self.first_try else None
 
 
 @dataclass
@@ -122,11 +125,13 @@ class Figures:
     """All that the report shows; `usual` and `usual_opt_outs` are per cent, None where too few campaigns are final.
 
     `deliveries` are three columns of one length: the index of the campaign, the quarter of an hour since 1970, and the
-    messages delivered in it.
+    messages delivered in it. `runs` are the rows of `tag_runs` in which tags were read, by tag and time; `verdict`,
+    `declared` and `last_try` of a campaign are of its last one.
     """
 
     campaigns: list[Campaign]
     deliveries: tuple[Integers, Integers, Integers]
+    runs: pa.Table
     damages: list[Damage]
 
     def __post_init__(self) -> None:
@@ -154,7 +159,7 @@ def campaign_figures(destination: Destination) -> Figures:
     for _ in range(_READINGS):
         states, damages = loaded_tags(destination)
         campaigns = {tag: Campaign(tag, state) for tag, state in states.items()}
-        _add_runs(campaigns, rows_in(destination, TAG_RUNS, _RUN_COLUMNS, damages))
+        runs = _add_runs(campaigns, rows_in(destination, TAG_RUNS, _RUN_COLUMNS, damages))
         deliveries = _add_rows(campaigns, rows_in(destination, STATUSES, _COLUMNS, damages))
         quarantined = _add_reasons(campaigns, rows_in(destination, QUARANTINE, ("tag", "reasons"), damages))
         for damage in damages:
@@ -165,28 +170,32 @@ def campaign_figures(destination: Destination) -> Figures:
             one.damaged |= held != ((one.state.rows_loaded, one.state.rows_quarantined) if one.state else (0, 0))
         if not any(one.damaged for one in campaigns.values()) or loaded_tags(destination)[0] == states:
             break
-    return Figures(list(campaigns.values()), deliveries, damages)
+    return Figures(list(campaigns.values()), deliveries, runs, damages)
 
 
-def _add_runs(campaigns: dict[str, Campaign], parts: Iterable[pa.Table]) -> None:
-    """Note in which runs each tag was read, in order; adds the tags that were never loaded."""
-    plain = [part.cast(pa.schema([_plain(one) for one in part.schema])) for part in parts]
-    if not plain:
-        return
-    runs = pa.concat_tables(plain)
+def _add_runs(campaigns: dict[str, Campaign], parts: Iterable[pa.Table]) -> pa.Table:
+    """Note in which runs each tag was read, and add the tags that were never loaded; gives those runs."""
+    columns = pa.schema([(name, _plain(arrow_schema(TAG_RUNS).field(name).type)) for name in _RUN_COLUMNS])
+    runs = pa.concat_tables([columns.empty_table(), *(part.cast(columns) for part in parts)])
     runs = runs.filter(pc.not_equal(runs["verdict"], "skipped"))
     runs = runs.sort_by([("tag", "ascending"), ("run_id", "ascending")]).combine_chunks()
-    tags = runs["tag"].combine_chunks().dictionary_encode() if len(runs) else None
-    if tags is None:
-        return
-    ends = np.flatnonzero(np.diff(tags.indices.to_numpy(), append=-1)) + 1
-    for begin, end, newest in zip([0, *ends[:-1]], ends, runs.take(pa.array(ends - 1)).to_pylist(), strict=True):
-        one = campaigns.setdefault(newest["tag"], Campaign(newest["tag"]))
-        one.runs, one.last_run = runs.slice(begin, end - begin), newest
+    codes = _codes(runs["tag"])[0]
+    ends = np.flatnonzero(np.diff(codes, append=-1)) + 1
+    starts = np.array([0, *ends[:-1]], dtype=np.int64)[: len(ends)]
+    newest = runs.select(("tag", "verdict", "rows_declared", "asked_at")).take(pa.array(ends - 1))
+    first_tries = runs["asked_at"].take(pa.array(starts)).to_pylist()
+    columns_of_newest = (column.to_pylist() for column in newest.columns)
+    for begin, end, first, tag, verdict, declared, last in zip(
+        starts.tolist(), ends.tolist(), first_tries, *columns_of_newest, strict=True
+    ):
+        one = campaigns.setdefault(tag, Campaign(tag))
+        one.runs, one.first_try, one.last_try = (begin, end), first, last
+        one.verdict, one.declared = verdict, declared
+    return runs
 
 
-def _plain(column: pa.Field) -> pa.Field:
-    return column.with_type(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 _COLUMNS = ("tag", "country", "status", "status_at")

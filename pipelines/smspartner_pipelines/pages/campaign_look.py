@@ -110,32 +110,31 @@ class Look:
         if one.state is None:
             return [self._never(one)]
         found = []
-        if one.last_run.get("verdict", "complete") not in ACCEPTED:
+        if one.verdict and one.verdict not in ACCEPTED:
             found.append(self._failed_try(one))
         found += [*self._low(one), *self._many_opt_outs(one), *self._old(one), *self._quarantine(one)]
         return found
 
     def _never(self, one: Campaign) -> Problem:
-        verdict = one.last_run["verdict"]
+        verdict = one.verdict
         kind, how = ("unknown", "unknown") if verdict == "unknown" else ("never", verdict)
         do = f"do_{how}" if how in {"unstable", "unknown"} else "do_never"
         command = Markup() if kind == "unknown" else self._run(one)
         why = self.t("never", why=self._why(one))
-        return Problem(kind, why, self.t(do) + command, one.last_run["rows_declared"] or 0)
+        return Problem(kind, why, self.t(do) + command, one.declared or 0)
 
     def _failed_try(self, one: Campaign) -> Problem:
-        shrunk = one.last_run["verdict"] == "shrunk"
-        time, read = self.t.time(one.last_run["asked_at"]), self.t.time(one.state.extracted_at if one.state else None)
+        shrunk = one.verdict == "shrunk"
+        time, read = self.t.time(one.last_try), self.t.time(one.state.extracted_at if one.state else None)
         why = self.t("failed_try", time=time, why=self._why(one), read=read)
         command = self._run(one, "--allow-shrink") if shrunk else self._run(one)
         return Problem("failed_try", why, self._do("shrunk" if shrunk else "failed_try", command), one.final)
 
     def _why(self, one: Campaign) -> Markup:
-        run = one.last_run
-        why = self.t(f"why_{run['verdict']}")
-        if run["rows_declared"] is None:
-            return self.t("not_declared", time=self.t.time(run["asked_at"]), why=why)
-        return self.t("declared", n=run["rows_declared"], why=why)
+        why = self.t(f"why_{one.verdict}")
+        if one.declared is None:
+            return self.t("not_declared", time=self.t.time(one.last_try), why=why)
+        return self.t("declared", n=one.declared, why=why)
 
     def _low(self, one: Campaign) -> list[Problem]:
         usual = self.figures.usual

@@ -30,15 +30,15 @@ _FACTS_OF_SCRIPT = ("n", "q", "days", "seen", "all")
 _NEARLY_ALL = 0.9
 
 
-def campaign_page(look: Look, title: str | None = None) -> str:
-    """Give the page; it holds no secret, no phone number, and needs nothing beyond itself."""
+def campaign_page(look: Look, title: str | None = None) -> bytes:
+    """Give the page, in UTF-8; it holds no secret, no phone number, and needs nothing beyond itself."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     facts = {name: f"{{{name}}}" for name in _FACTS_OF_SCRIPT}
     words = json.dumps({key: look.t(key, **facts) for key in _WORDS_OF_SCRIPT}, ensure_ascii=False)
     script = _file("report.js").replace("WORDS", words.replace("<", "\\u003c"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     page = _Page(look)
-    return environment.from_string(_file("report.html.jinja")).render(
+    pieces = environment.from_string(_file("report.html.jinja")).generate(
         page=page,
         look=look,
         figures=look.figures,
@@ -50,6 +50,7 @@ def campaign_page(look: Look, title: str | None = None) -> str:
         script_hash=f"sha256-{digest}",
         version=importlib.metadata.version("smspartner-connector"),
     )
+    return b"".join(piece.encode() for piece in pieces)
 
 
 def _file(name: str) -> str:
@@ -201,9 +202,7 @@ class _Page:
     def summary(self, one: Campaign) -> Markup:
         """Say in a line what a campaign came to."""
         if one.state is None:
-            runs = one.runs
-            tries, first = (len(runs), runs["asked_at"][0].as_py()) if runs is not None else (1, None)
-            return self.t("one_never", n=tries, day=self.t.day(first))
+            return self.t("one_never", n=max(1, one.runs[1] - one.runs[0]), day=self.t.day(one.first_try))
         if not one.messages:
             return self.t("one_empty")
         span = (
@@ -234,10 +233,9 @@ class _Page:
 
     def readings(self, one: Campaign) -> tuple[list[dict[str, Any]], int]:
         """Give the newest runs that read a campaign, newest first, and how many were before."""
-        if one.runs is None:
-            return [], 0
-        newest = one.runs.slice(max(0, len(one.runs) - MOST_READINGS)).to_pylist()
-        return newest[::-1], len(one.runs) - len(newest)
+        begin, end = one.runs
+        newest = self.figures.runs.slice(max(begin, end - MOST_READINGS), min(end - begin, MOST_READINGS)).to_pylist()
+        return newest[::-1], end - begin - len(newest)
 
     # How sure
 

@@ -52,7 +52,7 @@ def write_campaign_report(settings: ReportSettings) -> str:
     if not figures.campaigns:
         raise SettingsError(f"no tag was ever loaded into {place}", remedy="run `smspartner run` first")
     texts = Texts(settings.language, zone, datetime.now(UTC))
-    page = campaign_page(Look(figures, texts, REDACT(place), settings.far), settings.title).encode()
+    page = campaign_page(Look(figures, texts, REDACT(place), settings.far), settings.title)
     if target is None:
         sys.stdout.flush()
         sys.stdout.buffer.write(page)
