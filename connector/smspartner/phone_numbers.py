@@ -162,3 +162,12 @@ def _calling_codes() -> dict[str, tuple[str, ...]]:
     import phonenumbers
 
     return {str(code): tuple(regions) for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items()}
+
+
+def country_name(code: str, language: str) -> str:
+    """Name a country (ISO 3166-1 alpha-2) in a language (ISO 639-1); one that is not known is its code."""
+    from phonenumbers.geodata.locale import LOCALE_DATA  # large, and for reports alone
+
+    names = LOCALE_DATA.get(code, {})
+    name: str = names.get(language, code)
+    return names[name[1:]] if name.startswith("*") else name  # "*fr": the same as in French

@@ -35,7 +35,9 @@ class Visit:
         """The grave faults that axe-core finds in what is shown now, or every one: rule, and what breaks it."""
         found = Axe().run(self.page).response["violations"]
         return [
-            f"{rule['id']} ({rule['impact']}): {[node['html'][:200] for node in rule['nodes'][:3]]}" for rule in found
+            f"{rule['id']} ({rule['impact']}): {[node['html'][:200] for node in rule['nodes'][:3]]}"
+            for rule in found
+            if every or rule["impact"] in GRAVE
         ]
 
     def keep_screenshot(self, name: str) -> Path:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
+from smspartner.phone_numbers import country_name
 from smspartner.values import REASONS
 
 Language = Literal["en", "fr"]
@@ -116,11 +117,7 @@ class Texts:
 
     def country(self, code: str | None) -> str:
         """Name a country."""
-        from phonenumbers.geodata.locale import LOCALE_DATA  # large, and for this page alone
-
-        names = LOCALE_DATA.get(code or "", {})
-        name = names.get(self.language, code or self("no_country"))
-        return str(names[name[1:]] if name.startswith("*") else name)
+        return country_name(code, self.language) if code else self("no_country")
 
     def reason(self, reason: str) -> Markup:
         """Say why rows are in quarantine."""
