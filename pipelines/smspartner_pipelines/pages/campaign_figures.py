@@ -42,9 +42,11 @@ Integers = npt.NDArray[np.int64]
 class Campaign:
     """One tag that was ever asked for. Times are seconds since 1970, durations seconds; None where nothing is known.
 
-    `rows` are those counted, which must be `state.rows_loaded`. `half` and `most` are the times from its first delivery
-    to half and to 95 % of its deliveries, `curve` the deliveries by then at each of `CURVE_SECONDS`. `countries` gives
-    messages with a final outcome, and those delivered. `runs` says which rows of `Figures.runs` are its own.
+    `share` is delivered of final, `opt_out_share` of delivered, both in per cent; `failed` are not delivered, or not
+    even sent (KO). `rows` are those counted; they must be `state.rows_loaded`. `half` and `most` are the times from its
+    first delivery to half and to 95 % of them, `curve` the deliveries by then at each of `CURVE_SECONDS`.
+    `countries` gives messages with a final outcome, and those delivered. `runs` says which rows of `Figures.runs` are
+    its own; `verdict`, `declared` and `last_try` are of the last one.
     """
 
     tag: str
@@ -64,45 +66,21 @@ class Campaign:
     verdict: str = ""
     declared: int | None = None
 
-    @property
-    def delivered(self) -> int:
-        """Rows delivered."""
-        return self.state.delivered if self.state else 0
-
-    @property
-    def waiting(self) -> int:
-        """Rows without an outcome yet."""
-        return self.state.waiting if self.state else 0
-
-    @property
-    def final(self) -> int:
-        """Rows with a final outcome."""
-        return self.state.rows_loaded - self.state.waiting if self.state else 0
-
-    @property
-    def messages(self) -> int:
-        """All rows loaded."""
-        return self.state.rows_loaded if self.state else 0
+    def __post_init__(self) -> None:
+        one = self.state
+        self.messages, self.delivered, self.waiting = (
+            (one.rows_loaded, one.delivered, one.waiting) if one else (0, 0, 0)
+        )
+        self.opt_outs = one.stop_sms if one else 0
+        self.final = self.messages - self.waiting
+        self.failed = self.final - self.delivered
+        self.share = 100 * self.delivered / self.final if self.final else None
+        self.opt_out_share = 100 * self.opt_outs / self.delivered if self.delivered else None
 
     @property
     def unknown(self) -> bool:
         """Whether nothing is loaded, and the API knows no such tag."""
         return self.state is None and self.verdict == "unknown"
-
-    @property
-    def failed(self) -> int:
-        """Rows not delivered, or not even sent (KO)."""
-        return self.final - self.delivered
-
-    @property
-    def share(self) -> float | None:
-        """Delivered share of what is final, in per cent."""
-        return 100 * self.delivered / self.final if self.final else None
-
-    @property
-    def opt_out_share(self) -> float | None:
-        """Opt-outs of what is delivered, in per cent."""
-        return 100 * self.state.stop_sms / self.delivered if self.state and self.delivered else None
 
     @property
     def reused(self) -> bool:
@@ -125,8 +103,7 @@ class Figures:
     """All that the report shows; `usual` and `usual_opt_outs` are per cent, None where too few campaigns are final.
 
     `deliveries` are three columns of one length: the index of the campaign, the quarter of an hour since 1970, and the
-    messages delivered in it. `runs` are the rows of `tag_runs` in which tags were read, by tag and time; `verdict`,
-    `declared` and `last_try` of a campaign are of its last one.
+    messages delivered in it. `runs` are the rows of `tag_runs` in which tags were read, by tag and time.
     """
 
     campaigns: list[Campaign]

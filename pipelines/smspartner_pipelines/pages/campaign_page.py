@@ -77,7 +77,6 @@ class _Page:
 
     @property
     def answer(self) -> Markup:
-        """The one sentence."""
         if not self.figures.loaded:
             return self.t("nothing_loaded")
         if not self.final:
@@ -106,7 +105,6 @@ class _Page:
 
     @property
     def waiting_sentence(self) -> Markup | str:
-        """How many messages wait, and whose they are."""
         if not self.waiting or not self.final:
             return ""
         most = max(self.figures.loaded, key=lambda one: one.waiting)
@@ -115,7 +113,6 @@ class _Page:
 
     @property
     def missing_sentence(self) -> Markup | str:
-        """Which campaigns are not in the figures."""
         of = len(self.look.campaigns)
         return (
             self.t("missing", n=len(self.missing), of=of, names=self.look.named(self.missing)) if self.missing else ""
@@ -136,7 +133,6 @@ class _Page:
     # When
 
     def bars(self, times: Times, height: int) -> Markup:
-        """Draw deliveries by day, week or month."""
         found = [
             charts.Bar(rows, self.t("bar", when=times.name(bar, self.t), n=rows), times.minute(bar, self.t))
             for bar, rows in enumerate(times.counts.tolist())
@@ -145,7 +141,6 @@ class _Page:
         return drawn + charts.labels_below(times.labels(self.t), height + 20)
 
     def names_over(self, times: Times, height: int) -> Markup:
-        """Write the names of the largest campaigns over their bars."""
         names = [(bar, self.figures.campaigns[one].tag) for bar, one in times.peaks]
         return charts.labels_above(times.counts.tolist(), names, height)
 
@@ -161,16 +156,13 @@ class _Page:
         return drawn + charts.labels_below(labels, height + 18, middle=True)
 
     def hour(self, hour: int) -> Markup:
-        """Name an hour of the day."""
         return self.t("hour_to", hour=hour, next=hour + 1)
 
     @property
     def in_paris(self) -> bool:
-        """Whether the reader's zone is that of metropolitan France."""
         return self.t.zone.key == "Europe/Paris"
 
     def ticks(self, top: int) -> list[tuple[int, str]]:
-        """Give the lines of a chart, with their labels."""
         return [(value, self.t.number(value)) for value in charts.ticks_for(top)]
 
     @cached_property
@@ -183,7 +175,6 @@ class _Page:
         ]
 
     def median_of(self, name: str) -> Markup:
-        """Give the median of a duration over finished campaigns."""
         return self.t.duration(int(median(getattr(one, name) for one in self.finished)))
 
     @cached_property
@@ -196,11 +187,9 @@ class _Page:
     # Campaign by campaign
 
     def sections(self) -> list[Campaign]:
-        """Give the campaigns that have a section, newest first."""
         return [one for one in self.look.campaigns if self.look.has_section(one)]
 
     def summary(self, one: Campaign) -> Markup:
-        """Say in a line what a campaign came to."""
         if one.state is None:
             return self.t("one_never", n=max(1, one.runs[1] - one.runs[0]), day=self.t.day(one.first_try))
         if not one.messages:
@@ -214,7 +203,6 @@ class _Page:
         return said + " · " + span
 
     def weeks(self, one: Campaign) -> Times | None:
-        """Give the deliveries of one campaign by week."""
         owner, quarters, counts = self.figures.deliveries
         mine = owner == self.figures.campaigns.index(one)
         return times_of((owner[mine], quarters[mine], counts[mine]), self.t, step="week")
