@@ -6,6 +6,7 @@ A national form follows the French plan, in which overseas numbers look like any
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from smspartner_schemas.contract import PHONE_PATTERNS
 
+from smspartner.redaction import find_numbers
 from smspartner.values import NUMBER_MISSING, NUMBER_UNREADABLE
 
 E164 = rf"^{PHONE_PATTERNS['plain']}$"
@@ -35,6 +37,9 @@ _NATIONAL_DIGITS = 9
 """Of a French number, without its 0."""
 
 _LONGEST_CALLING_CODE = 3
+_SHORTEST_NUMBER, _LONGEST_NUMBER = 7, 17
+"""Digits: of E.164 at the least, and of E.164 behind the `00` that stands for its plus at the most."""
+
 _NO_COUNTRY = "001"
 """The library's region of numbers that belong to no country (satellite networks, freephone)."""
 
@@ -56,7 +61,7 @@ def read_phone_number(value: object) -> tuple[str | None, str | None]:
     text = str(value).strip() if isinstance(value, int | str) and not isinstance(value, bool) else ""
     if not _WRITTEN.fullmatch(text):  # letters are no digits, in spite of a telephone's keys
         return None, NUMBER_UNREADABLE
-    digits, without_zero = digits_of(text)
+    digits, without_zero = _digits_of(text)
     if text.startswith("+"):
         number = _international(without_zero)
     elif digits.startswith("00"):
@@ -69,7 +74,7 @@ def read_phone_number(value: object) -> tuple[str | None, str | None]:
     return (number, None) if number is not None else (None, NUMBER_UNREADABLE)
 
 
-def digits_of(text: str) -> tuple[str, str]:
+def _digits_of(text: str) -> tuple[str, str]:
     """Give the digits of a written number: all of them, and without a `(0)`, which is not dialled from abroad."""
     return _NO_DIGIT.sub("", text), _NO_DIGIT.sub("", _OPTIONAL_ZERO.sub("", text))
 
@@ -100,10 +105,41 @@ def _national_readings(digits: str) -> Iterator[str]:
             yield from (f"+{code}{digits}" for code in _FRENCH_CODES)
 
 
-def every_reading(digits: str) -> Iterator[str]:
+def _every_reading(digits: str) -> Iterator[str]:
     """Give every number in E.164 that a run of digits may mean, likely or not: for who must not miss one."""
     yield f"+{digits.removeprefix('00')}"
     yield from _national_readings(digits.removeprefix("0"))
+
+
+def numbers_in(raw: bytes) -> set[str]:
+    """List every E.164 number that a row's JSON may name: in values and in names, in any spelling, one beside another.
+
+    It lists too many rather than too few: a date is ten digits, too.
+    """
+    try:
+        texts = list(_texts(json.loads(raw)))
+    except (ValueError, RecursionError):
+        texts = [raw.decode("utf-8", "replace")]
+    runs = {digits for text in texts for written in find_numbers(text) for digits in _digits_of(written)}
+    return {
+        number
+        for digits in runs
+        for start in range(len(digits) - _SHORTEST_NUMBER + 1)
+        for end in range(start + _SHORTEST_NUMBER, min(start + _LONGEST_NUMBER, len(digits)) + 1)
+        for number in _every_reading(digits[start:end])
+    }
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield name
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
 
 
 def _is_valid(number: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -20,15 +20,12 @@ from smspartner_schemas.contract import PHONE_PATTERNS, PhoneForm
 
 from smspartner.api_key import PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE, check_secret
 from smspartner.errors import SettingsError
-from smspartner.phone_numbers import calling_code, digits_of, every_reading, read_phone_number
+from smspartner.phone_numbers import calling_code, numbers_in, read_phone_number
 from smspartner.redaction import MASK, REDACT, Secret, find_numbers, hide_numbers
 from smspartner.values import read_date
 
-SHORTEST_PHONE_KEY = 16
+_SHORTEST_KEY = 16
 _KEY_ID_LENGTH = 8
-
-SHORTEST_NUMBER, LONGEST_NUMBER = 7, 17
-"""Digits: of E.164 at the least, and of E.164 behind the `00` that stands for its plus at the most."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +56,10 @@ class PhonePrivacy:
 
     def check_key(self, need: str) -> None:
         """Refuse a key that is missing, or so short that it could be tried like a number; raises as the class does."""
-        if len(self.key.reveal() if self.key else "") < SHORTEST_PHONE_KEY:
+        if len(self.key.reveal() if self.key else "") < _SHORTEST_KEY:
             raise SettingsError(
                 need,
-                remedy=f"set {PHONE_KEY_VARIABLE} to at least {SHORTEST_PHONE_KEY} random characters, "
+                remedy=f"set {PHONE_KEY_VARIABLE} to at least {_SHORTEST_KEY} random characters, "
                 "and keep it for as long as the hashes shall match",
             )
 
@@ -226,34 +223,3 @@ class ErasedNumbers:
 
 
 NOBODY = ErasedNumbers((), PhonePrivacy())
-
-
-def numbers_in(raw: bytes) -> set[str]:
-    """List every E.164 number that a row's JSON may name: in values and in names, in any spelling, one beside another.
-
-    It lists too many rather than too few: a date is ten digits, too.
-    """
-    try:
-        texts = list(_texts(json.loads(raw)))
-    except (ValueError, RecursionError):
-        texts = [raw.decode("utf-8", "replace")]
-    runs = {digits for text in texts for written in find_numbers(text) for digits in digits_of(written)}
-    return {number for digits in runs for number in _numbers_within(digits)}
-
-
-def _numbers_within(digits: str) -> Iterator[str]:
-    for start in range(len(digits) - SHORTEST_NUMBER + 1):
-        for end in range(start + SHORTEST_NUMBER, min(start + LONGEST_NUMBER, len(digits)) + 1):
-            yield from every_reading(digits[start:end])
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield name
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    elif value is not None and not isinstance(value, bool):
-        yield str(value)

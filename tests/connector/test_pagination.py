@@ -525,8 +525,8 @@ def test_verify_reads_twice() -> None:
 
 @pytest.mark.parametrize("then", [[0, 0, 1], [0, 1, 2], [0, 1, None], [0, 1, {"phoneNumber": "n/a"}]])
 def test_verify_sees_what_totals_hide(then: list[Any]) -> None:
-    """Numbers that change while the total stays are a doubt, until two passes in a row agree."""
-    servers = {"a": serve([0, 1, 1], 4), "b": serve(then, 4)}
+    """Numbers that change while the total stays are a doubt, until two passes in a row agree; beside odd rows, too."""
+    servers = {"a": serve([0, 1, 1, None], 9), "b": serve([*then, None], 9)}
     for readings, expected in (("abb", "complete"), ("aa", "complete"), ("aba", "unstable")):
         left = iter(readings)
         run = Run(lambda number, left=left: servers[next(left)](number))  # type: ignore[misc]

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from smspartner.errors import SettingsError
-from smspartner.privacy import NOBODY, ErasedNumbers, Person, PhonePrivacy, numbers_in
+from smspartner.phone_numbers import numbers_in
+from smspartner.privacy import NOBODY, ErasedNumbers, Person, PhonePrivacy
 from smspartner.redaction import REDACT, Secret
 from smspartner_schemas.contract import PHONE_PATTERNS
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from faults import Campaign, Fault
-from smspartner.privacy import numbers_in
+from smspartner.phone_numbers import numbers_in
 
 PHONE_KEY, OTHER_KEY = "a phone key of 26 letters!", "another key of the year after"
 GONE, STAYS = "+33639980001", "+33639980002"
