@@ -159,7 +159,7 @@ def test_tags_are_found_where_they_are_kept(tmp_path: Path) -> None:
     assert find_tags(["b", "a", "b"]) == ["b", "a"]
     assert find_tags(file) == ["promo", "relance"]
     assert find_tags(lambda: (tag for tag in ("x", "y"))) == ["x", "y"]
-    with pytest.raises(SettingsError, match="Path"):
+    with pytest.raises(SettingsError, match="give a list"):
         find_tags("promo")
     with pytest.raises(TagError, match="no tag was given"):
         find_tags(list)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from smspartner.errors import SettingsError
+from smspartner.errors import SettingsError, raise_alone
 
 from smspartner_pipelines.engines.job import Job, Option, Tags, find_tags
 
@@ -63,16 +63,13 @@ class LoadStatuses(BaseOperator):
             AirflowFailException: trying again would not help: settings, key or account refused, rows in quarantine.
             AirflowException: tags are not complete, a destination failed, or the run was interrupted.
         """
-        refused = ""
         since = context["dag_run"].start_date if context["ti"].try_number > 1 else None
         try:
             self._job = Job(self.to, self.options, self.command)  # as the templates are filled in
             tags = find_tags(self._function or self.tags)
             ended = self._job.run(tags, lambda level, text: self.log.log(level, "%s", text), since)
         except SettingsError as exc:
-            refused = str(exc)
-        if refused:
-            raise AirflowFailException(refused)
+            raise_alone(AirflowFailException(str(exc)))
         if ended.exit_code == 0:
             return ended.summary()
         context["ti"].xcom_push(key="return_value", value=ended.summary())
@@ -87,21 +84,20 @@ def smspartner_dag(
     dag_id: str = "smspartner",
     *,
     tags: Tags,
-    schedule: Any = None,
-    retries: int = 3,
-    retry_delay: timedelta = timedelta(minutes=5),
     to: Sequence[str] = (),
     options: Mapping[str, Option] | None = None,
     command: Sequence[str] = (),
+    retries: int = 3,
+    retry_delay: timedelta = timedelta(minutes=5),
     **arguments: Any,
 ) -> DAG:
     """Make a DAG of two tasks: `find_tags` asks which tags there are, at every run anew, and `load` loads them.
 
-    `tags`, `to`, `options` and `command` are those of `LoadStatuses`; `arguments` go to the DAG. One run at a time:
-    two would only exclude each other at the destination.
+    `tags`, `to`, `options` and `command` are those of `LoadStatuses`; `arguments`, such as `schedule`, go to the DAG.
+    One run at a time: two would only exclude each other at the destination.
     """
     again: dict[str, Any] = {"retries": retries, "retry_delay": retry_delay}
-    with DAG(dag_id, schedule=schedule, **{"catchup": False, "max_active_runs": 1, **arguments}) as dag:
+    with DAG(dag_id, **{"schedule": None, "catchup": False, "max_active_runs": 1, **arguments}) as dag:
         found = task(task_id="find_tags", **again)(find_tags)(tags)
         LoadStatuses(task_id="load", tags=found, to=to, options=options, command=command, **again)
     return dag

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from smspartner.errors import SettingsError
+from smspartner.errors import SettingsError, raise_alone
 from smspartner_schemas.contract import ExitCode
 
 from smspartner_pipelines.engines.job import Job, JobEnd, Option, Tags, find_tags
@@ -21,8 +21,9 @@ except ModuleNotFoundError:
 __all__ = ["AdHoc", "smspartner_asset"]
 
 _MATERIALISED = frozenset({ExitCode.OK, ExitCode.TAGS_NOT_COMPLETE, ExitCode.ROWS_IN_QUARANTINE})
+_BLOCKING = "every_tag_is_complete"
 _CHECKS = {
-    "every_tag_is_complete": "Every tag asked for is complete, unknown to the API, or skipped since it is unchanged.",
+    _BLOCKING: "Every tag asked for is complete, unknown to the API, or skipped since it is unchanged.",
     "rows_are_valid": "No row and no tag failed an expectation of the contract's suite or your own.",
     "nothing_in_quarantine": "Not more rows of the tags asked for are in quarantine than `allow_quarantined` says.",
 }
@@ -79,7 +80,7 @@ def smspartner_asset(
     return dg.asset(
         name=name,
         check_specs=[
-            dg.AssetCheckSpec(check, asset=key, description=described, blocking=check == "every_tag_is_complete")
+            dg.AssetCheckSpec(check, asset=key, description=described, blocking=check == _BLOCKING)
             for check, described in _CHECKS.items()
         ],
         retry_policy=dg.RetryPolicy(max_retries=max_retries, delay=retry_delay),
@@ -98,8 +99,7 @@ def _run(job: Job, tags: Tags, context: dg.AssetExecutionContext) -> JobEnd:
     try:
         return job.run(find_tags(tags), context.log.log, since)
     except SettingsError as exc:
-        refused = str(exc)
-    raise dg.Failure(refused, allow_retries=False)
+        raise_alone(dg.Failure(str(exc), allow_retries=False))
 
 
 def _metadata(ended: JobEnd) -> dict[str, Any]:
@@ -114,28 +114,17 @@ def _metadata(ended: JobEnd) -> dict[str, Any]:
 def _check_results(ended: JobEnd) -> Iterator[dg.AssetCheckResult]:
     """Give the results of the checks, as facts of the run report."""
     report, summary = ended.report or {}, ended.summary()
-    yield dg.AssetCheckResult(
-        check_name="every_tag_is_complete",
-        passed=not ended.not_complete,
-        severity=dg.AssetCheckSeverity.ERROR,
-        metadata={name: summary[name] for name in ("verdicts", "not_complete", "tags_not_complete")},
-    )
-    validation = report["validation"]
-    counted = ("validate", "great_expectations_version", "batches", "tags", "rows", "rows_failed", "seconds", "note")
-    yield dg.AssetCheckResult(
-        check_name="rows_are_valid",
-        passed=bool(validation["success"]),
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={
-            **{name: validation[name] for name in counted if validation.get(name) is not None},
-            "failed": [one for one in validation.get("expectations", ()) if not one["success"]],
-        },
-    )
+    missing = {name: summary[name] for name in ("verdicts", "not_complete", "tags_not_complete")}
+    yield _result(_BLOCKING, missing, passed=not ended.not_complete)
+    validation = {name: fact for name, fact in report["validation"].items() if fact is not None}
+    failed = [one for one in validation.pop("expectations", ()) if not one["success"]]
+    yield _result("rows_are_valid", {**validation, "failed": failed}, passed=bool(validation["success"]))
     quarantined, allowed = report["totals"]["rows_quarantined"], report["settings"]["allow_quarantined"]
     by_tag = {row["tag"]: row["rows_quarantined"] for row in report["tags"] if row["rows_quarantined"]}
-    yield dg.AssetCheckResult(
-        check_name="nothing_in_quarantine",
-        passed=quarantined <= allowed,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"rows_quarantined": quarantined, "allowed": allowed, "by_tag": by_tag},
-    )
+    counted = {"rows_quarantined": quarantined, "allowed": allowed, "by_tag": by_tag}
+    yield _result("nothing_in_quarantine", counted, passed=quarantined <= allowed)
+
+
+def _result(check: str, facts: dict[str, Any], *, passed: bool) -> dg.AssetCheckResult:
+    severity = dg.AssetCheckSeverity.ERROR if check == _BLOCKING else dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(check_name=check, passed=passed, severity=severity, metadata=facts)

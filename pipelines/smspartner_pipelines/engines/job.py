@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
-from threading import Timer
 from typing import IO, Any, TypeAlias
 
 from smspartner.errors import SettingsError
@@ -41,7 +40,6 @@ _OURS = ("json", "log_format", "plan", "tags_file", "to")
 _KILL_AFTER = 60.0
 """Seconds that a run has to end in order once it was asked to; killed, it loses its last tags and nothing else."""
 
-_FACTS = ("tag", "verdict", "reason")
 _LISTED, _NAMED = 100, 5
 """Tags that a summary lists, and a sentence names; the run report, kept with what was loaded, has all."""
 
@@ -50,11 +48,8 @@ def find_tags(tags: Tags) -> list[str]:
     """Give the tags asked for now, checked, each once.
 
     Raises:
-        TagError: there is none, one is none, or the file can't be read.
-        SettingsError: `tags` is a text, which may mean a tag or a file.
+        TagError: there is none, one is none, the file can't be read, or `tags` is a text.
     """
-    if isinstance(tags, str):
-        raise SettingsError("tags is a text", remedy="give a list of tags, a Path of a file, or a function")
     if isinstance(tags, Path):
         return check_tags(read_tags_file(str(tags)))
     return check_tags(tags() if callable(tags) else tags)
@@ -81,7 +76,8 @@ class JobEnd:
     def not_complete(self) -> list[dict[str, Any]]:
         """Tag, verdict and reason of the tags that are neither complete, unknown nor skipped."""
         rows = self.report["tags"] if self.report else ()
-        return [{name: row[name] for name in _FACTS} for row in rows if row["verdict"] not in ACCEPTED]
+        facts = ("tag", "verdict", "reason")
+        return [{name: row[name] for name in facts} for row in rows if row["verdict"] not in ACCEPTED]
 
     @property
     def sentence(self) -> str:
@@ -103,15 +99,14 @@ class JobEnd:
 
     def summary(self) -> dict[str, Any]:
         """Give what an orchestrator may keep: counts and verdicts, names of tags, and neither numbers nor keys."""
-        ended: dict[str, Any] = {"exit_code": self.exit_code, "meaning": self.sentence.partition(": ")[2]}
+        ended: dict[str, Any] = {"exit_code": self.exit_code, "meaning": "; ".join(self._said())}
         if self.report is None:
             return {**ended, "run_id": None}
-        counts = {name: sum(row[name] for row in self.report["tags"]) for name in ("delivered", "waiting")}
         return {
             **ended,
             **{name: self.report[name] for name in ("run_id", "seconds")},
             **self.report["totals"],
-            **counts,
+            **{name: sum(row[name] for row in self.report["tags"]) for name in ("delivered", "waiting")},
             "not_complete": self.not_complete[:_LISTED],
             "tags_not_complete": len(self.not_complete),
             "tags_not_reached": len(self.report["not_reached"]),
@@ -137,7 +132,15 @@ class Job:
         start = [command] if isinstance(command, str) else list(command)
         self._command = start or [sys.executable, "-P", "-m", "smspartner_pipelines.process"]
         self._process: subprocess.Popen[bytes] | None = None
-        _check_options(self._to, self._options)
+        if any(any(secrets_in(uri)) for uri in self._to):
+            what = "a destination holds a password, which the orchestrator would keep"
+            raise SettingsError(what, remedy="set SMSPARTNER_TO, or PGPASSWORD, where the job runs")
+        for name in self._options:
+            if name in {"api_key", "phone_key"}:
+                remedy = f"set SMSPARTNER_{name.upper()} where the job runs"
+                raise SettingsError(f"the orchestrator would keep {name}", remedy=remedy)
+            if name in _OURS:
+                raise SettingsError(f"a job sets the option {name} itself", remedy="leave it out")
 
     def run(self, tags: Iterable[str], say: Say, since: datetime | None = None) -> JobEnd:
         """Run the command for these tags, to its end.
@@ -150,14 +153,22 @@ class Job:
             SettingsError: the command can't be started.
         """
         asked, errors = list(tags), list[str]()
-        arguments = _arguments(self._to, {"fresh_since": since.isoformat() if since else None, **self._options})
+        options = {"log_level": "info", "fresh_since": since and since.isoformat(), **self._options, "to": self._to}
         # A file can't hold tags that begin like a comment; the list of arguments is limited, and everybody can see it.
-        arguments += ["--", *(tag for tag in asked if tag.startswith("#"))]
+        arguments = [*_arguments(options), "--", *(tag for tag in asked if tag.startswith("#"))]
         with TemporaryFile() as by_line, TemporaryFile() as report:
             by_line.write("\n".join(asked).encode())
             by_line.seek(0)
             with self._start(arguments, by_line, report) as process:
-                self._listen(process, say, errors)
+                try:
+                    _relay(process.stderr or (), say, errors)
+                    process.wait()
+                except BaseException:
+                    self.stop()
+                    with suppress(Exception):  # a process that nobody listens to would not end
+                        _relay(process.communicate(timeout=_KILL_AFTER)[1].splitlines(), say, errors)
+                    process.kill()
+                    raise
             report.seek(0)
             with suppress(ValueError):  # none was written, or not to its end
                 return JobEnd(process.returncode, json.load(report), tuple(errors))
@@ -180,52 +191,20 @@ class Job:
             return self._process
         raise SettingsError(f"the command {self._command[0]} can't be started: {why}", remedy="name it by its path")
 
-    def _listen(self, process: subprocess.Popen[bytes], say: Say, errors: list[str]) -> None:
-        """Pass on what the command says until it ends, and gather its errors."""
-        try:
-            _relay(process, say, errors)
-            process.wait()
-        except BaseException:
-            self.stop()
-            last_resort = Timer(_KILL_AFTER, process.kill)
-            last_resort.start()
-            ended = False
-            while not ended:  # a process that nobody listens to would not end
-                with suppress(Exception):
-                    _relay(process, say, errors)
-                    ended = process.wait() is not None
-            last_resort.cancel()
-            raise
 
-
-def _check_options(to: Iterable[str], options: Iterable[str]) -> None:
-    """Refuse what the orchestrator would keep in its database, and show."""
-    if any(any(secrets_in(uri)) for uri in to):
-        what = "a destination holds a password, which the orchestrator would keep"
-        raise SettingsError(what, remedy="set SMSPARTNER_TO, or PGPASSWORD, where the job runs")
-    for name in options:
-        if name in {"api_key", "phone_key"}:
-            remedy = f"set SMSPARTNER_{name.upper()} where the job runs"
-            raise SettingsError(f"the orchestrator would keep {name}", remedy=remedy)
-        if name in _OURS:
-            raise SettingsError(f"a job sets the option {name} itself", remedy="leave it out")
-
-
-def _arguments(to: Sequence[str], options: Mapping[str, Option]) -> list[str]:
-    arguments = ["--json", "--log-format=json", "--tags-file=-"]
-    for name, value in {"log_level": "info", **options, "to": to}.items():
+def _arguments(options: Mapping[str, Option]) -> Iterator[str]:
+    yield from ("--json", "--log-format=json", "--tags-file=-")
+    for name, value in options.items():
         long_name = f"--{name.replace('_', '-')}"
         if value is True:
-            arguments.append(long_name)
+            yield long_name
         elif value is not None and value is not False:
-            values = [value] if isinstance(value, str | int | float) else value
-            arguments += [f"{long_name}={one}" for one in values]
-    return arguments
+            yield from (f"{long_name}={one}" for one in ([value] if isinstance(value, str | int | float) else value))
 
 
-def _relay(process: subprocess.Popen[bytes], say: Say, errors: list[str]) -> None:
-    """Pass on the lines of the command: a log record is JSON, the summary and what went wrong is text."""
-    for line in process.stderr or ():
+def _relay(lines: Iterable[bytes], say: Say, errors: list[str]) -> None:
+    """Pass on the lines of the command, and gather its errors: a log record is JSON, the rest is text."""
+    for line in lines:
         text = line.decode(errors="replace").rstrip("\n")
         level = logging.ERROR if text.startswith("error: ") else logging.INFO
         with suppress(ValueError, KeyError, TypeError):

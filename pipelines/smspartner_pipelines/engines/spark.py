@@ -22,10 +22,10 @@ from smspartner.connection import BASE_URL_VARIABLE, Connection, Rate, check_bas
 from smspartner.errors import NotComplete, QuarantinedRows, SettingsError, SmsPartnerError
 from smspartner.extract import extract
 from smspartner.snapshot import Snapshot, new_run_id
-from smspartner.tags import check_no_secret, check_tags, read_tags_file
+from smspartner.tags import check_no_secret, check_tags
 from smspartner.transform import transform
 from smspartner.vendor import DEFAULT_BASE_URL
-from smspartner_schemas.arrow import arrow_schema
+from smspartner_schemas.arrow import plain_schema
 from smspartner_schemas.contract import ACCEPTED, TABLES, PhoneForm
 
 from smspartner_pipelines.outcome import tag_run
@@ -55,26 +55,27 @@ def _count(text: str) -> int:
     return int(text)
 
 
-_READ: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "tags": ("tags", lambda text: [tag for one in text.split("\n" if "\n" in text else ",") if (tag := one.strip())]),
-    "tagsFile": ("tags_file", read_tags_file),
-    "table": ("table", _one_of(*_TABLES)),
-    "onIncomplete": ("on_incomplete", _one_of("fail", "report")),
-    "allowQuarantined": ("allow_quarantined", _count),
-    "tasks": ("tasks", _count),
-    "phoneNumbers": ("phone_numbers", _one_of(*get_args(PhoneForm))),
-    "baseUrl": ("base_url", check_base_url),
-    "concurrency": ("concurrency", int),
-    "rate": ("rate", parse_rate),
-    "timeout": ("timeout", float),
-    "retries": ("retries", int),
-    "backoff": ("backoff", float),
-    "verify": ("verify", lambda text: _one_of("false", "true")(text) == "true"),
+_LIMITS: dict[str, Callable[[str], Any]] = {
+    "concurrency": int,
+    "rate": parse_rate,
+    "timeout": float,
+    "retries": int,
+    "backoff": float,
 }
-"""Each option, with the name that it has here, and how its text is read."""
+"""Options that are limits of a `Connection`, and how their texts are read."""
 
-_DEFAULTS = {"table": "statuses", "on_incomplete": "fail", "allow_quarantined": 0, "tasks": 0, "phone_numbers": "plain"}
-_CONNECTION = ("base_url", "concurrency", "rate", "timeout", "retries", "backoff", "verify")
+_READ: dict[str, Callable[[str], Any]] = {
+    "tags": lambda text: [tag for one in text.split("\n" if "\n" in text else ",") if (tag := one.strip())],
+    "table": _one_of(*_TABLES),
+    "onIncomplete": _one_of("fail", "report"),
+    "allowQuarantined": _count,
+    "tasks": _count,
+    "phoneNumbers": _one_of(*get_args(PhoneForm)),
+    "baseUrl": check_base_url,
+    **_LIMITS,
+}
+
+_DEFAULTS = {"table": "statuses", "onIncomplete": "fail", "allowQuarantined": 0, "tasks": 0, "phoneNumbers": "plain"}
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class SmsPartnerSource(DataSource):
         Raises:
             SettingsError: an option is unknown or wrong; nothing was requested.
         """
-        return from_arrow_schema(_plain_schema(_read_options(self.options)["table"]))
+        return from_arrow_schema(plain_schema(_TABLES[_read_options(self.options)["table"]]))
 
     def reader(self, schema: StructType) -> SmsPartnerReader:  # noqa: ARG002  # Spark checks it against the rows
         """Give what reads the tags."""
@@ -121,19 +122,17 @@ class SmsPartnerSource(DataSource):
 def _read_options(given: Mapping[str, str]) -> dict[str, Any]:
     """Read the options as Spark gives them: texts, under names in any case. No value is shown: it may be a secret."""
     spelled = {name.lower(): name for name in _READ}
-    options: dict[str, Any] = {
-        **_DEFAULTS,
-        "base_url": check_base_url(os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL),
-    }
+    here = check_base_url(os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL)
+    options: dict[str, Any] = {**_DEFAULTS, "baseUrl": here, "tags": ()}
     for name, text in given.items():
-        if name.lower() not in spelled:
+        option = spelled.get(name.lower())
+        if option is None:
             raise SettingsError(f"there is no option {name}", remedy=f"give {', '.join(_READ)}; {_NO_KEY}")
-        option, read = _READ[spelled[name.lower()]]
         with suppress(ValueError):
-            options[option] = read(text.strip())
+            options[option] = _READ[option](text.strip())
             continue
         raise SettingsError(f"the value of the option {name} is not understood", remedy="correct it")
-    return {**options, "tags": tuple(check_tags([*options.get("tags", ()), *options.pop("tags_file", ())]))}
+    return {**options, "tags": tuple(check_tags(options["tags"]))}
 
 
 class SmsPartnerReader(DataSourceReader):
@@ -172,37 +171,31 @@ class SmsPartnerReader(DataSourceReader):
         for snapshot in self._snapshots(task):
             if snapshot.verdict not in ACCEPTED:
                 not_complete[snapshot.tag] = (snapshot.verdict, snapshot.reason)
-            elif snapshot.quarantine.num_rows > self._options["allow_quarantined"]:
+            elif snapshot.quarantine.num_rows > self._options["allowQuarantined"]:
                 quarantined[snapshot.tag] = snapshot.quarantine.num_rows
             yield from (batch for batch in _rows(snapshot, table).to_batches(_BATCH_ROWS) if batch.num_rows)
-        reports = self._options["on_incomplete"] == "report" or table == "tag_runs"
-        if not_complete and not reports:
+        if self._options["onIncomplete"] == "report" or table == "tag_runs":
+            return
+        if not_complete:
             raise NotComplete(not_complete)
-        if quarantined and not reports and table == "statuses":
-            raise QuarantinedRows(
-                quarantined, "read the table quarantine, or allow so many of a tag (allowQuarantined)"
-            )
+        if quarantined and table == "statuses":
+            remedy = "read the table quarantine, or allow so many of a tag (allowQuarantined)"
+            raise QuarantinedRows(quarantined, remedy)
 
     def _snapshots(self, task: _Task) -> Iterator[Snapshot]:
-        reach = {name: self._options[name] for name in _CONNECTION if name in self._options}
-        populations = extract(task.tags, task.share(Connection(read_api_key(), **reach)), threading.Event())
+        limits = {name: self._options[name] for name in _LIMITS if name in self._options}
+        whole = Connection(read_api_key(), self._options["baseUrl"], **limits)
+        populations = extract(task.tags, task.share(whole), threading.Event())
         check_no_secret(task.tags)
-        with closing(transform(populations, task.run_id, phone_privacy(self._options["phone_numbers"]))) as snapshots:
+        with closing(transform(populations, task.run_id, phone_privacy(self._options["phoneNumbers"]))) as snapshots:
             for snapshot in filter(None, snapshots):
                 if snapshot.complete:
                     snapshot.check_counts()
                 yield snapshot
 
 
-def _plain_schema(table: str) -> pa.Schema:
-    """Return the Arrow schema of a table of the contract as Spark knows it: without dictionaries."""
-    plain = {"reasons": pa.list_(pa.field("element", pa.string()))}
-    fields = arrow_schema(_TABLES[table])
-    return pa.schema([(one.name, plain.get(one.name, getattr(one.type, "value_type", one.type))) for one in fields])
-
-
 def _rows(snapshot: Snapshot, table: str) -> pa.Table:
-    schema = _plain_schema(table)
+    schema = plain_schema(_TABLES[table])
     if table == "tag_runs":
         return pa.Table.from_pylist([tag_run(snapshot)], schema=schema)
     return (snapshot.table if table == "statuses" else snapshot.quarantine).cast(schema)
