@@ -238,7 +238,7 @@ def test_a_lost_row_is_noticed(ran: Ran) -> None:
 def test_what_would_double_or_remove_rows_is_refused(ran: Ran, servers: dict[str, HostileServer]) -> None:
     """Other write dispositions, and destinations that can't replace by tag, are refused before any request."""
     said = {"replace": "leave write_disposition out", "append": "leave write_disposition out"}
-    said |= {"folder": "can't replace rows by tag", "option": "unknown value"}
+    said |= {"folder": "no destination that can replace rows by tag", "option": "unknown value"}
     assert {name: ran.results[f"refused {name}"]["failed"].count(text) for name, text in said.items()} == dict.fromkeys(
         said, 1
     )

@@ -7,7 +7,6 @@ import dataclasses
 import io
 import logging
 import pickle
-import socket
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,8 +20,7 @@ from smspartner import Connection, PhonePrivacy, Secret, iter_snapshots, read_st
 from smspartner.client import Client
 from smspartner.errors import RequestError, SmsPartnerError, TagError
 
-FAULTS = ("reset", "cut_json", "echo_refusal", "echo_message_anew", "echo_request", "echo_not_json", "echo_total")
-FAULTS += ("echo_unknown", "echo_redirect", "bad_status", "server_error")
+FAULTS = ("reset", "echo_refusal", "echo_message_anew", "echo_request", "echo_not_json", "echo_total", "echo_redirect")
 
 
 def raised(call: Callable[[Connection], object], connection: Connection) -> BaseException | None:
@@ -71,33 +69,24 @@ def ask(connection: Connection) -> None:
         client.close()
 
 
-def test_exceptions(start_sandbox: Any, campaigns: Any, connect: Any, leaks: Any, key: str) -> None:
+@pytest.mark.parametrize("kind", [*FAULTS, "no server", "no host"])
+def test_exceptions(start_sandbox: Any, campaigns: Any, connect: Any, leaks: Any, key: str, kind: str) -> None:
     """Nothing that is raised shows key or number: not in text, facts, chain, pickle, or the variables of frames."""
-    for kind in FAULTS:
-        sandbox = start_sandbox(campaigns, faults=[Fault(kind)], api_key=key, page_size=4)
-        connection = connect(sandbox, api_key=Secret(key), retries=0)
-        for call in (read, walk, ask):
-            exc = raised(call, connection)
-            shown = shown_by(exc)
-            assert (leaks.of_keys(shown), leaks.of_numbers(shown)) == ([], [])
-            if exc is not None:
-                page, options = rich.console.Console(file=io.StringIO(), width=200), {"locals_max_length": None}
-                trace = (type(exc), exc, exc.__traceback__)
-                page.print(rich.traceback.Traceback.from_exception(*trace, show_locals=True, **options))  # type: ignore[arg-type]
-                shown = {"page": page.file.getvalue()}  # type: ignore[attr-defined]
-                assert "locals" in shown["page"]
-                assert (leaks.of_keys(shown), leaks.of_numbers(shown)) == ([], [])
-
-
-def test_exceptions_without_a_server(leaks: Any, key: str) -> None:
-    """Where there is no server or no such host, what is raised shows no key."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    for url in ("https://nowhere.invalid/v1", f"http://127.0.0.1:{port}/v1", f"https://127.0.0.1:{port}"):
-        connection = Connection(Secret(key), base_url=url, retries=0)
-        failures = [raised(call, connection) for call in (read, ask)]
-        assert None not in failures
-        assert [leaks.of_keys(shown_by(exc)) for exc in failures] == [[], []]
+    faults = [Fault(kind)] if kind in FAULTS else []
+    sandbox = start_sandbox(campaigns, faults=faults, api_key=key, page_size=4)
+    connection = connect(sandbox, api_key=Secret(key), retries=0)
+    if kind not in FAULTS:
+        url = "https://nowhere.invalid/v1" if kind == "no host" else "http://127.0.0.1:9/v1"
+        connection = dataclasses.replace(connection, base_url=url)
+    raising = [exc for call in (read, walk, ask) if (exc := raised(call, connection)) is not None]
+    assert raising
+    for exc in raising:
+        shown, page = shown_by(exc), rich.console.Console(file=io.StringIO(), width=200)
+        trace = rich.traceback.Traceback.from_exception(type(exc), exc, exc.__traceback__, show_locals=True)
+        page.print(trace)
+        shown["page"] = page.file.getvalue()  # type: ignore[attr-defined]
+        assert "locals" in shown["page"]
+        assert (leaks.of_keys(shown), leaks.of_numbers(shown)) == ([], [])
 
 
 def test_a_bug_below_us(start_sandbox: Any, connect: Any, leaks: Any, monkeypatch: Any, key: str) -> None:
@@ -126,12 +115,12 @@ def test_values_that_hold_secrets(leaks: Any, key: str) -> None:
 
 def test_a_key_among_the_tags(leaks: Any, key: str) -> None:
     """The key in the place of a tag is refused before anything is requested, and not repeated."""
-    key = key[:9]
+    key = key[:8]
     connection = Connection(Secret(key), base_url="http://127.0.0.1:9/v1")
     for tag in (key, f"x{key}", quote(key, safe=""), key.encode().hex(), key * 4):
         exc = raised(lambda given, tag=tag: list(iter_snapshots([tag], given)), connection)
         assert isinstance(exc, TagError)
-        assert not leaks.holds(key, shown_by(exc)["text"])
+        assert leaks.of_keys({"text": shown_by(exc)["text"]}, key) == []
 
 
 @pytest.fixture

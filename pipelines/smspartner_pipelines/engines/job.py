@@ -153,7 +153,8 @@ class Job:
             SettingsError: the command can't be started.
         """
         asked, errors = list(tags), list[str]()
-        options = {"log_level": "info", "fresh_since": since and since.isoformat(), **self._options, "to": self._to}
+        again = {"fresh_since": since.isoformat()} if since else {}
+        options = {"log_level": "info", **again, **self._options, "to": self._to}
         # A file can't hold tags that begin like a comment; the list of arguments is limited, and everybody can see it.
         arguments = [*_arguments(options), "--", *(tag for tag in asked if tag.startswith("#"))]
         with TemporaryFile() as by_line, TemporaryFile() as report:
