@@ -5,14 +5,10 @@ from __future__ import annotations
 import base64
 import html
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, unquote_plus
 
 import pyarrow.parquet as pq
@@ -23,7 +19,6 @@ from smspartner_pipelines.sandbox import Campaign
 
 KEY = "k3y+/=&% secret"
 PHONE_KEY = "phone%key & more/0123"
-COMMAND = str(Path(sys.executable).with_name("smspartner"))
 _DEEPEST = 4
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U000([0-9a-fA-F]{5})|(.))", re.DOTALL)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}")
@@ -130,15 +125,7 @@ def campaigns() -> list[Campaign]:
     return [Campaign.of_rows(tag, rows(7)) for tag in ("promo", "other")]
 
 
-def environment(url: str | None, key: str, changes: dict[str, str]) -> dict[str, str]:
-    """Give the environment of one command."""
-    given = {"API_KEY": key, "PHONE_KEY": PHONE_KEY, "RETRIES": "1", "BACKOFF": "0", "VALIDATE": "contract"}
-    given |= {"BASE_URL": url} if url else {}
-    return {f"SMSPARTNER_{name}": value for name, value in given.items()} | changes
-
-
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """How a command ended, and what it said."""
 
     code: int
@@ -151,41 +138,18 @@ def command(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[
     """Run the command within this process: `command(url, key, *arguments, NAME=value, …)`."""
 
     def run(url: str | None, key: str, *arguments: str, **changes: str) -> Ended:
+        given = {"API_KEY": key, "PHONE_KEY": PHONE_KEY, "RETRIES": "1", "BACKOFF": "0", "VALIDATE": "contract"}
+        given |= {"BASE_URL": url} if url else {}
         with monkeypatch.context() as patch:
-            for name, value in environment(url, key, changes).items():
+            for name, value in ({f"SMSPARTNER_{name}": value for name, value in given.items()} | changes).items():
                 patch.setenv(name, value)
             for name in ("stdout", "stderr"):
                 patch.setattr(sys, name, RedactingStream(getattr(sys, name)))
             capfdbinary.readouterr()
             code = int(run_command(list(arguments)))
-        out, err = (text.decode() for text in capfdbinary.readouterr())
-        return Ended(code, out, err)
+        return Ended(code, *(text.decode() for text in capfdbinary.readouterr()))
 
     return run
-
-
-@pytest.fixture
-def start(here: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start the command as a process of its own; what still runs when the test ends is killed."""
-    running: list[subprocess.Popen[str]] = []
-
-    def popen(url: str | None, key: str, *arguments: str, **changes: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [COMMAND, *arguments],
-            env={**os.environ, **environment(url, key, changes)},
-            cwd=here,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
-        running.append(process)
-        return process
-
-    yield popen
-    for process in running:
-        process.kill()
-        process.communicate(timeout=30)
 
 
 @pytest.fixture
