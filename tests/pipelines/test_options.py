@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner, Result
 from smspartner_pipelines import options
 from smspartner_pipelines.cli import run_command, smspartner
-from smspartner_pipelines.commands.check import unknown_variables
 
 KEY = "a5f0key-in-the-wrong-place"
 
@@ -138,10 +137,3 @@ def test_every_option_has_a_variable() -> None:
     for one in smspartner.commands["run"].params:
         if isinstance(one, click.Option):
             assert one.envvar == options.PREFIX + max(one.opts, key=len).removeprefix("--").upper().replace("-", "_")
-
-
-def test_unknown_variables() -> None:
-    """Variables of ours that nothing reads are known by name; those that something reads are not among them."""
-    environ = ["SMSPARTNER_CONCURENCY", "SMSPARTNER_CONCURRENCY", "SMSPARTNER_API_KEY", "SMSPARTNER_PHONE_KEY", "HOME"]
-    environ += ["SMSPARTNER_API_KEY_COMMAND", "SMSPARTNER_API_KEY_FILE", "SMSPARTNER_RETIRED_PHONE_KEYS"]
-    assert unknown_variables(smspartner, environ) == {"SMSPARTNER_CONCURENCY": "SMSPARTNER_CONCURRENCY"}

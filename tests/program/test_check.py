@@ -15,17 +15,13 @@ def sandbox(start_sandbox):
 
 
 def test_ready(sandbox, command, files, here):
-    """Where all is ready, each line begins with `ok`, after one request; nothing changes; odd variables are named."""
+    """Where all is ready, each line begins with `ok`, after one request, and nothing is changed."""
     command(sandbox, "run", "promo", "--to", "data")
     before, asked = files("."), len(sandbox.requests)
-    ended = command(
-        sandbox, "check", "--to", "data", "--to", "x", "--to", "a.csv", SMSPARTNER_CONCURENCY="+33612345678"
-    )
+    ended = command(sandbox, "check", "--to", "data", "--to", "x", "--to", "a.csv")
     *lines, versions = ended.stdout.splitlines()
     assert (ended.returncode, ended.stderr, files(".")) == (0, "", before)
-    near = "no option reads this variable; write SMSPARTNER_CONCURRENCY if that was meant"
     assert lines == [
-        f"warn  SMSPARTNER_CONCURENCY: {near}",
         "ok    API key: accepted by the API",
         "ok    data: can be written; 1 tag loaded",
         "ok    x: can be written; nothing is loaded yet",
@@ -33,12 +29,6 @@ def test_ready(sandbox, command, files, here):
     ]
     assert re.match(r"ok    versions: python 3\S+, smspartner-connector \S+, great-expectations ", versions)
     assert [one.path for one in sandbox.requests[asked:]] == ["/v1/me"]
-    (odd,) = json.loads(command(sandbox, "check", "--json", SMSPARTNER_OF_NOBODY="1").stdout)[:1]
-    assert odd == {
-        "level": "warn",
-        "what": "SMSPARTNER_OF_NOBODY",
-        "text": "no option reads this variable; remove it, or see the options of `--help`",
-    }
 
 
 NO_KEY = {"SMSPARTNER_API_KEY": None}

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.metadata
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import click
-from smspartner.api_key import KEY_COMMAND_VARIABLE, KEY_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
 from smspartner.errors import AccessRefused, DestinationError, RequestError, SettingsError
 from smspartner_schemas.contract import EXIT_MEANINGS, ExitCode
 
@@ -19,17 +16,7 @@ from smspartner_pipelines import options
 from smspartner_pipelines.commands.run import connection_from
 from smspartner_pipelines.output import counted, say
 
-if TYPE_CHECKING:
-    from smspartner.connection import Connection
-
 _MOST_SERIOUS_FIRST = (ExitCode.WRONG_SETTINGS, ExitCode.REFUSED, ExitCode.NOT_DONE, ExitCode.TAGS_NOT_COMPLETE)
-_OTHER_VARIABLES = {KEY_VARIABLE, KEY_COMMAND_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE}
-"""Those that hold secrets, for which there are no options."""
-
-_ALIKE = 0.9
-"""Of two names; all of ours begin alike."""
-
-_COLOURS = {"ok": "green", "warn": "yellow", "FAIL": "red"}
 
 
 @click.command(cls=options.GroupedCommand, exit_codes=EXIT_MEANINGS)
@@ -46,7 +33,7 @@ def check(to: tuple[str, ...], *, probe: str | None, as_json: bool, **given: Any
     """Find what would keep a run from working.
 
     Nothing that is loaded is changed. One line each for the API key, each destination, and the versions of libraries:
-    `ok`, `warn` for what may go wrong, `FAIL` for what would. Ends with the exit code a run would end with.
+    `ok`, or `FAIL` with what to do. Ends with the exit code a run would end with.
 
     With --probe, ask for about eight pages of a tag, best one of several hundred messages, and print a report: page
     size, what the total counts, pages beyond the end, types, order, headers. It holds no key, number or tag: please
@@ -59,14 +46,15 @@ def check(to: tuple[str, ...], *, probe: str | None, as_json: bool, **given: Any
     if probe is not None:
         return _probe(probe, given, as_json=as_json)
     findings = []
-    for finding in check_all(lambda: connection_from(given), to):
+    for finding in _findings(given, to):
         findings.append(finding)
         if not as_json:
-            say(f"{finding.level:<4}  {finding.what}: {finding.text}", to_stdout=True, style=_COLOURS[finding.level])
+            style = "red" if finding.code else "green"
+            say(f"{finding.level:<4}  {finding.what}: {finding.text}", to_stdout=True, style=style)
     if as_json:
         facts = [{"level": one.level, "what": one.what, "text": one.text} for one in findings]
         click.echo(json.dumps(facts, ensure_ascii=False, indent=2))
-    return exit_code_of(findings)
+    return _exit_code_of(findings)
 
 
 def _probe(tag: str, given: dict[str, Any], *, as_json: bool) -> ExitCode:
@@ -81,20 +69,21 @@ def _probe(tag: str, given: dict[str, Any], *, as_json: bool) -> ExitCode:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """The state of one thing; `text` says what to do about what is not fine.
+class _Finding:
+    """The state of one thing; `code` is that of a run that meets it, `text` says what to do about a failure."""
 
-    `code` is the exit code of a run that meets this failure.
-    """
-
-    level: Literal["ok", "warn", "FAIL"]
     what: str
     text: str
     code: ExitCode = ExitCode.OK
     destination: bool = False
 
+    @property
+    def level(self) -> str:
+        """How it is, in a word."""
+        return "FAIL" if self.code else "ok"
 
-def exit_code_of(findings: Sequence[Finding]) -> ExitCode:
+
+def _exit_code_of(findings: Sequence[_Finding]) -> ExitCode:
     """Give the code a run would end with: where no destination can be used, it would request nothing."""
     destinations = [one for one in findings if one.destination]
     nowhere = bool(destinations) and all(one.code for one in destinations)
@@ -103,60 +92,40 @@ def exit_code_of(findings: Sequence[Finding]) -> ExitCode:
     return next((code for code in _MOST_SERIOUS_FIRST if code in codes), ExitCode.OK)
 
 
-def check_all(connect: Callable[[], Connection], destinations: Sequence[str]) -> Iterator[Finding]:
-    """Check variables, key and API, destinations and libraries, one after the other.
-
-    `connect` gives the connection, or raises what is wrong with the settings.
-    """
-    yield from _variables()
-    yield _api(connect)
+def _findings(given: dict[str, Any], destinations: Sequence[str]) -> Iterator[_Finding]:
+    """Check key and API, destinations and libraries, one after the other."""
+    yield _api(given)
     for uri in destinations:
         yield _destination(uri, alone=len(destinations) == 1)
     yield from _versions()
 
 
-def _variables() -> Iterator[Finding]:
-    """Warn of variables that begin like ours and that nothing reads, with the one that may have been meant."""
-    program: Any = click.get_current_context().find_root().command
-    for name, near in unknown_variables(program).items():
-        remedy = f"write {near} if that was meant" if near else "remove it, or see the options of `--help`"
-        yield Finding("warn", name, f"no option reads this variable; {remedy}")
-
-
-def unknown_variables(program: click.Group, environ: Iterable[str] = os.environ) -> dict[str, str | None]:
-    """Name the variables that begin like ours and that nothing reads, each with the one that may have been meant."""
-    read = {str(parameter.envvar) for command in program.commands.values() for parameter in command.params}
-    known = sorted(read | _OTHER_VARIABLES)
-    unknown = sorted(name for name in environ if name.startswith(options.PREFIX) and name not in known)
-    return {name: next(iter(difflib.get_close_matches(name, known, 1, _ALIKE)), None) for name in unknown}
-
-
-def _api(connect: Callable[[], Connection]) -> Finding:
+def _api(given: dict[str, Any]) -> _Finding:
     """Ask for the account of the key, which changes nothing."""
     from smspartner.client import Client
 
     try:
-        client = Client(connect())
+        client = Client(connection_from(given))
     except SettingsError as exc:
-        return Finding("FAIL", "API key", str(exc), ExitCode.WRONG_SETTINGS)
+        return _Finding("API key", str(exc), ExitCode.WRONG_SETTINGS)
     try:
         client.fetch_account()
     except RequestError as exc:
         code = ExitCode.REFUSED if isinstance(exc, AccessRefused) else ExitCode.TAGS_NOT_COMPLETE
-        return Finding("FAIL", "API key", str(exc), code)
+        return _Finding("API key", str(exc), code)
     finally:
         client.close()
-    return Finding("ok", "API key", "accepted by the API")
+    return _Finding("API key", "accepted by the API")
 
 
-def _destination(uri: str, *, alone: bool) -> Finding:
+def _destination(uri: str, *, alone: bool) -> _Finding:
     from smspartner_pipelines.load import mask_secrets
 
     try:
-        return Finding("ok", mask_secrets(uri), f"can be written{_loaded(uri)}", destination=True)
+        return _Finding(mask_secrets(uri), f"can be written{_loaded(uri)}", destination=True)
     except (SettingsError, DestinationError) as exc:
         code = ExitCode.WRONG_SETTINGS if alone and isinstance(exc, SettingsError) else ExitCode.NOT_DONE
-        return Finding("FAIL", mask_secrets(uri), str(exc), code, destination=True)
+        return _Finding(mask_secrets(uri), str(exc), code, destination=True)
 
 
 def _loaded(uri: str) -> str:
@@ -177,7 +146,7 @@ def _loaded(uri: str) -> str:
     return f"; {counted(len(tags), 'tag')} loaded{damaged}"
 
 
-def _versions() -> Iterator[Finding]:
+def _versions() -> Iterator[_Finding]:
     """Compare what is installed with what the product declares to need."""
     from packaging.requirements import Requirement  # which Great Expectations brings
 
@@ -187,5 +156,5 @@ def _versions() -> Iterator[Finding]:
         found = version_of(needed.name)
         if found and not needed.specifier.contains(found, prereleases=True):
             text = f"{found} is installed, {needed.specifier} is needed; pip install '{needed.name}{needed.specifier}'"
-            yield Finding("FAIL", needed.name, text, ExitCode.NOT_DONE)
-    yield Finding("ok", "versions", ", ".join(f"{name} {version}" for name, version in versions().items()))
+            yield _Finding(needed.name, text, ExitCode.NOT_DONE)
+    yield _Finding("versions", ", ".join(f"{name} {version}" for name, version in versions().items()))
