@@ -24,61 +24,48 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
-class LoggedProgress(Progress):
-    """Shows nothing, and logs the tags (`-v`) and pages (`-vv`)."""
+class RunProgress(Progress):
+    """Logs tags (`-v`) and pages (`-vv`); a bar counts tags, each by its pages, and names the one at hand."""
 
-    def start(self, tags: int) -> None:
-        """Log how many tags will be read."""
-        _LOG.info("reading %s", counted(tags, "tag"))
-
-    def page(self, tag: str, arrived: int, pages: int) -> None:
-        """Log the page."""
-        _LOG.debug("tag %s: page %d of %d arrived", tag, arrived, pages)
-
-    def tag(self, tag: str, verdict: str) -> None:
-        """Log that the tag is read."""
-        _LOG.info("tag %s: %s", tag, verdict)
-
-
-class Bar(LoggedProgress):
-    """A bar of tags, each counted by the share of its pages that has arrived; and the tag at hand."""
-
-    def __init__(self, console: Console) -> None:
-        self._bar = _bar(console)
+    def __init__(self, bar: RichProgress | None = None) -> None:
+        self._bar = bar
         self._lock = Lock()
         self._shares: dict[str, float] = {}
         self._done = self._tags = 0
 
     def start(self, tags: int) -> None:
-        """Show the bar."""
-        super().start(tags)
+        """Log how many tags will be read, and show the bar."""
+        _LOG.info("reading %s", counted(tags, "tag"))
         self._tags = tags
-        self._task = self._bar.add_task("", total=tags, counts="")
-        self._bar.start()
+        if self._bar is not None:
+            self._bar.add_task("", total=tags, counts="")
+            self._bar.start()
 
     def page(self, tag: str, arrived: int, pages: int) -> None:
         """Advance by a page; a second pass begins a tag anew."""
-        super().page(tag, arrived, pages)
+        _LOG.debug("tag %s: page %d of %d arrived", tag, arrived, pages)
         with self._lock:
             self._shares[tag] = min(arrived / max(pages, 1), 1.0)
             self._show(f"{tag}, page {arrived:,} of {pages:,}")
 
     def tag(self, tag: str, verdict: str) -> None:
         """Count the tag."""
-        super().tag(tag, verdict)
+        _LOG.info("tag %s: %s", tag, verdict)
         with self._lock:
             self._shares.pop(tag, None)
             self._done += 1
             self._show(tag)
 
     def _show(self, at_hand: str) -> None:
-        completed = self._done + sum(self._shares.values())
-        counts = f"{self._done:,}/{self._tags:,} tags"
-        self._bar.update(self._task, completed=completed, counts=counts, description=at_hand)
+        if self._bar is not None:
+            completed = self._done + sum(self._shares.values())
+            counts = f"{self._done:,}/{self._tags:,} tags"
+            self._bar.update(self._bar.task_ids[0], completed=completed, counts=counts, description=at_hand)
 
     def stop(self) -> None:
         """Take the bar away."""
-        self._bar.stop()
+        if self._bar is not None:
+            self._bar.stop()
 
 
 class _Watched:
@@ -107,39 +94,39 @@ class _Watched:
 @contextmanager
 def watched(destination: Destination) -> Iterator[Destination]:
     """Give a destination whose rows are shown as they are read, on a terminal."""
-    if not _moves_cursor():
+    bar = bar_on_terminal()
+    if bar is None:
         yield destination
-        return
+    else:
+        with bar:
+            yield cast("Destination", _Watched(destination, bar))
+
+
+def progress_on_terminal(*, quiet: bool) -> RunProgress:
+    """Give the progress of a run, with a bar where there is a terminal for it."""
+    return RunProgress(None if quiet else bar_on_terminal())
+
+
+def bar_on_terminal() -> RichProgress | None:
+    """Give a bar for a terminal that can move its cursor."""
+    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        return None
     from rich.console import Console
 
-    with _bar(Console(stderr=True)) as bar:
-        yield cast("Destination", _Watched(destination, bar))
+    return bar_on(Console(stderr=True))
 
 
-def progress_on_terminal(*, quiet: bool) -> Progress:
-    """Give the bar for a terminal that can move its cursor, else only the log."""
-    if quiet or not _moves_cursor():
-        return LoggedProgress()
-    from rich.console import Console
-
-    return Bar(Console(stderr=True))
-
-
-def _moves_cursor() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-
-
-def _bar(console: Console) -> RichProgress:
+def bar_on(console: Console) -> RichProgress:
+    """Give a bar with counts, the time left and what is at hand."""
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
     from rich.table import Column
 
-    at_hand = Column(no_wrap=True, overflow="ellipsis")
     return RichProgress(
         BarColumn(20),
         TextColumn("{task.fields[counts]}"),
         TimeRemainingColumn(compact=True),
-        TextColumn("{task.description}", markup=False, table_column=at_hand),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
         console=console,
         transient=True,
     )

@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 from smspartner.reading import Progress
-from smspartner_pipelines.progress import Bar, LoggedProgress, progress_on_terminal
+from smspartner_pipelines.progress import RunProgress, bar_on, progress_on_terminal
 
 
 def go_through(progress: Progress) -> None:
@@ -25,10 +25,8 @@ def go_through(progress: Progress) -> None:
 
 def test_without_a_terminal(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a terminal nothing is shown, and what happens is logged."""
-    progress = progress_on_terminal(quiet=False)
-    assert type(progress) is LoggedProgress
     with caplog.at_level(logging.DEBUG, "smspartner_pipelines"):
-        go_through(progress)
+        go_through(progress_on_terminal(quiet=False))
     assert (caplog.messages[0], caplog.messages[2], caplog.messages[-2:]) == (
         "reading 2 tags",
         "tag a: page 2 of 3 arrived",
@@ -43,7 +41,7 @@ def test_bar(width: int, capsys: pytest.CaptureFixture[str]) -> None:
     lasts = []
     for go in (go_through, go_half_through):
         console = Console(file=io.StringIO(), force_terminal=True, width=width)
-        go(Bar(console))
+        go(RunProgress(bar_on(console)))
         shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", console.file.getvalue())  # type: ignore[attr-defined]
         lines = [line.strip() for line in re.split(r"[\r\n]+", shown) if line.strip()]
         assert [line for line in lines if cell_len(line) > width] == []

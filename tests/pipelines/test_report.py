@@ -37,9 +37,9 @@ def finished(snapshot: Any, settings: Any, loaded: Any) -> RunOutcome:
     run.drift["t[1]"] = {"row field operator": 3}
     run.notes.append("paging is not proved yet")
     run.destinations = [
+        target("rows.csv", dropped=True),
         target("my data", files=[WrittenFile("data/x.parquet", 7, "ab")], tags_loaded=1),
         target("bad", failure="the disk is full; free some space"),
-        target("rows.csv", dropped=True),
     ]
     run.ended_by, run.failure = ExitCode.INTERRUPTED, "interrupted; tags that were loaded stay loaded"
     return run
@@ -83,6 +83,7 @@ def test_report(finished: RunOutcome) -> None:
         "notes": ["paging is not proved yet"],
         "validation": {},
         "destinations": [
+            {"uri": "rows.csv", "tags_loaded": 0, "failure": None, "files": []},
             {
                 "uri": "my data",
                 "tags_loaded": 1,
@@ -90,7 +91,6 @@ def test_report(finished: RunOutcome) -> None:
                 "files": [{"path": "data/x.parquet", "bytes": 7, "sha256": "ab"}],
             },
             {"uri": "bad", "tags_loaded": 0, "failure": "the disk is full; free some space", "files": []},
-            {"uri": "rows.csv", "tags_loaded": 0, "failure": None, "files": []},
         ],
     }
 
@@ -108,8 +108,8 @@ def test_report_as_json(finished: RunOutcome) -> None:
 FOR_A_PERSON = [
     "gone: unknown: code 4",
     "in quarantine: 1 row of t[1]; `smspartner quarantine 'my data'` counts them by reason",
-    "error: bad: the disk is full; free some space (`smspartner check --to bad` says more)",
     "rows.csv was not written, since the run ended early",
+    "error: bad: the disk is full; free some space (`smspartner check --to bad` says more)",
     "not read, 1 of 4 tags: never",
     "run again: smspartner run never … (with the options of this run)",
     "exit code 130: interrupted; tags that were loaded stay loaded",
