@@ -1,24 +1,22 @@
 """Measures the main job beside what others would do it with; each contestant in a process of its own, taking turns.
 
     python tests/benchmarks/peers/install.py
-    python tests/benchmarks/beside_peers.py [--workloads W1,W3] [--only ours,limit_requests] [--repeat 3] [--write]
+    python tests/benchmarks/beside_peers.py [--workloads W1,W3] [--only limit_requests] [--repeat 3] [--write]
 
-prints tables of medians; --write puts them into docs/benchmarks.md. The rows that everybody wrote are counted and
+prints a table of medians. The rows that everybody wrote are counted and
 compared with what the server sent. Whoever takes more than a minute is measured once, in W1 and W3 only.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
 from functools import cache
 from pathlib import Path
 
-from measuring import HERE, Run, Workload, run_command, serving, timed, write_table
+from measuring import HERE, Run, Workload, as_table, medians, parser, publish, run_command, serving, timed
 from peers.install import ENVIRONMENTS, REQUIREMENTS, python_of, versions
 
 WORKLOADS = {  # in the order of measuring: who is slow shows first
@@ -48,11 +46,6 @@ Measured = dict[tuple[str, str], list[Run]]
 """The runs of a contestant in a workload, by their names; none where one went wrong."""
 
 
-def installed() -> list[str]:
-    """Name who can be measured: ours, and the peers that have an environment."""
-    return [name for name in CONTESTANTS if name in OPTIONS or python_of(name).exists()]
-
-
 @cache
 def checksum(*arguments: str) -> dict[str, int]:
     """Count and hash rows in a process of its own, so that this one stays small: a child's peak includes it."""
@@ -63,23 +56,19 @@ def checksum(*arguments: str) -> dict[str, int]:
 
 def measure(name: str, workload: Workload) -> Run | None:
     """Let one contestant do one workload; None, and a word on standard error, if not every row came out right."""
-    with tempfile.TemporaryDirectory() as directory, serving(workload) as server:
-        tags, data = workload.write_tags(Path(directory)), Path(directory, "data")
+    with tempfile.TemporaryDirectory() as directory, serving(workload) as base_url:
+        tags, data = workload.write_tags(directory), Path(directory, "data")
         if name in OPTIONS:
             command = run_command(tags, data, *OPTIONS[name])
         else:
             data.mkdir()
-            script = HERE / "peers" / f"{name}.py"
-            command = [str(python_of(name)), str(script), server.base_url, str(tags), str(data)]
+            command = [str(python_of(name)), str(HERE / "peers" / f"{name}.py"), base_url, str(tags), str(data)]
         ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
-        run = timed(command, server.base_url, ENVIRONMENTS / f"{name}.log")
+        log = ENVIRONMENTS / f"{name}.log"
+        run = timed(command, base_url, log)
         found = checksum.__wrapped__(str(data)) if run.exit_code == 0 else {"rows": 0, "checksum": 0}
-    if found == checksum(str(workload.tags), str(workload.rows)):
-        sys.stderr.write(f"{name}, {workload.name}: {run.seconds:.2f} s, {run.megabytes:.0f} MB\n")
-        return run
-    log = ENVIRONMENTS / f"{name}.log"
-    sys.stderr.write(f"{name}, {workload.name}: exit code {run.exit_code}, {found['rows']:,} rows; see {log}\n")
-    return None
+    sys.stderr.write(f"{name}, {workload.name}: {run.seconds:.2f} s, {found['rows']:,} rows; see {log}\n")
+    return run if found == checksum(str(workload.tags), str(workload.rows)) else None
 
 
 def measure_all(names: list[str], workloads: dict[str, Workload], repeat: int) -> Measured:
@@ -97,11 +86,6 @@ def measure_all(names: list[str], workloads: dict[str, Workload], repeat: int) -
                 if run is None or run.seconds > SLOW:
                     slow.add(name)
     return measured
-
-
-def medians(runs: list[Run]) -> tuple[float, float]:
-    """Give the median of seconds, and of megabytes."""
-    return statistics.median(run.seconds for run in runs), statistics.median(run.megabytes for run in runs)
 
 
 def cell(measured: Measured, name: str, short: str) -> str:
@@ -124,45 +108,22 @@ def growth(measured: Measured, name: str) -> str:
     return f"time x {seconds:.1f}, memory x {megabytes:.1f}"
 
 
-def table(measured: Measured, names: list[str], workloads: dict[str, Workload]) -> str:
-    """Give what was measured as a Markdown table, a row for each contestant, and what the workloads are."""
-    shorts = sorted(workloads)
-    heads = ["", *shorts, "ten times the rows: W0 to W1"]
-    rows = [
-        [CONTESTANTS[name], *(cell(measured, name, short) for short in shorts), growth(measured, name)]
-        for name in names
-    ]
-    lines = [f"| {' | '.join(line)} |" for line in [heads, ["---"] * len(heads), *rows]]
-    return "\n".join([*lines, "", *(f"- {workloads[short].name}" for short in shorts)])
-
-
-def parse() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workloads", default=",".join(sorted(WORKLOADS)), help="which, by their short names")
-    parser.add_argument("--only", default=",".join(installed()), help="contestants")
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
-    arguments = parser.parse_args()
-    unknown = {*arguments.only.split(",")} - {*installed()} | {*arguments.workloads.split(",")} - {*WORKLOADS}
-    if unknown:
-        parser.error(f"not known, or not installed: {', '.join(sorted(unknown))}")
-    return arguments
-
-
 def main() -> None:
     """Measure, print, and write if asked to."""
-    arguments = parse()
-    names = [name for name in CONTESTANTS if name in arguments.only.split(",")]
-    chosen = {short: WORKLOADS[short] for short in WORKLOADS if short in arguments.workloads.split(",")}
-    measured = measure_all(names, chosen, arguments.repeat)
-    parts = [table(measured, names, chosen)]
+    arguments = parser(__doc__)
+    arguments.add_argument("--workloads", default=",".join(WORKLOADS), help="which, by their short names")
+    given = arguments.parse_args()
+    names = [one for one in CONTESTANTS if given.only in one and (one in OPTIONS or python_of(one).exists())]
+    chosen = {short: WORKLOADS[short] for short in WORKLOADS if short in given.workloads.split(",")}
+    measured = measure_all(names, chosen, given.repeat)
+    rows = [["", *sorted(chosen), "ten times the rows: W0 to W1"]]
+    for name in names:
+        cells = [cell(measured, name, short) for short in sorted(chosen)]
+        rows.append([CONTESTANTS[name], *cells, growth(measured, name)])
+    text = "\n".join([as_table(rows), "", *(f"- {chosen[short].name}" for short in sorted(chosen))])
     if peers := [name for name in names if name in REQUIREMENTS]:
-        parts.append("Versions: " + "; ".join(f"`{name}` {versions(name)}" for name in peers) + ".")
-    text = "\n\n".join(parts)
-    sys.stdout.write(text + "\n")
-    if arguments.write:
-        write_table("beside_peers", text)
+        text += "\n\nVersions: " + "; ".join(f"`{name}` {versions(name)}" for name in peers) + "."
+    publish("beside_peers", text, write=given.write)
     sys.exit(1 if [] in measured.values() else 0)
 
 

@@ -1,20 +1,16 @@
 """A server of pre-rendered pages on loopback, so that the server is never what is measured.
 
 `python loopback_server.py ROWS LATENCY PAGE_ROWS` prints its port, serves tags called `tag-N` of ROWS rows each, and
-ends when its standard input is closed; then it prints how many requests it saw.
+ends when its standard input is closed.
 """
 
 from __future__ import annotations
 
-import heapq
+import asyncio
 import json
 import re
-import selectors
 import socket
 import sys
-import time
-from dataclasses import dataclass, field
-from itertools import count
 
 FIRST_DATE = 1717989111
 WORDS = ("Delivered", "Delivered", "Delivered", "Not delivered")
@@ -46,107 +42,54 @@ def cut_page(number: int, total: int, page_rows: int) -> list[bytes]:
     return [_HEAD % length + first_piece, *pieces]
 
 
-@dataclass(eq=False)
-class Connection:
-    """A client, what came of its request, and what it still has to be sent."""
+class Pages:
+    """Every page of every tag, and one empty page behind the end."""
 
-    socket: socket.socket
-    received: bytes = b""
-    unsent: memoryview = field(default_factory=lambda: memoryview(b""))
-
-
-class Server:
-    """One loop over all connections; answers that have to wait stand in a heap."""
-
-    def __init__(self, total: int, latency: float, page_rows: int) -> None:
-        self.pages = [cut_page(number, total, page_rows) for number in range(1, -(-total // page_rows) + 2)]
+    def __init__(self, total: int, page_rows: int) -> None:
+        self.cut = [cut_page(number, total, page_rows) for number in range(1, -(-total // page_rows) + 2)]
         self.tag_digits = 8 - row_digits(total)
-        self.latency = latency
-        self.requests = 0
-        self.due: list[tuple[float, int, Connection, bytes]] = []
-        self.order = count()
-        self.selector = selectors.DefaultSelector()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.listener.setblocking(False)
-        self.selector.register(self.listener, selectors.EVENT_READ)
-        self.selector.register(sys.stdin.buffer, selectors.EVENT_READ)
-
-    def serve(self) -> None:
-        """Answer until standard input is closed."""
-        while True:
-            wait = max(0.0, self.due[0][0] - time.perf_counter()) if self.due else None
-            for key, events in self.selector.select(wait):
-                if key.fileobj is self.listener:
-                    self.accept()
-                elif key.fileobj is sys.stdin.buffer:
-                    return
-                elif events & selectors.EVENT_WRITE:
-                    self.send(key.data, key.data.unsent)
-                else:
-                    self.receive(key.data)
-            while self.due and self.due[0][0] <= time.perf_counter():
-                _, _, connection, answer = heapq.heappop(self.due)
-                self.send(connection, memoryview(answer))
-
-    def accept(self) -> None:
-        """Welcome a client."""
-        client, _ = self.listener.accept()
-        client.setblocking(False)
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)  # a whole answer in one call
-        self.selector.register(client, selectors.EVENT_READ, Connection(client))
-
-    def receive(self, connection: Connection) -> None:
-        """Read what there is, and answer if it ends a request."""
-        try:
-            data = connection.socket.recv(65536)
-        except ConnectionError:
-            data = b""
-        if not data:
-            self.selector.unregister(connection.socket)
-            connection.socket.close()
-            return
-        connection.received += data
-        if not connection.received.endswith(b"\r\n\r\n"):
-            return
-        answer = self.answer(connection.received.split(b"\r\n", 1)[0])
-        connection.received = b""
-        if self.latency:
-            heapq.heappush(self.due, (time.perf_counter() + self.latency, next(self.order), connection, answer))
-        else:
-            self.send(connection, memoryview(answer))
 
     def answer(self, line: bytes) -> bytes:
         """Choose the answer to a request line."""
-        self.requests += 1
         page, tag = _PAGE.search(line), _TAG.search(line)
         digits = (tag[1] if tag else b"").zfill(self.tag_digits)[-self.tag_digits :]
         number = int(page[1]) if page else 1
-        return digits.join(self.pages[min(number, len(self.pages)) - 1])
-
-    def send(self, connection: Connection, answer: memoryview) -> None:
-        """Send as much as the client takes; the loop comes back for the rest."""
-        try:
-            sent = connection.socket.send(answer)
-        except BlockingIOError:
-            sent = 0
-        except (ConnectionError, OSError):  # the client has gone; reading will tell
-            sent = len(answer)
-        writing = bool(connection.unsent)
-        connection.unsent = answer[sent:]
-        if writing != bool(connection.unsent):
-            events = selectors.EVENT_WRITE if connection.unsent else selectors.EVENT_READ
-            self.selector.modify(connection.socket, events, connection)
+        return digits.join(self.cut[min(number, len(self.cut)) - 1])
 
 
-def main() -> None:
-    """Serve, then tell what was seen."""
-    server = Server(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]))
-    sys.stdout.write(f"{server.listener.getsockname()[1]}\n")
+class Connection(asyncio.Protocol):
+    """A client, which asks for one page after the other."""
+
+    def __init__(self, pages: Pages, latency: float) -> None:
+        self.pages, self.latency, self.received = pages, latency, b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Welcome a client."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        kept: socket.socket = transport.get_extra_info("socket")
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)  # a whole answer in one call
+
+    def data_received(self, data: bytes) -> None:
+        """Answer, if this ends a request."""
+        self.received += data
+        if not self.received.endswith(b"\r\n\r\n"):
+            return
+        answer, self.received = self.pages.answer(self.received.split(b"\r\n", 1)[0]), b""
+        if self.latency:
+            asyncio.get_running_loop().call_later(self.latency, self.transport.write, answer)
+        else:
+            self.transport.write(answer)
+
+
+async def serve(total: int, latency: float, page_rows: int) -> None:
+    """Answer until standard input is closed."""
+    loop, pages = asyncio.get_running_loop(), Pages(total, page_rows)
+    server = await loop.create_server(lambda: Connection(pages, latency), "127.0.0.1", 0, backlog=256)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
-    server.serve()
-    sys.stdout.write(json.dumps({"requests": server.requests}) + "\n")
+    await loop.run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(serve(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
 import resource
 import signal
+import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -18,7 +21,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "docs" / "benchmarks.md"
-COMMAND = Path(sys.executable).with_name("smspartner")
+COMMAND = str(Path(sys.executable).with_name("smspartner"))
 IN_FLIGHT = 32
 LONGEST = 1_800.0
 """Seconds after which a run is ended, and counts as failed."""
@@ -35,43 +38,11 @@ class Workload:
     options: tuple[str, ...] = ()
     page_rows: int = 1_000
 
-    @property
-    def all_rows(self) -> int:
-        """How many rows all tags have."""
-        return self.tags * self.rows
-
-    def write_tags(self, directory: Path) -> Path:
+    def write_tags(self, directory: str | Path) -> Path:
         """Write the file of tags to ask for."""
-        path = directory / "tags.txt"
+        path = Path(directory, "tags.txt")
         path.write_text("".join(f"tag-{number}\n" for number in range(self.tags)))
         return path
-
-
-@dataclass
-class Serving:
-    """The server under way; once it has ended, what it saw and what it cost."""
-
-    base_url: str
-    seen: dict[str, float] = field(default_factory=dict)
-    cpu_seconds: float = 0.0
-
-
-@contextmanager
-def serving(workload: Workload) -> Iterator[Serving]:
-    """Start the server in a process of its own."""
-    numbers = (str(workload.rows), str(workload.latency), str(workload.page_rows))
-    arguments = [sys.executable, str(HERE / "loopback_server.py"), *numbers]
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
-        running = Serving(f"http://127.0.0.1:{server.stdout.readline().strip()}/v1")
-        try:
-            yield running
-        finally:
-            server.stdin.close()
-            running.seen = json.loads(server.stdout.read())
-            usage = _wait(server)
-            running.cpu_seconds = usage.ru_utime + usage.ru_stime
 
 
 @dataclass(frozen=True)
@@ -82,6 +53,20 @@ class Run:
     seconds: float
     megabytes: float
     output: bytes = field(repr=False)
+
+
+@contextmanager
+def serving(workload: Workload) -> Iterator[str]:
+    """Start the server in a process of its own; give its base URL."""
+    numbers = (str(workload.rows), str(workload.latency), str(workload.page_rows))
+    arguments = [sys.executable, str(HERE / "loopback_server.py"), *numbers]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{server.stdout.readline().strip()}/v1"
+        finally:
+            server.stdin.close()
 
 
 def timed(command: Sequence[str], base_url: str = "", log: Path | None = None) -> Run:
@@ -100,39 +85,73 @@ def timed(command: Sequence[str], base_url: str = "", log: Path | None = None) -
         assert process.stdout is not None
         try:
             output = process.stdout.read()
-            usage = _wait(process)
+            _, status, usage = os.wait4(process.pid, 0)
         except BaseException:  # an interrupt, say: nothing goes on in the background
             os.killpg(process.pid, signal.SIGKILL)
             raise
         finally:
             timer.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.perf_counter() - began
-    megabytes = usage.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
-    return Run(process.returncode, seconds, megabytes, output)
+    return Run(process.returncode, seconds, _megabytes(usage), output)
 
 
-def _wait(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> resource.struct_rusage:
-    """Wait for a process and its usage; what it waited for itself is counted in."""
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return usage
+def _megabytes(usage: resource.struct_rusage) -> float:
+    return usage.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
-def run_command(tags: Path, to: str | Path, *options: str, command: str | Path = COMMAND) -> list[str]:
+def run_command(tags: Path, to: str | Path, *options: str, command: str = COMMAND) -> list[str]:
     """Give the command that is measured: `smspartner run`."""
     arguments = ["run", "--tags-file", str(tags), "--to", str(to), "--concurrency", str(IN_FLIGHT), "--json"]
-    return [str(command), *arguments, *options]
+    return [command, *arguments, *options]
 
 
-def write_table(name: str, measured: str, page: Path = PAGE) -> None:
-    """Put what was measured between the page's markers of that name.
+def load(workload: Workload, to: str | Path, command: str = COMMAND) -> Run:
+    """Load a workload once.
 
     Raises:
-        SystemExit: it has no such markers.
+        SystemExit: the run did not load every row.
     """
+    with tempfile.TemporaryDirectory() as directory, serving(workload) as base_url:
+        arguments = run_command(workload.write_tags(directory), to, *workload.options, command=command)
+        run = timed(arguments, base_url)
+    if run.exit_code != 0 or json.loads(run.output)["totals"]["rows_loaded"] != workload.tags * workload.rows:
+        raise SystemExit(f"{workload.name}: not every row was loaded")
+    return run
+
+
+def medians(runs: Sequence[Run]) -> tuple[float, float]:
+    """Give the median of seconds, and of megabytes."""
+    return statistics.median(run.seconds for run in runs), statistics.median(run.megabytes for run in runs)
+
+
+def as_table(rows: Sequence[Sequence[str]]) -> str:
+    """Give rows as a Markdown table; the first are its headings."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in [rows[0], ["---"] * len(rows[0]), *rows[1:]])
+
+
+def parser(about: str | None) -> argparse.ArgumentParser:
+    """Begin a command line, with what all benchmarks can do."""
+    arguments = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--repeat", type=int, default=3)
+    arguments.add_argument("--against", action="append", default=[], help="measure another version beside it")
+    arguments.add_argument("--only", default="", help="what has this in its name")
+    arguments.add_argument("--write", action="store_true", help="put what was measured into docs/benchmarks.md")
+    return arguments
+
+
+def publish(name: str, measured: str, *, write: bool) -> None:
+    """Print what was measured, or put it between the page's markers of that name, too.
+
+    Raises:
+        SystemExit: the page has no such markers.
+    """
+    sys.stdout.write(measured + "\n")
+    if not write:
+        return
     mark = rf"(<!-- benchmark: {name} -->\n).*?(<!-- /benchmark -->)"
-    text = page.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     changed, places = re.subn(mark, lambda found: f"{found[1]}{measured}\n{found[2]}", text, flags=re.DOTALL)
     if places != 1:
-        raise SystemExit(f"{page.name} has no place for the benchmark {name}")
-    page.write_text(changed, encoding="utf-8")
+        raise SystemExit(f"{PAGE.name} has no place for the benchmark {name}")
+    PAGE.write_text(changed, encoding="utf-8")
