@@ -29,12 +29,12 @@ COUNTS = "counts_as_loaded"
 ONE_RUN = "rows_of_one_run"
 RECEIVED = "counts_add_up"
 TAG_RULES = {
-    READABLE: "every file or table can be read",
-    PRESENT: "every tag that a run has loaded is there, in its newest reading",
-    KNOWN: "every row stands under a tag that is loaded",
-    COUNTS: "rows, statuses, opt-outs, newest status and quarantine are what was loaded",
-    ONE_RUN: "all rows of a tag were loaded by the run that loaded the tag",
-    RECEIVED: "rows loaded + rows in quarantine + rows erased = rows received",
+    READABLE: "Every file and table can be read.",
+    PRESENT: "Every tag that a run has loaded is there, in its newest reading.",
+    KNOWN: "Every row stands under a tag that is loaded.",
+    COUNTS: "Rows, statuses, opt-outs, newest status and quarantine are what was loaded.",
+    ONE_RUN: "All rows of a tag were loaded by the run that loaded the tag.",
+    RECEIVED: "Rows loaded, in quarantine and erased add up to the rows received.",
 }
 """The rules of whole tags, which no expectation can state, with their meanings."""
 
