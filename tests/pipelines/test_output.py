@@ -1,13 +1,19 @@
-"""The process of the command and its streams: closed, full, broken, of any encoding; and never with a secret."""
+"""The process of the command, its streams (closed, full, broken, of any encoding; never with a secret), and its log."""
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import subprocess
 import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from smspartner.redaction import REDACT, Secret
+from smspartner_pipelines.output import RedactingStream, start_logging
 
 COMMAND = str(Path(sys.executable).with_name("smspartner"))
 KEY = "key-of-the-output-tests"
@@ -44,25 +50,20 @@ def test_a_reader_that_stops() -> None:
     assert (len(ended.stdout), ended.stderr) == (10, b"")
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ascii", "utf-16", "koi8-r", "cp932:strict"])
-def test_any_encoding(encoding: str) -> None:
-    """What an encoding lacks is written escaped; no command fails of it."""
-    for arguments in (("--help",), ("run", "--help"), ("schema",), ("schema", "--format", "json")):
-        ended = run("", *arguments, PYTHONIOENCODING=encoding)
+@pytest.mark.parametrize(
+    "environment",
+    [
+        *({"PYTHONIOENCODING": one} for one in ("latin-1", "cp1252", "ascii", "utf-16", "koi8-r", "cp932:strict")),
+        *({"LC_ALL": one, "LANG": one} for one in ("C", "fr_FR.ISO-8859-1", "no-such-locale")),
+    ],
+)
+def test_any_encoding(environment: dict[str, str]) -> None:
+    """What an encoding lacks is written escaped; no command fails of it, nor of the locale."""
+    for arguments in (("run", "--help"), ("schema", "--format", "json")):
+        ended = run("", *arguments, **environment)
         assert (ended.returncode, ended.stderr) == (0, b""), arguments
-    assert run("", "tags", "étés-👍", PYTHONIOENCODING=encoding).returncode == 2
-
-
-@pytest.mark.parametrize("locale", ["C", "POSIX", "fr_FR.ISO-8859-1", "no-such-locale"])
-def test_any_locale(locale: str) -> None:
-    """The locale decides neither whether a command runs nor how it ends."""
-    assert run("", "run", "--help", LC_ALL=locale, LANG=locale).returncode == 0
-
-
-def test_bytes_that_are_no_text() -> None:
-    """An argument of undecodable bytes is refused like any other, not a bug."""
-    ended = subprocess.run([COMMAND, "tags", b"d\xff"], check=False, capture_output=True, timeout=60)
-    assert (ended.returncode, b"bug" in ended.stderr, ended.stderr.count(b"\n")) == (2, False, 1)
+    ended = run("", "tags", "étés-👍-\udcff", **environment)  # undecodable bytes are an argument like any other
+    assert (ended.returncode, ended.stderr.count(b"bug")) == (2, 0)
 
 
 MISPLACED = {
@@ -82,6 +83,10 @@ MISPLACED = {
     "as a command of ours": ((KEY,), {}),
     "as a tag": (("run", KEY, "--to", "d"), {"SMSPARTNER_API_KEY": KEY}),
     "as a destination": (("run", "t", "--to", KEY), {"SMSPARTNER_API_KEY": KEY}),
+    "of a file, as a file": (("run", "t", "--to", "d", "--tags-file", KEY), {"SMSPARTNER_API_KEY_FILE": "key"}),
+    "of a file, as an option": (("run", f"--{KEY}"), {"SMSPARTNER_API_KEY_FILE": "key"}),
+    "of a file, as a destination": (("tags", KEY), {"SMSPARTNER_API_KEY_FILE": "key"}),
+    "of a file, as a tag": (("run", KEY, "--to", "d", "--api-key-file", "key"), {}),
     "as a phone number": (("forget", KEY, "--to", "d"), {"SMSPARTNER_PHONE_KEY": "a phone key of 26 letters!"}),
 }
 
@@ -92,30 +97,11 @@ def test_a_key_in_the_wrong_place(
 ) -> None:
     """A key put where another setting belongs is refused, and not repeated: it would stand in a log for ever."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "key").write_text(f"{KEY}\n")
     ended = run("", *arguments, **changes)
     assert (ended.returncode, ended.stdout, ended.stderr.count(b"\n")) == (2, b"", 1)
     assert KEY.encode() not in ended.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("arguments", "changes"),
-    [
-        (("run", "t", "--to", "d", "--tags-file", KEY), {"SMSPARTNER_API_KEY_FILE": "key"}),
-        (("run", f"--{KEY}"), {"SMSPARTNER_API_KEY_FILE": "key"}),
-        (("tags", KEY), {"SMSPARTNER_API_KEY_FILE": "key"}),
-        (("run", KEY, "--to", "d", "--api-key-file", "key"), {}),
-    ],
-    ids=["file of tags", "option", "destination", "tag"],
-)
-def test_a_key_of_a_file_in_the_wrong_place(
-    arguments: tuple[str, ...], changes: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A key that stands in a file is known before anything is refused, also by what needs no key."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "key").write_text(f"{KEY}\n")
-    ended = run("", *arguments, **changes)
-    assert (ended.returncode, ended.stdout, KEY.encode() in ended.stderr) == (2, b"", False)
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
 
 
 def test_a_bug_is_told_by_class_and_place(tmp_path: Path) -> None:
@@ -156,3 +142,61 @@ def test_redaction_comes_before_layout(tmp_path: Path) -> None:
     assert ended.stderr.count("***") >= 4
     assert KEY not in (ended.stdout + ended.stderr).lower()
     assert "ValueError: ***" in ended.stderr
+
+
+SPLIT_KEY = "key+of/the logs"
+
+
+@pytest.fixture
+def begin(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Begin to log, to standard error that is redacted as in the command."""
+
+    def start(verbose: int, level: str | None, style: str) -> None:
+        monkeypatch.setattr(sys, "stderr", RedactingStream(sys.stderr))
+        REDACT.add(Secret(SPLIT_KEY))
+        start_logging(verbose, level, style)
+
+    return start
+
+
+def test_json_logs(begin: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    """Each record is one JSON object a line, with time, level, logger and message, and with its exception."""
+    begin(1, None, "json")
+    logger = logging.getLogger("some.logger")
+    logger.debug("not shown")
+    logger.info("%s é\nsecond line", "promo")
+    try:
+        raise ValueError(f"apiKey={SPLIT_KEY}")  # noqa: TRY301
+    except ValueError:
+        logger.exception("failed for %s", "key%2Bof%2Fthe%20logs")
+    out, err = capsys.readouterr()
+    first, second = map(json.loads, err.splitlines())
+    assert out == ""
+    assert first.pop("time").endswith("+00:00")
+    assert first == {"level": "info", "logger": "some.logger", "message": "promo é\nsecond line"}
+    assert (second["level"], second["message"]) == ("error", "failed for ***")
+    assert second["exception"].endswith("ValueError: apiKey=***")
+
+
+def test_text_logs(begin: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    """Records are lines on stderr, redacted down to the traceback."""
+    begin(0, "debug", "text")
+    try:
+        raise ValueError(SPLIT_KEY)  # noqa: TRY301
+    except ValueError:
+        logging.getLogger("x").debug("key %s", SPLIT_KEY, exc_info=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert " DEBUG   x: key ***\n" in err
+    assert err.endswith("ValueError: ***\n")
+    assert SPLIT_KEY not in err
+
+
+def test_logged_warnings(begin: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    """Warnings of libraries are log records too."""
+    begin(0, None, "json")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=True)
+        warnings.warn(f"something about {SPLIT_KEY}", stacklevel=1)
+    assert "something about ***" in json.loads(capsys.readouterr().err)["message"]

@@ -160,11 +160,7 @@ def test_success(snapshot: Any, settings: Any, capsys: pytest.CaptureFixture[str
     run.note(snapshot("t", 1))
     run.note(snapshot("empty", 0))
     run.destinations = [target("a"), target("b")]
-    assert shown(run, capsys)[1:] == [
-        "t 1 100.0 % 0 0",
-        "empty 0 0 0",
-        f"run {RUN_ID}: 1 row loaded into a, b, 0.0 s",
-    ]
+    assert shown(run, capsys)[1:] == ["t 1 100.0 % 0 0", "empty 0 0 0", f"run {RUN_ID}: 1 row loaded into a, b, 0.0 s"]
     assert shown(run, capsys, quiet=True) == []
 
 

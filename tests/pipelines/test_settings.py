@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from smspartner.connection import Connection
 from smspartner.errors import SettingsError
 from smspartner.privacy import PhonePrivacy
 from smspartner.redaction import REDACT, Secret
-from smspartner_pipelines.settings import RunSettings, parse_duration, parse_time
+from smspartner_pipelines.settings import parse_duration, parse_time
 
-KEY = "key-of-the-settings-tests"
-
-
-@pytest.fixture
-def settings() -> Callable[..., RunSettings]:
-    """Settings of a run of tag `t` into `out`."""
-
-    def make(**options: Any) -> RunSettings:
-        connection = Connection(api_key=Secret(KEY))
-        return RunSettings(**{"tags": ("t",), "connection": connection, "to": ("out",), **options})
-
-    return make
+KEY = "key-of-the-pipeline-tests"
 
 
 @pytest.mark.parametrize(
@@ -61,19 +47,6 @@ def test_a_secret_among_the_tags(settings: Any) -> None:
     with pytest.raises(SettingsError) as caught:
         settings(tags=("t", KEY))
     assert KEY not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "other", ["./data", "data/", "parquet:data", "other/../data", "link", "file://{here}/data", "{here}/data"]
-)
-def test_one_place_under_two_names(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str) -> None:
-    """One destination named twice, by another spelling or by a link, is refused: it would wait for itself."""
-    monkeypatch.chdir(tmp_path)
-    for folder in ("data", "other"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "link").symlink_to("data")
-    with pytest.raises(SettingsError, match="one destination is named twice"):
-        settings(to=("data", other.format(here=tmp_path)))
 
 
 def test_public(settings: Any) -> None:

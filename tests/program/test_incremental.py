@@ -3,7 +3,7 @@
 import json
 import signal
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -99,19 +99,6 @@ def test_unchanged_in_every_form(start_sandbox, report, form):
     assert asked(sandbox) == [("promo", 1), ("promo", 1), ("promo", 2)]
 
 
-def test_refresh(start_sandbox, campaign, report):
-    """`--refresh all` reads settled tags too, `unsettled` asks nothing of them, `auto` their first page."""
-    sandbox = start_sandbox([campaign("promo", 5)], page_size=3)
-    report(sandbox, "promo", "--to", "data")
-    asked(sandbox)
-    seen = {}
-    for refresh in ("all", "unsettled", "auto"):
-        _, found = report(sandbox, "promo", "--to", "data", "--refresh", refresh)
-        (one,) = found["tags"]
-        seen[refresh] = (one["verdict"], len(asked(sandbox)), one["requests"], one["rows_loaded"])
-    assert seen == {"all": ("complete", 2, 2, 5), "unsettled": ("skipped", 0, 0, 5), "auto": ("skipped", 1, 1, 5)}
-
-
 def test_waiting_tags_are_read_until_they_are_settled(start_sandbox, report, rows, clock):
     """A tag is read again while rows wait; once none waits and 48 h are over, its first page is enough."""
     sent_at = int(clock.now) - 5 * DAY
@@ -125,28 +112,6 @@ def test_waiting_tags_are_read_until_they_are_settled(start_sandbox, report, row
         seen.append((waiting == loaded, waiting > 0, verdicts(found)["promo"], len(asked(sandbox))))
     ripening = (True, True, "complete", 2)
     assert [ripening, ripening, (True, False, "complete", 2), (True, False, "skipped", 1)] == seen
-
-
-@pytest.mark.parametrize("facts", [{"date": ""}, {"status": "Ko", "date": ""}, {"hours": 47}])
-def test_tags_that_are_not_settled(start_sandbox, report, api_row, facts):
-    """Without any date, or with a delivery under 48 h ago, nothing proves that a tag is settled: it is read again."""
-    hours = facts.pop("hours", None)
-    facts = {"date": str(int(time.time()) - hours * HOUR)} if hours else facts
-    sandbox = start_sandbox([Campaign.of_rows("promo", [api_row(1, **facts)])])
-    runs = [verdicts(report(sandbox, "promo", "--to", "data")[1]) for _ in range(2)]
-    assert runs == [{"promo": "complete"}] * 2
-
-
-def test_fresh_for(start_sandbox, report, api_row):
-    """`--fresh-for` skips what was read less than that ago, and says when; without it, a waiting tag is read."""
-    sandbox = start_sandbox([Campaign.of_rows("promo", [api_row(1, status="Waiting", date="")])])
-    _, first = report(sandbox, "promo", "--to", "data")
-    _, second = report(sandbox, "promo", "--to", "data", "--fresh-for", "6h")
-    _, third = report(sandbox, "promo", "--to", "data")
-    read_at = first["tags"][0]["extracted_at"][:19]
-    assert [("skipped", f"fresh: read at {read_at}Z"), ("complete", "all 1 rows on 1 page")] == [
-        (found["tags"][0]["verdict"], found["tags"][0]["reason"]) for found in (second, third)
-    ]
 
 
 def test_a_second_try_hides_no_quarantine(start_sandbox, campaign, report, rows):
@@ -173,16 +138,6 @@ def test_tags_with_quarantined_rows_are_read_again(start_sandbox, campaign, repo
     assert (code, len(rows("data")), len(rows("data", "quarantine"))) == (0, 3, 0)
     code, third = report(sandbox, "promo", "--to", "data")
     assert (code, verdicts(third)) == (0, {"promo": "skipped"})
-
-
-def test_incomplete_and_unknown_tags_are_read_again(start_sandbox, campaign, report):
-    """What was not complete is read again by the next run."""
-    sandbox = start_sandbox([campaign("cut", 3)], faults=[Fault("not_json", tag="cut", times=3)])
-    _, first = report(sandbox, "cut", "late", "--to", "data")
-    sandbox.set_campaign(campaign("late"))
-    _, second = report(sandbox, "cut", "late", "--to", "data")
-    expected = [{"cut": "failed", "late": "unknown"}, {"cut": "complete", "late": "complete"}]
-    assert expected == [verdicts(first), verdicts(second)]
 
 
 def test_a_vendor_that_clears_old_lists(start_sandbox, campaign, report, rows):
@@ -252,29 +207,3 @@ def test_killed_run_is_simply_run_again(start_sandbox, campaign, start, report, 
     assert asked(sandbox) == [(tag, 1) for tag in tags]
     assert (9, kept) == (len(rows("data")), [row for row in rows("data") if row["tag"] != "hangs"])
     assert list(Path("data/.staging").iterdir()) == []
-
-
-def test_history_grows_by_one_row_per_tag_and_run(start_sandbox, report, rows, clock):
-    """`tag_runs` keeps what each run found of a tag: the history of a campaign's progress."""
-    sent_at = int(clock.now) - 5 * DAY
-    promo = Campaign("promo", 100, sent_at)
-    sandbox = start_sandbox([promo], clock=clock)
-    expected = []
-    for clock.now in (sent_at, sent_at + HOUR, sent_at + 3 * DAY):
-        _, found = report(sandbox, "promo", "--to", "data")
-        waiting = sum(row["status"] == "Waiting" for row in promo.population(clock.now))
-        expected.append((found["run_id"], waiting))
-    assert sorted(expected) == [(row["run_id"], row["waiting"]) for row in rows("data", "tag_runs")]
-    assert expected[0][1] > expected[1][1] > expected[2][1] == 0
-
-
-def test_what_the_next_run_judges_by(start_sandbox, campaign, command):
-    """`smspartner tags` gives of each tag the counts and times that the next run judges by."""
-    sandbox = start_sandbox([campaign("promo")])
-    (run,) = json.loads(command(sandbox, "run", "promo", "--to", "data", "--json").stdout)["tags"]
-    (loaded,) = json.loads(command(None, "tags", "data", "--json").stdout)
-    counts = ("rows_received", "rows_loaded", "rows_quarantined", "rows_erased", "delivered", "waiting", "run_id")
-    assert {name: run[name] for name in counts} == {name: loaded[name] for name in counts}
-    extracted, newest = (datetime.fromisoformat(loaded[name]) for name in ("extracted_at", "newest_status_at"))
-    assert extracted == datetime.fromisoformat(run["extracted_at"])
-    assert newest == datetime(2018, 2, 7, 7, 38, 31, tzinfo=UTC) < extracted - timedelta(2)
