@@ -10,13 +10,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from smspartner import vendor
-from smspartner.client import Client
+from smspartner.client import Client, RawAnswer
 from smspartner.errors import AccessRefused, RequestError
 from smspartner.page import Page, read_page
 from smspartner.redaction import plain_text
@@ -48,16 +49,18 @@ _TYPES = {bool: "true or false", int: "number", float: "number", type(None): "nu
 
 @dataclass(frozen=True)
 class _Seen:
-    """One answer: what was asked, the page that came or the failure, and its rows as JSON values."""
+    """One answer: what was asked, what came, and the page in it or why there is none."""
 
     asked: str
     number: int | None
-    page: Page | None = None
-    failure: RequestError | None = None
-    http_status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    rows: Sequence[Any] = ()
-    envelope: Mapping[str, Any] = field(default_factory=dict)
+    raw: RawAnswer | None
+    page: Page | None
+    failure: RequestError | None
+
+    @cached_property
+    def rows(self) -> list[Any]:
+        """The rows as JSON values."""
+        return _read_json(self.page.rows_json) if self.page else []
 
     @property
     def identities(self) -> list[str]:
@@ -91,28 +94,28 @@ def probe_api(tag: str, connection: Connection) -> dict[str, Any]:
 
 
 def _ask(client: Client, tag: str, asked: str, number: int | None) -> _Seen:
-    raw = None
+    raw = page = failure = None
     try:
         raw = client.fetch_raw(tag, number)
         page = read_page(raw.body, raw.http_status)
     except AccessRefused:
         raise
     except RequestError as exc:
-        status, headers = (raw.http_status, raw.headers) if raw else (exc.http_status, {})
-        return _Seen(asked, number, None, exc, status, headers)
-    rows, envelope = (
-        json.loads(text, parse_int=float)  # whose digits have no limit
-        for text in (page.rows_json, raw.body.decode("utf-8-sig", "replace"))
-    )
-    return _Seen(asked, number, page, None, raw.http_status, raw.headers, rows, envelope)
+        failure = exc
+    return _Seen(asked, number, raw, page, failure)
+
+
+def _read_json(text: str | bytes) -> Any:
+    return json.loads(text, parse_int=float)  # whose digits have no limit
 
 
 def _report(first: Page, seen: Sequence[_Seen], tag: str) -> dict[str, Any]:
     rows = [row for one in seen for row in one.rows]
     objects = [row for row in rows if isinstance(row, dict)]
-    envelope = {name: value for name, value in seen[0].envelope.items() if name not in vendor.LIST_KEYS}
+    whole = _read_json(seen[0].raw.body.decode("utf-8-sig", "replace")) if seen[0].raw else {}
+    envelope = {name: value for name, value in whole.items() if name not in vendor.LIST_KEYS}
     words = [row.get("status", row.get("statut")) for row in objects]
-    headers = [header for one in seen for header in one.headers.items() if _HEADERS.fullmatch(header[0])]
+    headers = [header for one in seen if one.raw for header in one.raw.headers.items() if _HEADERS.fullmatch(header[0])]
     return {
         "made_by": f"smspartner-connector {importlib.metadata.version('smspartner-connector')}",
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -125,7 +128,9 @@ def _report(first: Page, seen: Sequence[_Seen], tag: str) -> dict[str, Any]:
         "envelope_fields": _fields([envelope], tag),
         "row_fields": _fields(objects, tag),
         "rows_that_are_no_objects": len(rows) - len(objects),
-        "status_words": _most(Counter(_shown(word, tag) for word in words if isinstance(word, str))),
+        "status_words": dict(
+            Counter(_shown(word, tag) for word in words if isinstance(word, str)).most_common(_MOST_NAMES)
+        ),
         "headers": dict(sorted((_shown(name.title(), tag), _shown(value, tag)) for name, value in headers)),
     }
 
@@ -146,7 +151,7 @@ def _what_total_counts(first: Page, seen: Sequence[_Seen]) -> str:
 
 def _answer(one: _Seen, before: Sequence[_Seen]) -> dict[str, Any]:
     """Say what came for one request, compared with the answers before it."""
-    facts = {"asked": one.asked, "http_status": one.http_status}
+    facts = {"asked": one.asked, "http_status": getattr(one.raw or one.failure, "http_status", None)}
     if one.page is None:
         return {**facts, "failure": type(one.failure).__name__, "code": getattr(one.failure, "code", None)}
     facts |= {"page": one.page.number, "total": one.page.total, "rows": one.page.row_count}
@@ -172,17 +177,13 @@ def _fields(objects: Sequence[Mapping[str, Any]], tag: str) -> dict[str, dict[st
     for one in objects:
         for name, value in one.items():
             found.setdefault(_shown(name, tag), Counter())[_form(value)] += 1
-    return {name: _most(forms) for name, forms in list(found.items())[:_MOST_NAMES]}
+    return {name: dict(forms) for name, forms in list(found.items())[:_MOST_NAMES]}
 
 
 def _form(value: Any) -> str:
     if not isinstance(value, str):
         return _TYPES[type(value)]
     return "text: " + next((form for form, pattern in _FORMS.items() if re.fullmatch(pattern, value)), "other")
-
-
-def _most(counts: Counter[str]) -> dict[str, int]:
-    return dict(counts.most_common(_MOST_NAMES))
 
 
 def _shown(text: str, tag: str) -> str:
