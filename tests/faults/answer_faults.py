@@ -31,9 +31,15 @@ _GZIP = ("Content-Encoding", "gzip")
 
 MESSAGES = VENDOR_MESSAGES | {
     2: "Numéro de téléphone requis",
+    3: "Identifiant du message requis",
     5: "Message déjà envoyé",
     6: "Message non annulable",
+    20: "Compte désactivé",
+    30: "Compte bloqué",
+    40: "Accès à l'API refusé",
+    50: "Action impossible pour le moment",
     90: "JSON mal formé",
+    96: "Adresse IP non autorisée",
     429: "Trop de requêtes",
     500: "Erreur interne",
     999: "Erreur inconnue",  # documented nowhere

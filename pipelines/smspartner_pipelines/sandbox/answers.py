@@ -11,18 +11,8 @@ JSON = "application/json; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 LIST_KEY = "StatutResponse_List"
 
-VENDOR_MESSAGES = {
-    1: "Clé API requise",
-    3: "Identifiant du message requis",
-    4: "Message introuvable",
-    10: "Clé API incorrecte",
-    20: "Compte désactivé",
-    30: "Compte bloqué",
-    40: "Accès à l'API refusé",
-    50: "Action impossible pour le moment",
-    96: "Adresse IP non autorisée",
-}
-"""Some of the vendor's codes with a sentence each; only that of code 10 is the documentation's own."""
+VENDOR_MESSAGES = {1: "Clé API requise", 3: "Tag requis", 4: "Message introuvable", 10: "Clé API incorrecte"}
+"""The vendor's codes that the sandbox answers with; only the sentence of code 10 is the documentation's own."""
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 

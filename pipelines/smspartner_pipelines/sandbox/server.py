@@ -137,7 +137,7 @@ class Sandbox:
         if path == ACCOUNT_PATH:
             return account()
         if not query.get("tag"):
-            return vendor_error(3, "Tag requis")
+            return vendor_error(3)
         return None if query["tag"] in self.campaigns else vendor_error(4)
 
     def _page(self, campaign: Campaign, number: int, strikes: Sequence[Strike]) -> bytes:
