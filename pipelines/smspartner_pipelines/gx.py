@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from threading import Lock, Thread
@@ -179,29 +180,24 @@ def _import() -> Any:
 @contextmanager
 def _loaded_late() -> Iterator[None]:
     """Within the block, who imports these modules gets a stand-in, which loads the module at its first use."""
-    stand_ins = {name: _stand_in(name) for name in _LATE if name not in sys.modules}
+    stand_ins = {name: ModuleType(name) for name in _LATE if name not in sys.modules}
+
+    def step_back(name: str) -> None:
+        if sys.modules.get(name) is stand_ins[name]:
+            del sys.modules[name]
+
+    def look_up(name: str, attribute: str) -> Any:
+        step_back(name)
+        return getattr(import_module(name), attribute)
+
+    for name, stand_in in stand_ins.items():
+        vars(stand_in)["__getattr__"] = partial(look_up, name)
     sys.modules |= stand_ins
     try:
         yield
     finally:
-        for stand_in in stand_ins.values():
-            _step_back(stand_in)
-
-
-def _stand_in(name: str) -> ModuleType:
-    module = ModuleType(name)
-
-    def look_up(attribute: str) -> Any:
-        _step_back(module)
-        return getattr(import_module(name), attribute)
-
-    vars(module)["__getattr__"] = look_up
-    return module
-
-
-def _step_back(module: ModuleType) -> None:
-    if sys.modules.get(module.__name__) is module:
-        del sys.modules[module.__name__]
+        for name in stand_ins:
+            step_back(name)
 
 
 @contextmanager

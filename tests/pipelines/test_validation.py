@@ -371,42 +371,16 @@ def test_results(user, engine):
     judge(judging, tag("c", {}, {}))
     results = judging.results()
     assert results.pop("seconds") > 0
-    by_rule = {entry.pop("rule"): entry for entry in results.pop("expectations")}
+    found = {
+        one["rule"]: (one["suite"], one["columns"], one["rows_checked"], one["rows_failed"], one["tags_failed"])
+        for one in results.pop("expectations")
+    }
     totals = {"batches": 2, "tags": 3, "rows": 5, "rows_failed": 2}
     assert results == {"validate": "gx", "great_expectations_version": engine.version, "success": False, **totals}
-    counts = {"rows_checked": 5, "rows_failed": 0, "tags_failed": 0}
-    assert by_rule["primary_key_unique"] == {
-        "suite": "contract",
-        "expectation": "expect_compound_columns_to_be_unique",
-        "columns": ["tag", "phone_number", "occurrence"],
-        "success": True,
-        **counts,
-    }
-    assert by_rule["rule_1"] == {
-        "suite": "user",
-        "expectation": "expect_column_values_to_not_be_in_set",
-        "columns": ["phone_number"],
-        "success": False,
-        **counts | {"rows_failed": 1},
-    }
-    assert by_rule["rule_2"] == {
-        "suite": "user",
-        "expectation": "expect_table_row_count_to_be_between",
-        "columns": [],
-        "success": False,
-        **counts | {"tags_failed": 1},
-    }
-    assert by_rule["status_in_set"]["rows_failed"] == 1
-
-
-def test_no_phone_number_in_results(user):
-    """Neither judgements nor results hold a phone number, however many rows fail."""
-    numbers = [f"+336399800{number:02}" for number in range(50)]
-    judging = user(("expect_column_values_to_not_be_in_set", {"column": "phone_number", "value_set": numbers}))
-    judgements = judge(judging, tag("a", *({"phone_number": number, "status": "lost"} for number in numbers)))
-    assert judgements == [Judgement(dict.fromkeys(range(50), ("status_in_set", "rule_1")))]
-    said = repr(judgements) + json.dumps(judging.results())
-    assert [number for number in numbers if number[1:] in said] == []
+    assert found["primary_key_unique"] == ("contract", ["tag", "phone_number", "occurrence"], 5, 0, 0)
+    assert found["status_in_set"] == ("contract", ["status"], 5, 1, 0)
+    assert found["rule_1"] == ("user", ["phone_number"], 5, 1, 0)
+    assert found["rule_2"] == ("user", [], 5, 0, 1)
 
 
 # The library, kept in its place
