@@ -21,7 +21,7 @@ from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.load.dataset import Dataset
 from smspartner_pipelines.load.destination import NothingLoaded, erasures, loaded_tags
 from smspartner_pipelines.load.object_files import ObjectFiles
-from smspartner_pipelines.load.parquet import file_name
+from smspartner_pipelines.load.parquet import file_name, state_in
 from smspartner_schemas.contract import LOADED_TAGS, QUARANTINE, RUNS, STATUSES, TAG_RUNS
 
 SECRET = "wJalrXUtnFEMI/of+the/tests"
@@ -84,6 +84,17 @@ def test_large_files(bucket, uri, make_snapshot):
     bucket.faults()
     assert len(loaded_tags(open_destination(uri))[0]) == 41
     assert len(bucket.requests()) < 50
+
+
+def test_replaced_since_it_was_listed(uri, make_snapshot):
+    """An object that another run replaced after it was listed, by a shorter or longer one, is read as it is now."""
+    load(uri, make_snapshot("shorter", 9_000), make_snapshot("longer", 8_000))
+    files, names = ObjectFiles(uri), [f"statuses/{file_name(tag)}" for tag in ("shorter", "longer")]
+    files.names("statuses")
+    load(uri, make_snapshot("shorter", 1, run_id=LATER), make_snapshot("longer", 9_000, run_id=LATER))
+    for name in names:
+        state = state_in(files.tail(name), name.partition("/")[2])
+        assert state.run_id == LATER
 
 
 def test_damaged(bucket, uri, make_snapshot):
