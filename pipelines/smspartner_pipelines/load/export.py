@@ -81,27 +81,32 @@ class Export:
 
     @contextmanager
     def open(self, *, for_loading: bool) -> Iterator[None]:
-        """See `Destination.open`; an export can only be loaded."""
-        _refuse_reading(self.uri, for_loading=for_loading)
+        """See `Destination.open`; an export can only be loaded. What was not finished is dropped."""
+        if not for_loading:
+            raise SettingsError(
+                f"{self.uri} is an export, which keeps no tags", remedy="name a dataset, a database or a Delta lake"
+            )
+        with self._place() as self._staged:
+            with os_errors(f"writing {self._named}"):
+                self._writer = self._format(self._staged)
+            try:
+                yield
+            finally:
+                self._staged.close()
+                with suppress(Exception):  # its file is gone already; this only lets go of it
+                    self._writer.close()
+
+    @contextmanager
+    def _place(self) -> Iterator[Any]:
+        """Lock the target, and give a file beside it."""
         self._refuse_wrong_path()
         with exclusive(self._lock_file, self.uri, remove=True) as self._lock:
             with os_errors(f"writing {self._target}", starting=True):
                 for path in staged_for(self._target):
                     path.unlink(missing_ok=True)
                 staged = StagedFile(self._target)
-            with closing(staged) as self._staged:
-                yield from self._written()
-
-    def _written(self) -> Iterator[None]:
-        """Take rows into the staged file; what was not finished is dropped."""
-        with os_errors(f"writing {self._named}"):
-            self._writer = self._format(self._staged)
-        try:
-            yield
-        finally:
-            self._staged.close()
-            with suppress(Exception):  # its file is gone already; this only lets go of it
-                self._writer.close()
+            with closing(staged):
+                yield staged
 
     def replace(self, snapshots: Sequence[Snapshot]) -> Iterator[list[WrittenFile]]:
         """See `Destination.replace`: the rows are appended, and nothing is seen of them yet.
@@ -161,9 +166,8 @@ class Export:
         """See `Destination.scan`: an export always holds exactly its own run."""
         return iter(())
 
-    def record_erasure(self, erasure: Erasure) -> None:  # noqa: ARG002
+    def record_erasure(self, erasure: Erasure) -> None:
         """See `Destination.record_erasure`: an export keeps none."""
-        _refuse_reading(self.uri, for_loading=False)
 
     def purge(self) -> None:
         """See `Destination.purge`: a replaced file is gone."""
@@ -189,12 +193,11 @@ class StdoutExport(Export):
         _stdout()
 
     @contextmanager
-    def open(self, *, for_loading: bool) -> Iterator[None]:
-        """See `Destination.open`."""
-        _refuse_reading(self._named, for_loading=for_loading)
+    def _place(self) -> Iterator[Any]:
+        """Give a file that nobody sees."""
         _stdout()
-        with SpooledTemporaryFile(max_size=_IN_MEMORY) as self._staged:
-            yield from self._written()
+        with SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+            yield file
 
     def _publish(self) -> list[WrittenFile]:
         # Python's own standard output is left alone: unbuffered, it may take less than it is given; buffered, it would
@@ -210,10 +213,3 @@ def _stdout() -> int:
     with suppress(AttributeError, OSError, ValueError):  # closed, or replaced by something that is no file
         return sys.stdout.fileno()
     raise SettingsError("standard output takes no bytes here", remedy="name a file to load into")
-
-
-def _refuse_reading(uri: str, *, for_loading: bool) -> None:
-    if not for_loading:
-        raise SettingsError(
-            f"{uri} is an export, which keeps no tags", remedy="name a dataset, a database or a Delta lake"
-        )

@@ -66,15 +66,9 @@ class LocalFiles:
         """
         self._refuse_what_is_not_ours()
         with os_errors(f"reading {self._path}", starting=True):
-            path, staging = self._path.absolute(), self._path / STAGING
-            existing = next(folder for folder in (path, *path.parents) if folder.exists())
-            folders = [path for path in (self._path / name for name in FOLDERS) if path.is_dir()]
-        try_writing((staging if staging in folders else existing) / "check")
-        for folder in folders:
-            if not os.access(folder, os.W_OK | os.X_OK):
-                raise SettingsError(
-                    f"{folder} can't be written", remedy="allow this user to write there, or load elsewhere"
-                )
+            staging = self._path.absolute() / STAGING
+            existing = next(folder for folder in (staging, *staging.parents) if folder.exists())
+        try_writing(existing / "check")
         if self._lock_file.exists():
             with exclusive(self._lock_file, str(self._path)):
                 pass

@@ -9,7 +9,6 @@ import os
 import re
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -38,7 +37,6 @@ _CREDENTIALS = (
 )
 """Variables by which obstore finds credentials; without any it would ask the metadata service of a cloud machine."""
 
-_FILES = {"AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials", "AWS_CONFIG_FILE": "~/.aws/config"}
 
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _DENIED = ("access is denied", "allow these credentials to list, read, write and delete there")
@@ -149,9 +147,6 @@ def _profile() -> tuple[Any, str | None]:
         remedy="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (read by boto3, which must be "
         "installed); on a machine of AWS with a role, set AWS_METADATA_ENDPOINT=http://169.254.169.254",
     )
-    files = [Path(os.environ.get(variable, default)).expanduser() for variable, default in _FILES.items()]
-    if not os.environ.get("AWS_PROFILE") and not any(file.exists() for file in files):
-        raise missing
     try:
         import boto3
         import botocore.session
