@@ -177,7 +177,7 @@ load_options = _together(
         multiple=True,
         metavar="DEST",
         help="Where to load: a directory, s3://, gs:// or az:// prefix (Parquet dataset), duckdb:FILE, postgresql://…, "
-        "delta:DIR, a .parquet, .csv or .csv.gz file, or - (CSV on stdout). May be repeated.",
+        "delta:DIR, a .parquet, .csv, .csv.gz or .xlsx file, or - (CSV on stdout). May be repeated.",
     ),
     phone_numbers_option,
 )

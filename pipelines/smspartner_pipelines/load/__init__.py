@@ -24,8 +24,8 @@ _SESSIONS = {
 def open_destination(uri: str) -> Destination:
     """Return the destination that `uri` names; nothing is touched before it is checked or opened.
 
-    `DIR` or `parquet:DIR` is a dataset, as is `s3://BUCKET/PREFIX` and its like; `FILE.parquet`, `FILE.csv` and
-    `FILE.csv.gz` are exports, `-` is CSV on standard output. `file://` and `~` are understood.
+    `DIR` or `parquet:DIR` is a dataset, as is `s3://BUCKET/PREFIX` and its like; `FILE.parquet`, `FILE.csv`,
+    `FILE.csv.gz` and `FILE.xlsx` are exports, `-` is CSV on standard output. `file://` and `~` are understood.
 
     Raises:
         SettingsError: `uri` names nothing that this version loads into, or what that needs is not installed.
@@ -34,7 +34,7 @@ def open_destination(uri: str) -> Destination:
     kind, place = recognise(uri)
     shown = mask_secrets(uri)
     if kind == ".xlsx":
-        raise SettingsError(f"this version writes no workbook like {shown}", remedy="name a .csv or .parquet file")
+        return _needing("xlsx", "Workbook", "excel")(place, shown)  # type: ignore[no-any-return]
     if kind == "delta":
         return _needing("delta", "Lake", "delta")(place, shown)  # type: ignore[no-any-return]
     if kind in _SESSIONS:

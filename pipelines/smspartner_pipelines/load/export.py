@@ -56,6 +56,7 @@ class Export:
 
     keeps_tags = False
     batch_rows = 0
+    formats = _FORMATS
 
     def __init__(self, path: str, uri: str) -> None:
         self.uri = self._named = uri
@@ -63,7 +64,7 @@ class Export:
         is_link = os.path.islink(path)  # noqa: PTH114 - False where it may not be seen, which `check` says
         self._target = self._path.resolve() if is_link else self._path
         self._lock_file = self._target.with_name(f".{self._target.name}.lock")
-        self._format = next(_FORMATS[ending] for ending in _FORMATS if path.lower().endswith(ending))
+        self._format = next(form for ending, form in self.formats.items() if path.lower().endswith(ending))
         self._lock: HeldLock | None = None
         self._staged: Any = None
         self._writer: Any = None
