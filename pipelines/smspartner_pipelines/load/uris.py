@@ -44,8 +44,8 @@ _SECRET_PARAMETER = re.compile(
 )
 
 _KNOWN = (
-    "name a directory, a .parquet, .csv, .csv.gz or .xlsx file, duckdb:FILE, postgresql://…, delta:DIR, s3://BUCKET/PREFIX, "
-    "or - for standard output; a path with a colon or an equals sign begins with ./"
+    "name a directory, a .parquet, .csv, .csv.gz or .xlsx file, duckdb:FILE, postgresql://…, delta:DIR, "
+    "s3://BUCKET/PREFIX, or - for standard output; a path with a colon or an equals sign begins with ./"
 )
 
 
