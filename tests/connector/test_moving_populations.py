@@ -114,30 +114,7 @@ SIZES = {"rows": st.integers(0, 9), "size": st.integers(1, 4)}
 
 
 NOTHING = st.just([])
-ONE_WAY = st.lists(NOTHING | NOTHING | st.lists(COME, max_size=2), max_size=9) | st.lists(
-    NOTHING | NOTHING | st.lists(GO, max_size=2), max_size=9
-)
-"""A population that only grows, or only shrinks, now and then."""
-
 EVERY_WAY = st.lists(NOTHING | st.lists(ANY, max_size=2) | st.tuples(GO, COME), max_size=9)
-
-
-def test_a_population_that_only_grows_or_only_shrinks():
-    """Whatever comes, or whatever goes, wherever: what is complete is what was held throughout the last pass."""
-    verdicts = Counter()
-
-    @settings(max_examples=150)
-    @given(moves=ONE_WAY, **SIZES)
-    def check(moves, rows, size):
-        population = Population(range(1, rows + 1), size, moves)
-        verdict, _, numbers = read(population)
-        verdicts[verdict, len(population.passes)] += 1
-        if verdict == "complete":
-            assert held(population.passes[-1]) == [numbers] * len(population.passes[-1])
-
-    check()
-
-    assert verdicts["complete", 2] + verdicts["complete", 3] > 10
 
 
 def test_any_population():
@@ -192,17 +169,11 @@ BLIND = {
 
 @pytest.mark.parametrize("spot", BLIND)
 def test_blind_spots_of_totals(spot):
-    """Moves that cancel out between two pages leave equal totals, and rows that were never held together."""
-    moves, brought, _ = BLIND[spot]
+    """Moves that cancel out between two pages leave equal totals; `verify` sees them, and the third pass agrees."""
+    moves, brought, at_last = BLIND[spot]
     population = Population(SIX, 2, moves)
     assert read(population) == ("complete", "all 6 rows on 3 pages", brought)
     assert brought not in held(population.passes[0])
-
-
-@pytest.mark.parametrize("spot", BLIND)
-def test_blind_spots_are_seen_by_verify(spot):
-    """With `verify` each of these moves shows in the second pass, and the third agrees with it."""
-    moves, _, at_last = BLIND[spot]
     population = Population(SIX, 2, moves)
     assert read(population, verify=True) == ("complete", "all 6 rows on 3 pages", at_last)
     assert [len(one) for one in population.passes] == [3, 3, 3]
