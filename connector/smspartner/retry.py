@@ -91,7 +91,7 @@ class Pace:
             pace = min(self._per_second(now), self._fastest_second(now))
             if self._low is None:
                 self._full = pace
-            self._low = min(max(pace / 2, _SLOWEST), self._full)
+            self._low = max(pace / 2, _SLOWEST)
             self._slowed_at = self._rising_from = now
             self._next_even = now + 1 / self._low
 

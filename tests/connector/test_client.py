@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import http.client
-import json
 import logging
 import select
 import socket
@@ -456,16 +455,6 @@ def test_a_proxy_that_fails(client_of: Any, monkeypatch: Any, assert_hidden: Any
     error = failure_of(client_of("https://api.invalid/v1"))
     assert error.what == "no answer: the proxy named by the environment can't be used"
     assert_hidden("pr0xy-pass", error)
-
-
-def test_what_the_vendor_says_in_latin(start_raw: Any, answer_with: Any, client_of: Any) -> None:
-    """A refusal is that refusal whatever the encoding of its sentence, declared or not, and under any HTTP status."""
-    for kind in ("application/json", "application/json; charset=iso-8859-1"):
-        body = json.dumps({"success": False, "code": 96, "message": "Clé API"}, ensure_ascii=False).encode("latin-1")
-        error = failure_of(client_of(start_raw(answer_with(f"Content-Type: {kind}", status="403 No", body=body)).url))
-        assert isinstance(error, AccessRefused)
-        assert (error.code, error.http_status) == (96, 403)
-        assert error.what == 'the API answered code 96 (IP address not authorised), "Clé API"'
 
 
 def test_what_the_http_libraries_print(

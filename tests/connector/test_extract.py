@@ -144,6 +144,7 @@ def once(event: threading.Event, then: Answer) -> Answer:
 
 def test_populations_and_counts(serve: Any) -> None:
     """Every tag is given once, with all pages in order and exact counts; each page is asked for once."""
+    assert read(serve(honest()), []) == {}
     answers = honest()
     server = serve(lambda tag, number: refusal(4) if tag == "gone" else answers(tag, number))
     before = datetime.now(UTC)
@@ -171,7 +172,7 @@ def test_concurrency_is_a_limit(serve: Any, concurrency: int) -> None:
 
     def answer(tag: str, number: int) -> Answer:
         with suppress(threading.BrokenBarrierError):
-            full.wait(0.05)
+            full.wait(5)
         return answers(tag, number)
 
     server = serve(answer)
@@ -376,11 +377,6 @@ def test_progress(serve: Any) -> None:
     assert sorted(shown.calls[1:-1]) == sorted([*pages, ("tag", "t20", "complete"), ("tag", "t0", "complete")])
 
 
-def test_no_tags(serve: Any) -> None:
-    """No tags take no requests."""
-    assert read(serve(honest()), []) == {}
-
-
 def test_access_refused(serve: Any) -> None:
     """A refused key ends the run; what was read completely before is handed out first, and nothing more is asked."""
     answers, refuse = honest(), threading.Event()
@@ -427,18 +423,41 @@ def test_stop_ends_the_run_within_moments(serve: Any) -> None:
 
 
 @pytest.mark.parametrize("answer", [(503, b""), envelope(1, 5, [])], ids=["backoff", "pause"])
-def test_stop_wakes_what_waits(serve: Any, answer: Answer) -> None:
-    """Setting `stop` ends waits for a next try and for a next pass, however long they would be."""
-    stop = threading.Event()
+def test_waits_end_with_the_reading(serve: Any, answer: Answer) -> None:
+    """Whatever waits for a next try or a next pass, however long, ends as `stop` is set or the reading is left."""
+    stop, answers = threading.Event(), honest()
 
-    def first(_tag: str, _number: int) -> Answer:
-        stop.set()
-        return answer
+    def first(tag: str, number: int) -> Answer:
+        if tag == "stops":
+            stop.set()
+        return answers(tag, number) if tag == "t1" else answer
 
     server = serve(first)
+    with closing(
+        extract(["t1", "down"], server.connection(concurrency=1, backoff=60, pass_pauses=(3600,)), stop)
+    ) as got:
+        assert next(got) is not None
+    assert (threads(), stop.is_set()) == ([], False)
     with pytest.raises(Interrupted):
-        list(extract(["t"], server.connection(backoff=60, pass_pauses=(3600,)), stop))
-    assert (len(server.log), threads()) == (1, [])
+        list(extract(["stops"], server.connection(backoff=60, pass_pauses=(3600,)), stop))
+    assert (server.asked["stops", 1], threads()) == (1, [])
+
+
+def test_stop_is_seen_while_the_caller_is_busy(serve: Any) -> None:
+    """A request that is tried again and again is sent no more once `stop` is set, though nobody takes what was read."""
+    server, stop, answers = (
+        serve(lambda tag, number: (503, b"") if tag == "down" else answers(tag, number)),
+        threading.Event(),
+        honest(),
+    )
+    reading = extract(["t1", "down"], server.connection(concurrency=1, backoff=0.01, retries=100), stop)
+    assert next(reading) is not None
+    stop.set()
+    for thread in threads():
+        thread.join(30)
+    assert (threads(), server.asked["down", 1] < 50) == ([], True)
+    with pytest.raises(Interrupted):
+        next(reading)
 
 
 def test_leaving_early(serve: Any) -> None:
@@ -448,23 +467,6 @@ def test_leaving_early(serve: Any) -> None:
         next(reading)
     asked = len(server.log)
     assert (asked < 500, threads(), stop.is_set(), len(server.log)) == (True, [], False, asked)
-
-
-def test_waits_end_with_the_reading(serve: Any) -> None:
-    """A request that waits for its next try is sent no more once the reading was left, or the run was stopped."""
-    answers = honest()
-    server, stop = serve(lambda tag, number: (503, b"") if tag == "down" else answers(tag, number)), threading.Event()
-    with closing(extract(["t1", "down"], server.connection(concurrency=1, backoff=60), stop)) as reading:
-        assert next(reading) is not None
-    assert (threads(), stop.is_set()) == ([], False)
-    reading = extract(["t1", "down"], server.connection(concurrency=1, backoff=0.01, retries=100), stop)
-    assert next(reading) is not None
-    stop.set()  # while the caller is busy with what it got
-    for thread in threads():
-        thread.join(30)
-    assert (threads(), server.asked["down", 1] < 50) == ([], True)
-    with pytest.raises(Interrupted):
-        next(reading)
 
 
 def test_what_breaks_reaches_the_caller(serve: Any) -> None:

@@ -292,6 +292,17 @@ def test_doubts(server: Server, expected: str, reason: str) -> None:
     assert len(run.asked) <= 3 * 3
 
 
+def test_one_row_again_and_again_in_any_order() -> None:
+    """Three pages of one same row are found out in whatever order they arrive."""
+    walk = walk_pages("t", PagingSeen(), passes=1)
+    next(walk)
+    for number in (1, 5, 4):
+        walk.send((number, page(number, 9, [undated(1)])))
+    with pytest.raises(StopIteration) as ended:
+        walk.send((3, page(3, 9, [undated(1)])))
+    assert ended.value.value.verdict == "incomplete"
+
+
 def test_the_last_pass_decides_by_its_own_doubt() -> None:
     """A tag that moved first and fell short in the last pass is incomplete, and the other way round."""
     moved, short = but(serve(range(6), 4), p2=page(2, 7, [4, 5, 6])), but(serve(range(6), 4), p2=page(2, 6, [4]))
