@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 DOCS = HERE.parents[1] / "docs"
 ENGINES = Path(os.environ.get("SMSPARTNER_TEST_ENGINES", HERE.parents[1] / "build" / "engines"))
 EXTRAS = runpy.run_path(str(HERE / "install.py"))["EXTRAS"]
-LONGEST = 200
+LONGEST = 400
 """Seconds after which a script is ended, and its test has failed."""
 
 

@@ -38,8 +38,8 @@ def rows_of(status: str, count: int, *, seed: int = 0) -> list[object]:
 BAD = {"phoneNumber": "+33639980099", "status": "Lost in the mail", "stopSMS": False, "date": ""}
 TAGS = ["large-1", "large-2", "changing", "doubtful", "emptied", "empty", "never"]
 BEFORE = [
-    Campaign("large-1", 5_990, LONG_AGO, seed=1),
-    Campaign("large-2", 2_500, LONG_AGO, seed=2),
+    Campaign("large-1", 2_990, LONG_AGO, seed=1),
+    Campaign("large-2", 510, LONG_AGO, seed=2),
     Campaign.of_rows("changing", rows_of("Waiting", 50)),
     Campaign.of_rows("doubtful", [*rows_of("Delivered", 20), BAD]),
     Campaign.of_rows("emptied", [*rows_of("Delivered", 7), BAD]),
@@ -70,7 +70,10 @@ def steps_of(uris: dict[str, str], folder: str) -> dict[str, dict[str, Any]]:
         steps |= {
             f"{kind} first": {"url": "before", **everything},
             f"{kind} again": {"url": "before", **everything},
-            f"{kind} fresh": {"url": "before", "tags": TAGS, "options": {"fresh_for": "1h"}},
+        }
+        if kind == "duckdb":
+            steps["duckdb fresh"] = {"url": "before", "tags": TAGS, "options": {"fresh_for": "1h"}}
+        steps |= {
             f"{kind} changed": {"url": "after", **everything},
             f"{kind} allowed": {"url": "after", "tags": TAGS, "options": {"allow_shrink": True}},
         }
@@ -84,7 +87,6 @@ def steps_of(uris: dict[str, str], folder: str) -> dict[str, dict[str, Any]]:
         "state doubled": settled | {"sql": "INSERT INTO state.statuses SELECT * FROM state.statuses LIMIT 3"},
         "state forgotten": settled | {"sql": "DELETE FROM state.loaded_tags"},
         "state dropped": settled | {"run": {"refresh": "drop_sources"}},
-        "state emptied": settled | {"run": {"refresh": "drop_data"}},
         "state partly": settled | {"resources": ["statuses"], "options": {"refresh": "all"}},
         "state repaired": settled,
         "lost rows": {"url": "before", "tags": ["changing"], "resources": ["quarantine", "loaded_tags", "tag_runs"]},
@@ -95,13 +97,11 @@ def steps_of(uris: dict[str, str], folder: str) -> dict[str, dict[str, Any]]:
         "refused replace": refused | {"run": {"write_disposition": "replace"}},
         "refused append": refused | {"run": {"write_disposition": "append"}},
         "refused folder": refused | {"destination": folder},
-        "refused option": refused | {"options": {"refresh": "never"}},
     }
     odd = {"url": "odd", "key": KEY, "tags": ["bad", "changing"]}
     return steps | {
         "secret odd": odd,
         "secret gx": odd | {"options": {"validate": "gx"}},
-        "secret unreachable": odd | {"url": "http://127.0.0.1:9/v1", "tags": ["bad"]},
         "secret key": odd | {"key": KEY + "!"},
     }
 
@@ -169,13 +169,11 @@ def test_whole_tags_are_replaced(ran: Ran, servers: dict[str, HostileServer], ki
     """However often it runs and however tags change, the destination holds what a run into a dataset holds."""
     name = list(ran.uris)[kind]
     first, again, changed, allowed = (ran.counted(f"{name} {one}") for one in ("first", "again", "changed", "allowed"))
-    assert first == {"statuses": 8568, "quarantine": 6, "loaded_tags": 6, "tag_runs": 7}
+    assert first == {"statuses": 3578, "quarantine": 6, "loaded_tags": 6, "tag_runs": 7}
     assert again == {"statuses": 78, "quarantine": 4, "loaded_tags": 4, "tag_runs": 7}  # one statuses row is a marker
     assert ran.results[f"{name} changed"]["check"] == "NotComplete"
-    assert (
-        "emptied: shrunk (8 rows are loaded or in quarantine, the API has 0 now"
-        in ran.results[f"{name} changed"]["said"]
-    )
+    shrunk = "emptied: shrunk (8 rows are loaded or in quarantine, the API has 0 now"
+    assert shrunk in ran.results[f"{name} changed"]["said"]
     assert (changed["statuses"], allowed) == (82, {"statuses": 2, "quarantine": 2, "loaded_tags": 2, "tag_runs": 7})
     assert all("check" not in ran.results[f"{name} {one}"] for one in ("first", "again", "allowed"))
     connection = Connection(Secret("sandbox-key"), servers["after"].url)
@@ -190,16 +188,13 @@ def test_whole_tags_are_replaced(ran: Ran, servers: dict[str, HostileServer], ki
 def test_settled_tags_are_asked_for_their_first_page(ran: Ran, servers: dict[str, HostileServer]) -> None:
     """A settled tag costs one request a run, and fresh ones none; all keep their quarantined rows for `check`."""
     asked = [request.page for request in servers["before"].requests if request.tag == "large-1"]
-    assert len(asked) == 2 * (6 + 1)  # into two destinations: six pages, then one
+    assert len(asked) == 2 * (3 + 1)  # into two destinations: three pages, then one
     fresh = ran.results["duckdb fresh"]
     assert (ran.counted("duckdb fresh")["tag_runs"], fresh["check"]) == (7, "QuarantinedRows")
     assert "2 rows are not valid" in fresh["said"]
     rows = ran.sql("SELECT verdict, rows_loaded, requests FROM duckdb.tag_runs WHERE tag = 'large-1' ORDER BY run_id")
-    assert [tuple(row.values()) for row in rows][:3] == [
-        ("complete", 5990, 6),
-        ("skipped", 5990, 1),
-        ("skipped", 5990, 0),
-    ]
+    seen = [tuple(row.values()) for row in rows]
+    assert seen[:3] == [("complete", 2990, 3), ("skipped", 2990, 1), ("skipped", 2990, 0)]
 
 
 def test_a_tag_that_is_not_complete_replaces_nothing(ran: Ran) -> None:
@@ -219,7 +214,7 @@ def test_only_what_is_there_counts_as_loaded(ran: Ran) -> None:
     everything = {"statuses": 21, "quarantine": 1, "loaded_tags": 1, "tag_runs": 1}
     assert ran.counted("state first") == everything
     assert ran.counted("state settled") == {"tag_runs": 1}
-    for name in ("fewer", "doubled", "forgotten", "dropped", "emptied", "repaired"):
+    for name in ("fewer", "doubled", "forgotten", "dropped", "repaired"):
         assert (name, ran.counted(f"state {name}")) == (name, everything)
         assert "check" not in ran.results[f"state {name}"]
     assert ran.sql("SELECT count(*) AS held, count(DISTINCT run_id) AS runs FROM state.statuses") == [
@@ -238,16 +233,15 @@ def test_a_lost_row_is_noticed(ran: Ran) -> None:
 def test_what_would_double_or_remove_rows_is_refused(ran: Ran, servers: dict[str, HostileServer]) -> None:
     """Other write dispositions, and destinations that can't replace by tag, are refused before any request."""
     said = {"replace": "leave write_disposition out", "append": "leave write_disposition out"}
-    said |= {"folder": "no destination that can replace rows by tag", "option": "unknown value"}
-    assert {name: ran.results[f"refused {name}"]["failed"].count(text) for name, text in said.items()} == dict.fromkeys(
-        said, 1
-    )
+    said |= {"folder": "no destination that can replace rows by tag"}
+    for name, text in said.items():
+        assert text in ran.results[f"refused {name}"]["failed"]
     assert servers["untouched"].requests == []
 
 
 def test_neither_key_nor_number_is_written_down(ran: Ran, home: Path, leaks: Callable[..., list[str]]) -> None:
     """Good and failing runs leave key and numbers in no log, trace, schema or state, only in the rows themselves."""
-    assert [ran.results[f"secret {name}"]["check"] for name in ("odd", "gx", "unreachable")] == ["NotComplete"] * 3
+    assert [ran.results[f"secret {name}"]["check"] for name in ("odd", "gx")] == ["NotComplete"] * 2
     assert "the API answered code 10" in ran.results["secret key"]["failed"]
     assert ran.sql("SELECT count(*) AS held FROM secret.quarantine") == [{"held": 2}]
     rows = r"\.duckdb|plan\.json|(statuses|quarantine)\.[^/]*\.(parquet|jsonl|csv|insert_values)(\.gz)?$"
