@@ -16,6 +16,7 @@ from smspartner.errors import (
     SmsPartnerError,
     TagError,
     UnexpectedStatus,
+    raise_alone,
 )
 from smspartner.redaction import REDACT, Secret
 
@@ -77,3 +78,18 @@ def test_errors_travel_between_processes(error: SmsPartnerError) -> None:
     """An error arrives in another process with its text and its facts."""
     arrived = pickle.loads(pickle.dumps(error))  # noqa: S301
     assert (type(arrived), str(arrived), vars(arrived)) == (type(error), str(error), vars(error))
+
+
+def fail_within() -> None:
+    """Fail while another exception is handled."""
+    try:
+        raise ValueError("https://h/?apiKey=k3y")
+    except ValueError:
+        raise_alone(TagError("x"))
+
+
+def test_an_error_raised_alone_carries_no_foreign_one() -> None:
+    """What a library said, which may be a URL with the key, is neither cause nor context of our error."""
+    with pytest.raises(TagError) as caught:
+        fail_within()
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
