@@ -82,14 +82,11 @@ class _NotWanted(Exception):
 
 
 _Job = tuple[Reading, Ask, int]
-"""A tag, what it asks for, and a page of that."""
+"""A tag, what it asks for, and one page number of that."""
 
 
 class _Workers:
-    """As many threads as requests may be under way: each takes a job, sends its request, and feeds its tag.
-
-    `_turn` guards what is asked for: `_asking` and `_paused`, and the count of bytes held.
-    """
+    """The threads and what they share; `_turn` guards what is asked for, and the count of bytes held."""
 
     def __init__(
         self, new: Iterator[Reading], tags: int, connection: Connection, stop: threading.Event, progress: Progress
@@ -238,6 +235,7 @@ class _Workers:
             if reading.size or reading.proof is not None:
                 self._reserve(reading, reading.size)
             if asks_anew and reading.ask.pause:
+                reading.size = 0  # what is read next may be another
                 self._reserve(reading, 0)
                 heapq.heappush(self._paused, (time.monotonic() + reading.ask.pause, id(reading), reading))
                 self._turn.notify()

@@ -258,7 +258,7 @@ def test_a_tag_between_two_passes_holds_back_no_other(serve: Any) -> None:
     doubt = {1: envelope(1, large, range(SIZE))}
     server = serve(lambda tag, number: doubt.get(number, refusal(4)) if tag == "doubt" else answers(tag, number))
     tags = ["doubt", *(f"t{n}" for n in range(30))]
-    with closing(extract(tags, server.connection(concurrency=1, pass_pauses=(3600,)), threading.Event())) as reading:
+    with closing(extract(tags, server.connection(concurrency=2, pass_pauses=(3600,)), threading.Event())) as reading:
         assert {next(reading).tag for _ in range(30)} == set(tags[1:])  # type: ignore[union-attr]
     assert threads() == []
 
