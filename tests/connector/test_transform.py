@@ -145,10 +145,12 @@ def test_one_broken_text(field: str) -> None:
 
 def test_dates_ahead() -> None:
     """A date more than a day after the reading is not valid, in any form; up to a day it is."""
-    ahead = int((READ_AT + timedelta(days=1)).timestamp())
+    read_at = READ_AT.replace(microsecond=0)
+    ahead = int((read_at + timedelta(days=1)).timestamp())
     dates: list[Any] = [str(ahead), str(ahead + 1), "2026-11-24T18:00:01Z", "2026-11-24 19:00:00"]
     for content in (dates, [ahead, ahead + 1, *dates[2:]]):
-        taken = snapshot([{**ROW, "date": date} for date in content])
+        sent = population([{**ROW, "date": date} for date in content], extracted_at=read_at)
+        (taken,) = type_populations([sent], RUN, PLAIN, NOBODY)
         found = [(row["position"], row["reasons"]) for row in taken.quarantine.to_pylist()]
         assert found == [(2, ["date_in_future"]), (3, ["date_in_future"])]
 
@@ -355,14 +357,15 @@ def test_the_source_is_closed(source: Source, leave: Callable[[Any], None]) -> N
     for _ in range(20):
         source.given.put(population([ROW], rows_received=2 if leave is fail else 1))
         source.given.put(None)
-    leave(transform(source.populations(), RUN, PLAIN))
+    populations = source.populations()
+    leave(transform(populations, RUN, PLAIN))
     assert source.closed.is_set()
     assert not any(thread.name == "smspartner-transform" for thread in threading.enumerate())
 
 
 def test_it_works_ahead_of_the_consumer_within_bounds() -> None:
     """The source is not read much further than rows are taken: memory is bounded by a few passes."""
-    many, too_many = population([ROW] * READY_ROWS), threading.Event()
+    many, too_many = population(verdict="unknown", rows_received=READY_ROWS), threading.Event()
 
     def populations() -> Iterator[Population]:
         for number in range(50):
