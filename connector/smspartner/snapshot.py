@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -21,6 +22,11 @@ from smspartner.page import Page, rows_at
 from smspartner.privacy import PhonePrivacy
 
 Indices = npt.NDArray[np.int64]
+
+_NO_DATE = np.iinfo(np.int64).min
+
+_MOST_DRIFT = 20
+"""Names kept of one tag: a field that holds free text in place of a status word would make a name a row."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -176,3 +182,36 @@ def occurrences(numbers: pa.Array, owner: Indices | None = None) -> pa.Array:
     ranks = np.empty(len(ids), dtype=np.int32)
     ranks[order] = np.arange(len(ids)) - np.repeat(starts, np.diff(np.r_[starts, len(ids)])) + 1
     return pa.array(ranks)
+
+
+def first_page_digests(rows: pa.Table, ranges: Iterable[tuple[int, int]]) -> list[str]:
+    """Give the SHA-256 (hexadecimal) of each range of rows, from begin to before end, of a table of `statuses`.
+
+    It is over phone_number, status, stop_sms and status_at, in API order, and says later whether the tag must be read
+    again. The columns are hashed as they lie in memory (little-endian), since tags of few rows are many. Numbers need
+    nothing between them: they begin with a plus, or have all one length.
+    """
+    names = ("phone_number", "status", "stop_sms", "status_at")
+    number, status, stop, date = (rows[name].combine_chunks() for name in names)
+    words = pc.index_in(status.dictionary, pa.array(STATUS_WORDS, pa.string()))
+    columns = (
+        np.asarray(words.take(status.indices), dtype="<i4"),
+        np.asarray(stop).astype(np.uint8),
+        np.asarray(pc.fill_null(date.cast(pa.int64()), _NO_DATE), dtype="<i8"),
+    )
+    ends = np.frombuffer(number.buffers()[1] or b"\0\0\0\0", np.int32)[number.offset :]
+    text = memoryview(number.buffers()[2] or b"")
+    found = []
+    for begin, end in ranges:
+        digest = hashlib.sha256(text[ends[begin] : ends[end]])
+        for column in columns:
+            digest.update(column[begin:end].data)
+        found.append(digest.hexdigest())
+    return found
+
+
+def bounded_drift(drift: Counter[str]) -> tuple[tuple[str, int], ...]:
+    """Give counts of drift by name, sorted; of very many names the most frequent, and the others together."""
+    kept = dict(drift.most_common(_MOST_DRIFT))
+    others = drift.total() - sum(kept.values())
+    return (*sorted(kept.items()), *([("other drift", others)] if others else []))

@@ -203,6 +203,7 @@ def test_known_countries() -> None:
         "+447781123456": "GG",
         "+262692123456": "RE",
         "+590690123456": "GP",
+        "+26269312345": None,  # too short for its prefix
         "+77011234567": "KZ",
         "+79161234567": "RU",
         "+10000000000": None,  # of the right calling code, but no country's

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import Counter
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +16,7 @@ from smspartner.page import Page, read_page
 from smspartner.privacy import ErasedNumbers, Person, PhonePrivacy
 from smspartner.reading import Population
 from smspartner.redaction import Secret
-from smspartner.snapshot import Snapshot, new_run_id
+from smspartner.snapshot import Snapshot, bounded_drift, new_run_id
 from smspartner.transform import first_page_digest, transform
 from smspartner_schemas.arrow import empty_table
 from smspartner_schemas.contract import QUARANTINE, STATUSES
@@ -191,7 +192,8 @@ def test_first_page() -> None:
     assert snapshot([*first, {}], second).first_page == first_page_digest(pages([*first, {}])[0], KEY) == ""
     assert snapshot(first, [{}]).first_page == whole.first_page
     assert whole.quarantined_rows({1: ("my_rule",)}).first_page == whole.first_page
-    assert whole.quarantined_rows({0: ("my_rule",)}).first_page == ""
+    for moved in ({0: ("my_rule",)}, {0: ("my_rule",), 1: ("my_rule",)}):
+        assert whole.quarantined_rows(moved).first_page == ""
 
 
 def test_refused() -> None:
@@ -212,3 +214,13 @@ def test_run_ids() -> None:
     assert len(set(ids)) == len(ids)
     assert ids == sorted(ids)
     assert all(re.fullmatch(r"2[0-9]{3}[01][0-9][0-3][0-9]T[0-9]{6}Z-[0-9a-f]{8}", one) for one in ids)
+
+
+def test_free_text_as_status_words_stays_bounded_drift() -> None:
+    """Of very many kinds of drift the most frequent are kept by name, the others are counted together."""
+    seen = Counter({f"status word '{number}'": 100 - number for number in range(50)})
+    kept = bounded_drift(seen)
+    assert kept[:2] == (("status word '0'", 100), ("status word '1'", 99))
+    assert kept[-1] == ("other drift", sum(100 - number for number in range(20, 50)))
+    assert (21, seen.total()) == (len(kept), sum(count for _, count in kept))
+    assert bounded_drift(Counter()) == ()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,8 +21,7 @@ from smspartner.raw_json import read_list
 from smspartner.reading import Population
 from smspartner.redaction import Secret
 from smspartner.snapshot import Snapshot
-from smspartner.transform import READY_ROWS, transform
-from smspartner.typed_rows import bounded, type_populations
+from smspartner.transform import READY_ROWS, transform, type_populations
 from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import QUARANTINE, STATUSES
 from smspartner_schemas.rules import broken_rules, row_rules
@@ -377,13 +375,3 @@ def test_it_works_ahead_of_the_consumer_within_bounds() -> None:
     next(snapshots)
     assert not too_many.wait(0.5)
     snapshots.close()
-
-
-def test_free_text_as_status_words_stays_bounded() -> None:
-    """Of very many kinds of drift the most frequent are kept by name, the others are counted together."""
-    seen = Counter({f"status word '{number}'": 100 - number for number in range(50)})
-    kept = bounded(seen)
-    assert kept[:2] == (("status word '0'", 100), ("status word '1'", 99))
-    assert kept[-1] == ("other drift", sum(100 - number for number in range(20, 50)))
-    assert (21, seen.total()) == (len(kept), sum(count for _, count in kept))
-    assert bounded(Counter()) == ()
