@@ -50,32 +50,21 @@ def state_of(place):
     return {row["tag"]: (row["run_id"], row["rows_loaded"], row["rows_quarantined"]) for row in found}
 
 
+def rows_in(tags, column):
+    """Give run and rows of the tags of a run that have any, or of its quarantine."""
+    return {tag: (facts[0], facts[column]) for tag, facts in tags.items() if facts[column]}
+
+
 def check_old_or_new(place):
     """Check that each table shows every tag old or new, and that a tag that counts as loaded fits together."""
-    state = state_of(place)
-    loaded, quarantined = held(place, "statuses"), held(place, "quarantine")
-    for tag in OLD_TAGS:
-        assert loaded.get(tag) in {counted(tag, 1) for counted in (old_count, new_count)}, tag
-        assert quarantined.get(tag) in {counted(tag, 2) for counted in (old_count, new_count)}, tag
-    together = {tag: facts for tag, facts in state.items() if fits(facts, loaded.get(tag), quarantined.get(tag))}
+    together = state = state_of(place)
+    for column, table in ((1, "statuses"), (2, "quarantine")):
+        found, said = held(place, table), rows_in(state, column)
+        old, new = rows_in(OLD_TAGS, column), rows_in(NEW_TAGS, column)
+        assert all(found.get(tag) in (old.get(tag), new.get(tag)) for tag in OLD_TAGS), table
+        together = {tag: facts for tag, facts in together.items() if found.get(tag) == said.get(tag)}
     assert place.kind == "delta" or (together == state and state in (OLD_TAGS, NEW_TAGS))
     return together
-
-
-def old_count(tag, column):
-    """Give run and rows of a tag of the earlier run."""
-    return (OLD_TAGS[tag][0], OLD_TAGS[tag][column]) if OLD_TAGS[tag][column] else None
-
-
-def new_count(tag, column):
-    """Give run and rows of a tag of the later run."""
-    return (NEW_TAGS[tag][0], NEW_TAGS[tag][column]) if NEW_TAGS[tag][column] else None
-
-
-def fits(facts, loaded, quarantined):
-    """Whether rows are just those that a tag is said to hold."""
-    run_id, rows, bad = facts
-    return (loaded, quarantined) == ((run_id, rows) if rows else None, (run_id, bad) if bad else None)
 
 
 def test_killed_at_any_step(warehouse, load):
