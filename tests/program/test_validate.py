@@ -111,15 +111,9 @@ def test_sound_dataset(load, validate, here, form):
 
 
 def test_sound_databases_and_lakes(load, validate, warehouse):
-    """What a run has loaded into a database holds."""
+    """What a run has loaded into a database or a Delta lake holds."""
     load(warehouse.uri)
     assert all_sound(*validate(warehouse.uri))
-
-
-def test_sound_lake(load, validate):
-    """What a run has loaded into a Delta lake holds."""
-    load("delta:lake")
-    assert all_sound(*validate("delta:lake"))
 
 
 def test_sound_object_store(load, validate, bucket):
