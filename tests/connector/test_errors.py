@@ -83,7 +83,7 @@ def test_errors_travel_between_processes(error: SmsPartnerError) -> None:
 def fail_within() -> None:
     """Fail while another exception is handled."""
     try:
-        raise ValueError("https://h/?apiKey=k3y")
+        raise ValueError("https://h/?apiKey=k3y")  # noqa: TRY301
     except ValueError:
         raise_alone(TagError("x"))
 
