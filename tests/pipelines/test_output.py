@@ -131,6 +131,7 @@ def test_redaction_comes_before_layout(tmp_path: Path) -> None:
         f"REDACT.add(Secret({KEY!r}))\n"
         "output.prepare_standard_streams()\n"
         f"sys.stderr.write({KEY[:7]!r}); sys.stderr.write({KEY[7:]!r} + '\\n')\n"
+        f"sys.stderr.write({KEY!r}); sys.stderr.flush()\n"
         f"warnings.warn({KEY!r})\n"
         f"output.say('x' * 70 + ' ' + {KEY!r})\n"
         "from rich.console import Console\n"

@@ -168,6 +168,7 @@ def test_130(serve, start, rows, here, number):
     stdout, stderr = run.communicate(timeout=30)
     assert (run.returncode, stdout, "Traceback" in stderr) == (130, "", False)
     said = stderr.splitlines()
+    assert "rows.csv was not written, since the run ended early" in said
     assert "not read, 2 of 3 tags: struck, relance" in said
     assert said[-2:] == [
         "run again: the same command, since an export holds the tags of one run",
