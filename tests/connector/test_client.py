@@ -282,6 +282,23 @@ def test_a_dripping_answer_ends_in_time(start_raw: Any, client_of: Any, where: s
     assert (ResponseTimeout, "no whole answer within 0.25 s") == (type(error), error.what)
 
 
+def test_a_kept_connection_is_watched(start_raw: Any, client_of: Any) -> None:
+    """The timeout bounds each answer of a connection, not only its first."""
+    stop = threading.Event()
+
+    def serve(connection: socket.socket, number: int) -> None:
+        connection.recv(65536)
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(PAGE), PAGE))
+        drip(DRIPS["body"], stop)(connection, number)
+
+    server = start_raw(serve)
+    client = client_of(server.url, timeout=0.3)
+    client.fetch_page("t", 1)
+    error = failure_of(client)
+    stop.set()
+    assert (type(error), server.accepted) == (ResponseTimeout, 1)
+
+
 def test_large_answers_arrive_whole(start_raw: Any, answer_with: Any, client_of: Any) -> None:
     """An answer of many reads arrives byte for byte, packed or not."""
     rows = ",".join(f'{{"phoneNumber": "+336{n:08}", "status": "Waiting"}}' for n in range(50_000))

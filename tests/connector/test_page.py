@@ -175,6 +175,7 @@ def test_one_bad_field_of_the_envelope(field: bytes) -> None:
             raw(LIST, '{"0": 1, "0": 2}'),
             raw(LIST, '["\\ud800", tru]'),
             raw(LIST, '["\\ud800", 01]'),
+            raw(LIST, '["\\ud800" x1]'),
         ),
         *(body()[:-1] + b", " + twice + b"}" for twice in TWICE),
         *(b"{" + twice + b", " + body()[1:] for twice in TWICE),
