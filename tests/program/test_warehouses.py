@@ -159,9 +159,8 @@ def test_a_server_that_ends_idle_sessions(sandbox, command, postgresql):
     assert postgresql.sql("SELECT count(*) AS rows FROM tag_runs") == [{"rows": 2}]
 
 
-@pytest.mark.parametrize("signals", [1, 2])
-def test_signals_while_a_database_works(sandbox, command, start, postgresql, signals):
-    """The first Ctrl-C lets the database load what was read; a second one gives that up, and tags stay as they were."""
+def test_signals_while_a_database_works(sandbox, command, start, postgresql):
+    """Ctrl-C, however often, lets the database load what was read: no statement is torn."""
     command(sandbox, "run", "sound", "--to", postgresql.uri)
     before = postgresql.sql("SELECT DISTINCT run_id FROM statuses")
     with dbapi.connect(postgresql.uri) as other, other.cursor() as cursor:
@@ -173,14 +172,13 @@ def test_signals_while_a_database_works(sandbox, command, start, postgresql, sig
         while postgresql.sql(waiting) != [{"n": 1}]:
             assert run.poll() is None
             time.sleep(0.01)
-        run.send_signal(signal.SIGINT)
-        if signals == 2:
-            while run.poll() is None:  # until both have come in: one that is on its way hides the next
-                run.send_signal(signal.SIGINT)
-                time.sleep(0.01)
+        for _ in range(3):
+            run.send_signal(signal.SIGINT)
+            time.sleep(0.05)
+        assert (run.poll(), postgresql.sql(waiting)) == (None, [{"n": 1}])
         other.rollback()
-    assert run.wait(30) == 130 if signals == 2 else run.wait(30) in {0, 130}
-    assert (postgresql.sql("SELECT DISTINCT run_id FROM statuses") == before) == (signals == 2)
+    assert run.wait(30) in {0, 130}
+    assert postgresql.sql("SELECT DISTINCT run_id FROM statuses") != before
 
 
 def test_a_password_appears_nowhere(sandbox, smspartner, postgresql, here):

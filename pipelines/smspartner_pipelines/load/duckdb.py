@@ -67,7 +67,6 @@ class DuckdbSession(Session):
             pass
         if self.connection is None:
             raise self._refusal()
-        self.cancel = self.connection.interrupt
         self.run("SET TimeZone = 'UTC'")
 
     def lock(self) -> None:

@@ -81,7 +81,6 @@ class PostgresqlSession(Session):
             self.connection = self.undisturbed(lambda: dbapi.connect(uri, autocommit=True))
         except adbc_driver_manager.Error:
             raise_alone(self._refusal())
-        self.cancel = self.connection.adbc_cancel
 
     def lock(self) -> None:
         """See `Session.lock`: the session may take it as often as it likes."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from abc import ABC, abstractmethod
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -18,11 +17,6 @@ if TYPE_CHECKING:
     from smspartner_schemas.sql import Dialect
 
 T = TypeVar("T")
-
-_AGAIN = 0.2
-_LONGEST = 5.0
-"""Seconds after which a call that goes on in spite of an interruption is cancelled again, and after which it is left
-alone: a server that is silent does not hear of a cancellation either."""
 
 ELSEWHERE = "move it away, or load elsewhere"
 
@@ -57,8 +51,6 @@ class Session(ABC):
         """The place in messages, with any secret masked."""
 
         self.connection: Any = None
-        self.cancel: Callable[[], object] = lambda: None
-        """Ends what the connection is doing; set by `connect`."""
 
     @abstractmethod
     def exists(self, *, for_loading: bool) -> bool:
@@ -104,13 +96,13 @@ class Session(ABC):
         if connection is None:
             raise ConnectionLost(f"{self.where}: the connection was lost", remedy="run again")
         try:
-            return self.undisturbed(lambda: act(connection), self.cancel)
+            return self.undisturbed(lambda: act(connection))
         except self.errors as error:
             failure = self.failure(error)
         raise failure
 
-    def undisturbed(self, act: Callable[[], T], cancel: Callable[[], object] = lambda: None) -> T:
-        """Return what `act` returns; an interruption cancels it and waits for its end, but not for ever."""
+    def undisturbed(self, act: Callable[[], T]) -> T:
+        """Return what `act` returns in a thread of its own; who is interrupted all the same leaves it alone."""
         outcome: Future[T] = Future()
 
         def work() -> None:
@@ -123,11 +115,5 @@ class Session(ABC):
         try:
             return outcome.result()
         except KeyboardInterrupt:
-            latest = time.monotonic() + _LONGEST
-            while not outcome.done() and time.monotonic() < latest:
-                with suppress(KeyboardInterrupt):  # one more changes nothing
-                    threading.Thread(target=cancel, name="cancel", daemon=True).start()  # a silent server holds it up
-                    wait([outcome], timeout=_AGAIN)
-            if not outcome.done():
-                self.connection = None  # which is in use, and not to be touched any more
+            self.connection = None  # which is in use, and not to be touched any more
             raise
