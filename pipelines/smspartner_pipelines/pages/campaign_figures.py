@@ -179,50 +179,35 @@ _COLUMNS = ("tag", "country", "status", "status_at")
 
 
 def _add_rows(campaigns: dict[str, Campaign], parts: Iterable[pa.Table]) -> tuple[Integers, Integers, Integers]:
+    """Count the rows of each campaign by country, and note when deliveries came; gives these by quarter of an hour."""
     numbers = {tag: number for number, tag in enumerate(campaigns)}
-    found: list[tuple[Integers, Integers, Integers]] = []
+    found = [(np.zeros(0, np.int64),) * 3]
     for part in parts:
-        codes = {name: _codes(part[name]) for name in ("tag", "country", "status")}
-        owner = np.array([numbers.get(tag or "", -1) for tag in codes["tag"][1]], dtype=np.int64)[codes["tag"][0]]
-        listed = list(campaigns.values())
-        for number, rows in zip(*np.unique(owner[owner >= 0], return_counts=True), strict=True):
-            listed[number].rows += int(rows)
-        _add_countries(listed, owner, codes["country"], codes["status"])
-        is_delivered = np.array([word == DELIVERED for word in codes["status"][1]], dtype=bool)[codes["status"][0]]
-        dated = part["status_at"].is_valid().to_numpy() & is_delivered & (owner >= 0)
-        seconds = pc.fill_null(part["status_at"].cast(pa.int64()), 0).to_numpy() // 1_000_000
-        if dated.any():
-            found.append(_add_times(listed, owner[dated], seconds[dated]))
-    columns = zip(*found, strict=True) if found else ([np.zeros(0, np.int64)],) * 3
-    owners, quarters, counts = (np.concatenate(column) for column in columns)
+        counted = part.group_by(["tag", "country", "status"]).aggregate([([], "count_all")])
+        for tag, country, status, rows in zip(*(column.to_pylist() for column in counted.columns), strict=True):
+            if tag in campaigns:
+                one = campaigns[tag]
+                one.rows += rows
+                final, delivered = one.countries.get(country, (0, 0))
+                one.countries[country] = final + rows * (status != WAITING), delivered + rows * (status == DELIVERED)
+        dated = part.filter(pc.and_(pc.equal(part["status"], DELIVERED), part["status_at"].is_valid()))
+        codes, tags = _codes(dated["tag"])
+        owner = np.array([numbers.get(tag, -1) for tag in tags], dtype=np.int64)[codes]
+        seconds = dated["status_at"].cast(pa.int64()).to_numpy() // 1_000_000
+        found.append(_add_times(list(campaigns.values()), owner[owner >= 0], seconds[owner >= 0]))
+    owners, quarters, counts = (np.concatenate(column) for column in zip(*found, strict=True))
     return owners, quarters, counts
 
 
-def _codes(column: pa.ChunkedArray) -> tuple[Integers, list[str | None]]:
-    """Give a column as codes and the values that they stand for, the last of which is None."""
+def _codes(column: pa.ChunkedArray) -> tuple[Integers, list[str]]:
+    """Give a column without nulls as codes, and the values that they stand for."""
     array = column.unify_dictionaries().combine_chunks()
     if not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
-    values = [*array.dictionary.to_pylist(), None]
-    return pc.fill_null(array.indices.cast(pa.int64()), len(values) - 1).to_numpy(zero_copy_only=False), values
-
-
-def _add_countries(
-    campaigns: list[Campaign],
-    owner: Integers,
-    country: tuple[Integers, list[str | None]],
-    status: tuple[Integers, list[str | None]],
-) -> None:
-    keys = (owner * len(country[1]) + country[0]) * len(status[1]) + status[0]
-    for key, rows in zip(*(column.tolist() for column in np.unique(keys[owner >= 0], return_counts=True)), strict=True):
-        rest, word = key // len(status[1]), status[1][key % len(status[1])]
-        held, name = campaigns[rest // len(country[1])].countries, country[1][rest % len(country[1])]
-        final, delivered = held.get(name, (0, 0))
-        held[name] = final + rows * (word != WAITING), delivered + rows * (word == DELIVERED)
+    return array.indices.cast(pa.int64()).to_numpy(), array.dictionary.to_pylist()
 
 
 def _add_times(campaigns: list[Campaign], owner: Integers, seconds: Integers) -> tuple[Integers, Integers, Integers]:
-    """Note when the deliveries of each campaign came; gives them by quarter of an hour."""
     order = np.lexsort((seconds, owner))
     owner, seconds = owner[order], seconds[order]
     starts = np.flatnonzero(np.diff(owner, prepend=-1))
