@@ -328,12 +328,15 @@ REFUSALS = [
     (400, "ExpiredToken", SettingsError, "the session token is not valid any more (ExpiredToken); renew"),
     (403, "RequestTimeTooSkewed", SettingsError, "the clock of this machine is wrong (RequestTimeTooSkewed); set it"),
     (400, "AuthorizationHeaderMalformed", SettingsError, "the bucket is in another region (AuthorizationHeader"),
+    (404, "", SettingsError, "there is no such bucket; create it"),
+    (403, "", SettingsError, "access is denied; allow these credentials to list, read"),
+    (401, "", SettingsError, "access is denied; allow these credentials to list, read"),
     (503, "SlowDown", DestinationError, "the store can't be reached, or is out of order (SlowDown); check"),
     (418, "Teapot", DestinationError, "the store can't be reached, or is out of order (Teapot); check"),
 ]
 
 
-@pytest.mark.parametrize(("status", "code", "kind", "message"), REFUSALS, ids=[code for _, code, _, _ in REFUSALS])
+@pytest.mark.parametrize(("status", "code", "kind", "message"), REFUSALS, ids=[code or str(status) for status, code, _, _ in REFUSALS])
 def test_refusals(bucket, uri, status, code, kind, message):
     """Each refusal is one sentence with a remedy; what the library says of it is not passed on."""
     for method in ("GET", "PUT"):
