@@ -336,7 +336,9 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("status", "code", "kind", "message"), REFUSALS, ids=[code or str(status) for status, code, _, _ in REFUSALS])
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "message"), REFUSALS, ids=[code or str(status) for status, code, _, _ in REFUSALS]
+)
 def test_refusals(bucket, uri, status, code, kind, message):
     """Each refusal is one sentence with a remedy; what the library says of it is not passed on."""
     for method in ("GET", "PUT"):
