@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from array import array
+from typing import NoReturn
 
 import msgspec
 
@@ -141,7 +142,7 @@ def _split(document: bytes, brackets: str, *, strict: bool) -> list[tuple[str, b
     Raises:
         ValueError: it is another value, or not JSON.
     """
-    read = json.JSONDecoder(strict=strict, parse_int=str, parse_float=str).raw_decode  # of numbers of any size
+    read = json.JSONDecoder(strict=strict, parse_constant=_refuse, parse_int=str, parse_float=str).raw_decode
     text, parts, name = document.decode(), [], ""
     opening, closing = brackets[0], brackets[1]
     mark, at = _mark(text, 0)
@@ -170,3 +171,8 @@ def _mark(text: str, at: int) -> tuple[str, int]:
     """Give the next character that is no space, and where the one after it stands."""
     found = _MARK.match(text, at)
     return (found[1], found.end()) if found else ("", at)
+
+
+def _refuse(constant: str) -> NoReturn:
+    """Take no NaN and Infinity, which are not JSON."""
+    raise ValueError(constant)

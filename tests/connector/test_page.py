@@ -173,6 +173,7 @@ def test_one_bad_field_of_the_envelope(field: bytes) -> None:
         *(body(**{LIST: {"0": 1, "x": 2}}), body(**{LIST: {"\u00b2": 1}}), body(**{LIST: {"": 1}})),
         *(
             raw(LIST, '{"0": 1, "0": 2}'),
+            raw(LIST, "[NaN]"),
             raw(LIST, '["\\ud800", tru]'),
             raw(LIST, '["\\ud800", 01]'),
             raw(LIST, '["\\ud800" x1]'),
