@@ -21,13 +21,13 @@ from smspartner.redaction import plain_text
 from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import EARLIEST_DATE, STATUS_WORDS, STATUSES, PhoneForm
 
-from smspartner_pipelines.gx import Engine, start_import
-from smspartner_pipelines.suite import Expectation, contract_expectations, user_expectations
-
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
     from smspartner.snapshot import Snapshot
+
+    from smspartner_pipelines.gx import Engine
+    from smspartner_pipelines.suite import Expectation
 
 BATCH_ROWS = 250_000
 """A run's batch: a million rows at once would take 200 MB more, and a quarter less time."""
@@ -55,8 +55,13 @@ class Validator:
     """
 
     def __init__(self, phone_form: PhoneForm, expectations: Path | str | None = None, by: str = "gx") -> None:
-        user = user_expectations(expectations) if expectations else []
-        self._all = [*contract_expectations(phone_form), *user] if by == "gx" else []
+        user: list[Expectation] = []
+        self._all: list[Expectation] = []
+        if by == "gx":
+            from smspartner_pipelines.suite import contract_expectations, user_expectations
+
+            user = user_expectations(expectations) if expectations else []
+            self._all = [*contract_expectations(phone_form), *user]
         self._rules = {one.rule: one for one in self._all}
         self._of_batches = [one for one in self._all if one.row_by_row]
         self._of_tags = [one for one in self._all if not one.row_by_row]
@@ -65,13 +70,21 @@ class Validator:
         self._seconds = 0.0
         self._engine: Engine | None = None
         self.batch_rows = BATCH_ROWS if self._all else 0
-        if user and self._all:
+        if user:
+            _try(self._library(), user, phone_form)
+
+    def _library(self) -> Engine:
+        if self._engine is None:
+            from smspartner_pipelines.gx import Engine
+
             self._engine = Engine()
-            _try(self._engine, user, phone_form)
+        return self._engine
 
     def prepare(self) -> None:
         """Start importing Great Expectations, beside the fetching: there will be rows to judge."""
         if self._all:
+            from smspartner_pipelines.gx import start_import
+
             start_import()
 
     def judge(self, snapshots: Sequence[Snapshot]) -> list[Snapshot]:
@@ -115,8 +128,7 @@ class Validator:
         """Judge the rows of these tags, of which each begins at its place in `starts`, and note what fails."""
         for one in by:
             self._counted[one.rule]["rows_checked"] += len(frame)
-        self._engine = self._engine or Engine()
-        for rule, failure in self._engine.failures(frame, by).items():
+        for rule, failure in self._library().failures(frame, by).items():
             if not failure.rows:
                 self._counted[rule]["tags_failed"] += len(tags)
                 for tag in tags:

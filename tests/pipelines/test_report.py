@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from smspartner_pipelines.load.destination import WrittenFile
 from smspartner_pipelines.outcome import RunOutcome, Target
-from smspartner_pipelines.report import report, report_json
-from smspartner_pipelines.summary import print_summary
+from smspartner_pipelines.report import print_summary, report, report_json
 from smspartner_schemas.contract import EXIT_MEANINGS, ExitCode
 
 RUN_ID = "20261123T180000Z-ab12cd34"

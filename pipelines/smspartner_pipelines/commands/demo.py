@@ -25,10 +25,10 @@ def demo(directory: str) -> ExitCode:
 
     from smspartner_pipelines.commands.tags import show_tags, tag_states
     from smspartner_pipelines.reading import open_loaded
+    from smspartner_pipelines.report import print_summary
     from smspartner_pipelines.run import run
     from smspartner_pipelines.sandbox import Sandbox
     from smspartner_pipelines.settings import RunSettings
-    from smspartner_pipelines.summary import print_summary
 
     with Sandbox(api_key=KEY) as sandbox:
         connection = Connection(api_key=Secret(KEY), base_url=sandbox.url)

@@ -58,9 +58,8 @@ def _run(settings: RunSettings, *, as_json: bool, quiet: bool) -> ExitCode:
     if settings.validate == "contract":
         _use_arrow_without_pandas()
     from smspartner_pipelines.progress import progress_on_terminal
-    from smspartner_pipelines.report import report_json
+    from smspartner_pipelines.report import print_summary, report_json
     from smspartner_pipelines.run import run as run_pipeline
-    from smspartner_pipelines.summary import print_summary
 
     outcome = run_pipeline(settings, progress_on_terminal(quiet=quiet))
     print_summary(outcome, quiet=quiet)
