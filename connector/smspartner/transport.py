@@ -14,14 +14,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from http import HTTPStatus
 from http.client import BadStatusLine, HTTPException, HTTPResponse, IncompleteRead, RemoteDisconnected
 from typing import Any
 
 import requests.adapters
 import urllib3
-import urllib3.connection
-import urllib3.connectionpool
 from requests import exceptions as of_requests
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3 import exceptions as of_urllib3
 
 from smspartner.errors import ConnectionFailed, CutBody, RequestError, ResponseTimeout
@@ -61,6 +61,10 @@ _CERTIFICATES = {
     64: _OTHER_HOST,
 }
 """X509_V_ERR_CERT_HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH of OpenSSL."""
+
+_INTERIM = range(100, 200)
+_WITHOUT_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+"""A body that follows such a status all the same may come late, and would be taken for the next answer."""
 
 _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"})
 
@@ -133,12 +137,17 @@ class _Response(HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self._sock = sock
 
+    def _read_status(self) -> tuple[str, int, str]:
+        """Take each interim answer for HTTP 100, which http.client skips: the one that counts follows."""
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        return version, HTTPStatus.CONTINUE if status in _INTERIM else status, reason
+
     def _close_conn(self) -> None:
-        """End the answer; where more has arrived than it holds, the connection is not used again."""
+        """End the answer; where it has no body, or more has arrived than it holds, the connection is not used again."""
         limit = self._sock.gettimeout()
         with suppress(OSError, ValueError):  # nothing has arrived, or there is no connection any more
             self._sock.settimeout(0)
-            if self.fp.peek(1):
+            if self.status in _WITHOUT_BODY or self.fp.peek(1):
                 socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
         with suppress(OSError):
             self._sock.settimeout(limit)
@@ -170,23 +179,13 @@ class _Watched:
             self._line = None
 
 
-class _HTTPConnection(_Watched, urllib3.connection.HTTPConnection):  # type: ignore[misc]
-    pass
+def _watched(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+    """Give a pool of such connections."""
+    connection = type("Connection", (_Watched, pool.ConnectionCls), {})
+    return type("Pool", (pool,), {"ConnectionCls": connection})
 
 
-class _HTTPSConnection(_Watched, urllib3.connection.HTTPSConnection):  # type: ignore[misc]
-    pass
-
-
-class _HTTPPool(urllib3.connectionpool.HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection
-
-
-class _HTTPSPool(urllib3.connectionpool.HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection
-
-
-_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
+_POOLS = {"http": _watched(HTTPConnectionPool), "https": _watched(HTTPSConnectionPool)}
 
 
 class DeadlineAdapter(requests.adapters.HTTPAdapter):
@@ -209,7 +208,7 @@ def _not_ours(record: logging.LogRecord) -> bool:
     return record.levelno < logging.WARNING or getattr(_current, "deadline", None) is None
 
 
-logging.getLogger(urllib3.connection.__name__).addFilter(_not_ours)
+logging.getLogger(HTTPConnectionPool.ConnectionCls.__module__).addFilter(_not_ours)
 
 
 def map_failure(exc: Exception, timeout: float) -> RequestError:

@@ -341,8 +341,6 @@ BEYOND = {
         HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(PAGE), PAGE),
         b"",
     ),
-    "after 204": (b"HTTP/1.1 204 No Content\r\n\r\n" + STALE, b""),
-    "after 304": (b"HTTP/1.1 304 Not Modified\r\n\r\n" + STALE, b""),
     "after none": (HEAD + b"Content-Length: 0\r\n\r\n" + STALE, b""),
 }
 
@@ -359,6 +357,22 @@ def test_bytes_beyond_an_answer(start_raw: Any, client_of: Any, case: str) -> No
     server = start_raw(serve)
     assert rows_of(client_of(server.url), "a", "b", "c") == [first, b'["b"]', b'["c"]']
     assert server.accepted == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "first"), [("103 Early Hints", b'["a"]'), ("204 No Content", b""), ("304 Not Modified", b"")]
+)
+def test_what_comes_after_an_answer_without_a_body(start_raw: Any, client_of: Any, status: str, first: bytes) -> None:
+    """It is never taken for the next tag's answer, however late it comes; an interim answer is waited beyond."""
+
+    def serve(connection: socket.socket, number: int) -> None:
+        for tag in tags_asked(connection):
+            if number == 1:
+                connection.sendall(f"HTTP/1.1 {status}\r\n\r\n".encode())
+                select.select([connection], [], [], 0.3)  # until the next request, or the end, if there is one
+            connection.sendall(page_of(tag))
+
+    assert rows_of(client_of(start_raw(serve).url), "a", "b", "c") == [first, b'["b"]', b'["c"]']
 
 
 def test_an_answer_that_nobody_asked_for(start_raw: Any, client_of: Any) -> None:

@@ -265,13 +265,14 @@ def test_a_tag_between_two_passes_holds_back_no_other(serve: Any) -> None:
 
 def test_pages_of_an_ended_pass(serve: Any) -> None:
     """They are not asked for any more; those under way are counted, though nobody waits for them to begin anew."""
-    again, answers, passes = threading.Event(), honest(), Counter[int]()
+    asked, again, answers, passes = threading.Event(), threading.Event(), honest(), Counter[int]()
 
     def answer(tag: str, number: int) -> Answer:
         passes[number] += 1
         if passes[1] == 1 and number == 2:
-            return envelope(2, 1000, range(10, 20))
+            return once(asked, envelope(2, 1000, range(10, 20)))  # when page 3 is under way
         if passes[1] == 1 and number == 3:
+            asked.set()
             return once(again, answers(tag, number))  # until the next pass has begun
         if number == 1 and passes[1] == 2:
             again.set()
