@@ -7,8 +7,10 @@ lines.
 from __future__ import annotations
 
 import os
+import select
 import shlex
 import subprocess
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -26,7 +28,8 @@ NO_KEY_REMEDY = f"set {KEY_VARIABLE}, or {KEY_FILE_VARIABLE} to a file that hold
 SHORTEST_KEY = 8
 """Characters; the vendor's have about forty, and hiding a short one everywhere would blank ordinary texts."""
 
-_MOST_BYTES = 64 * 1024  # of a key file; what is longer holds more than a key
+_MOST_KB = 64  # of a key file, or of what a command writes; what is longer holds more than a key
+_MOST_BYTES = _MOST_KB * 1024
 
 
 def read_api_key(
@@ -56,8 +59,11 @@ def _in_file(path: str) -> str:
     problem = "is empty"
     try:
         with Path(path).open("rb") as file:
-            if text := file.read(_MOST_BYTES).decode("utf-8-sig", "surrogateescape").strip():
-                return text
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            problem = f"is larger than {_MOST_KB} KB"
+        elif text := content.decode("utf-8-sig", "surrogateescape").strip():
+            return text
     except (OSError, ValueError) as exc:  # a NUL in its name
         problem = f"can't be read: {getattr(exc, 'strerror', 'no file has such a name')}"
     raise SettingsError(
@@ -69,27 +75,39 @@ def _in_file(path: str) -> str:
 def _of_command(command: str, seconds: float) -> str:
     problem = "its first line is empty"
     try:
-        ended = subprocess.run(  # noqa: S603  # the user's own command, run without a shell
-            shlex.split(command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=seconds,
-            check=False,
-        )
-        line = ended.stdout.decode("utf-8-sig", "surrogateescape").strip().partition("\n")[0]
-        if line and not ended.returncode:
+        output, code = _run(shlex.split(command), seconds)
+        line = output.decode("utf-8-sig", "surrogateescape").strip().partition("\n")[0]
+        if line and not code:
             return line
-        if ended.returncode:
-            problem = f"it ended with exit code {ended.returncode}"
+        if code:
+            problem = f"it ended with exit code {code}"
     except subprocess.TimeoutExpired:
-        problem = f"it did not end within {seconds:g} s"
+        problem = f"it did not end within {seconds:g} s, or wrote more than {_MOST_KB} KB"
     except (OSError, ValueError, IndexError) as exc:
         problem = f"it can't be run: {getattr(exc, 'strerror', 'it is not a command')}"
     raise SettingsError(
         f"the command in {KEY_COMMAND_VARIABLE} gave no API key: {problem}",
         remedy="give a command that writes the key on its first line, such as `pass show smspartner`",
     )
+
+
+def _run(words: list[str], seconds: float) -> tuple[bytes, int]:
+    """Give what a command writes, and its exit code; raises TimeoutExpired also where it writes too much."""
+    deadline, output = time.monotonic() + seconds, b""
+    null = subprocess.DEVNULL
+    with subprocess.Popen(words, bufsize=0, stdin=null, stdout=subprocess.PIPE, stderr=null) as process:  # noqa: S603
+        try:
+            # Not one long read: what the command has started may hold the pipe open beyond its end.
+            while (pipe := process.stdout) and select.select([pipe], [], [], max(deadline - time.monotonic(), 0))[0]:
+                chunk = pipe.read(_MOST_BYTES)
+                output += chunk
+                if not chunk:
+                    return output, process.wait(max(deadline - time.monotonic(), 0))
+                if len(output) > _MOST_BYTES:
+                    break
+        finally:
+            process.kill()
+    raise subprocess.TimeoutExpired(words, seconds)
 
 
 def learn_key_file(path: str) -> None:
