@@ -46,9 +46,15 @@ def encoded_anew(key: str) -> str:
     return " ".join(f"{name}={way}" for name, way in ways.items())
 
 
-def _vendor(meaning: str, code: int, message: Callable[[str], str]) -> Kind:
+def _answers(meaning: str, answer: Callable[[str], Answer]) -> Kind:
+    """Give an answer that is made of the request's path and query."""
+    return Kind(meaning, answer=lambda _answer, strike: answer(strike.target))
+
+
+def _vendor(code: int, repeats: str, message: Callable[[str], str]) -> Kind:
     """Answer with the vendor's error of this code; the message is made of the request's path and query."""
-    return Kind(meaning, answer=lambda _answer, strike: vendor_error(code, message(strike.target)))
+    meaning = f"the vendor's error {code}, whose message repeats {repeats}"
+    return _answers(meaning, lambda at: vendor_error(code, message(at)))
 
 
 def _other_cases(target: str) -> str:
@@ -56,21 +62,9 @@ def _other_cases(target: str) -> str:
     return " ".join([key.upper(), key.swapcase(), "\u200b".join(key), "\u00ad".join(key.lower())])
 
 
-def _html(_answer: Answer, strike: Strike) -> Answer:
-    return html_answer(500, f"Error at {html.escape(strike.target)} ({html.escape(key_of(strike.target))})")
-
-
-def _redirect(_answer: Answer, strike: Strike) -> Answer:
-    return html_answer(302, "Found", ("Location", f"/v1/elsewhere?{urlsplit(strike.target).query}"))
-
-
 def _header(answer: Answer, strike: Strike) -> Answer:
     echoes = (("X-Request", strike.target), ("Set-Cookie", f"apiKey={quote(key_of(strike.target))}; Path=/"))
     return replace(answer, headers=(*answer.headers, *echoes))
-
-
-def _retry_after(_answer: Answer, strike: Strike) -> Answer:
-    return html_answer(429, "Too Many Requests", ("Retry-After", strike.target))
 
 
 def _request(wire: Wire, _answer: Answer, strike: Strike) -> None:
@@ -96,38 +90,28 @@ def _row_anew(found: Rows, strike: Strike) -> Rows:
 
 
 KINDS = {
-    "echo_message": _vendor(
-        "the vendor's error 999, whose message repeats the URL", 999, lambda target: f"Erreur inconnue: GET {target}"
+    "echo_message": _vendor(999, "the URL", lambda at: f"Erreur inconnue: GET {at}"),
+    "echo_message_decoded": _vendor(999, "the key, decoded", lambda at: f"Erreur inconnue avec la clé {key_of(at)}"),
+    "echo_message_anew": _vendor(999, "the key in other encodings", lambda at: encoded_anew(key_of(at))),
+    "echo_message_case": _vendor(999, "the key in other letter cases", _other_cases),
+    "echo_refusal": _vendor(10, "the key, decoded", lambda at: f"Clé API incorrecte: {key_of(at)}"),
+    "echo_unknown": _vendor(4, "the URL", lambda at: f"Message introuvable: {at}"),
+    "echo_html": _answers(
+        "HTTP 500 with an HTML page that repeats the URL",
+        lambda at: html_answer(500, f"Error at {html.escape(at)} ({html.escape(key_of(at))})"),
     ),
-    "echo_message_decoded": _vendor(
-        "the vendor's error 999, whose message repeats the key, decoded",
-        999,
-        lambda target: f"Erreur inconnue avec la clé {key_of(target)}",
+    "echo_not_json": _answers(
+        "text with HTTP 200 that repeats the URL", lambda at: Answer(f"Cannot GET {at}\n".encode())
     ),
-    "echo_message_anew": _vendor(
-        "the vendor's error 999, whose message repeats the key in other encodings",
-        999,
-        lambda target: encoded_anew(key_of(target)),
+    "echo_redirect": _answers(
+        "HTTP 302 to a path that repeats the query",
+        lambda at: html_answer(302, "Found", ("Location", f"/v1/elsewhere?{urlsplit(at).query}")),
     ),
-    "echo_message_case": _vendor(
-        "the vendor's error 999, whose message repeats the key in other letter cases", 999, _other_cases
-    ),
-    "echo_refusal": _vendor(
-        "the vendor's error 10, whose message repeats the key, decoded",
-        10,
-        lambda target: f"Clé API incorrecte: {key_of(target)}",
-    ),
-    "echo_unknown": _vendor(
-        "the vendor's error 4, whose message repeats the URL", 4, lambda target: f"Message introuvable: {target}"
-    ),
-    "echo_html": Kind("HTTP 500 with an HTML page that repeats the URL", answer=_html),
-    "echo_not_json": Kind(
-        "text with HTTP 200 that repeats the URL",
-        answer=lambda _answer, strike: Answer(f"Cannot GET {strike.target}\n".encode()),
-    ),
-    "echo_redirect": Kind("HTTP 302 to a path that repeats the query", answer=_redirect),
     "echo_header": Kind("the right answer with headers that repeat the URL, which clients should read", answer=_header),
-    "echo_retry_after": Kind("HTTP 429 whose Retry-After repeats the URL", answer=_retry_after),
+    "echo_retry_after": _answers(
+        "HTTP 429 whose Retry-After repeats the URL",
+        lambda at: html_answer(429, "Too Many Requests", ("Retry-After", at)),
+    ),
     "echo_request": Kind("sends the request's first line back, as an echo server does, and closes", wire=_request),
     "echo_envelope": document(
         "the envelope has an unknown field with the key as its name and the URL in it",

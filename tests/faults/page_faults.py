@@ -10,7 +10,7 @@ from typing import Any
 from smspartner_pipelines.sandbox.answers import LIST_KEY, Page
 from smspartner_pipelines.sandbox.faults import Kind, Strike
 
-from faults.table import document
+from faults.table import Document, document
 
 NEWCOMER = {"phoneNumber": "+33699000001", "status": "Waiting", "stopSMS": False, "date": ""}
 
@@ -69,143 +69,118 @@ _ENVELOPES = {
 }
 
 
+def _made(meaning: str, fields: Callable[[Page, Strike], Document]) -> Kind:
+    """Change fields of a page, which are made of the page and of all rows there are."""
+    return Kind(meaning, page=lambda page, strike: page.document.update(fields(page, strike)))
+
+
 def _last(page: Page) -> int:
     return max(1, -(-page.rows // page.size))
 
 
-def _ignored_page(page: Page, _strike: Strike) -> None:
-    page.show(1)
-    page.document["currentPage"] = 1
+def _all(page: Page) -> list[Any]:
+    return page.between(0, page.rows)
 
 
-def _wrong_page_number(page: Page, _strike: Strike) -> None:
-    page.document["currentPage"] += 1
+def _cut(page: Page, rows: list[Any], number: int) -> list[Any]:
+    """Give the rows of a page of this number, of all these rows."""
+    return rows[(number - 1) * page.size : number * page.size]
 
 
-def _total_shrinks(page: Page, strike: Strike) -> None:
-    page.document["total"] = max(0, page.rows - strike.nth)
+def _behind(fields: Callable[[Page, list[Any]], Document]) -> Callable[[Page, Strike], Document]:
+    """Let a page behind the end show the last one, but for fields that are made of the page and of those rows."""
+
+    def change(page: Page, _strike: Strike) -> Document:
+        last = _cut(page, _all(page), _last(page))
+        return {LIST_KEY: last, **fields(page, last)} if page.asked > _last(page) else {}
+
+    return change
 
 
-def _shrunk(page: Page, _strike: Strike) -> None:
-    page.rows = page.document["total"] = max(0, page.rows - 1)
-    page.show(page.asked)
+def _overlap_some(page: Page, _strike: Strike) -> Document:
+    start = (page.asked - 1) * page.size
+    return {LIST_KEY: page.between(start - 3, min(start + page.size, page.rows) - 3)} if start else {}
 
 
-def _one_in_one_out(page: Page, _strike: Strike) -> None:
-    between = page.between
-
-    def shifted(start: int, stop: int) -> list[object]:
-        return [dict(NEWCOMER), *between(0, stop - 1)] if start == 0 else between(start - 1, stop - 1)
-
-    page.between = shifted
-    page.show(page.asked)
-
-
-def _total_of_page(page: Page, _strike: Strike) -> None:
-    page.document["total"] = len(page.document[LIST_KEY])
-
-
-def _total_capped(page: Page, _strike: Strike) -> None:
-    page.document["total"] = max(page.size, (_last(page) - 1) * page.size)
-
-
-def _behind_repeated(page: Page, _strike: Strike) -> None:
-    page.show(min(page.asked, _last(page)))
-
-
-def _behind(change: Callable[[Page], dict[str, Any]]) -> Callable[[Page, Strike], None]:
-    """Change the document of a page behind the end; the function is given the page, which shows the last one."""
-
-    def edit(page: Page, _strike: Strike) -> None:
-        if page.asked > _last(page):
-            page.show(_last(page))
-            page.document |= change(page)
-
-    return edit
-
-
-def _flipped(page: Page) -> dict[str, Any]:
-    rows = [{**row, "status": "Ko"} for row in page.document[LIST_KEY]]
-    return {"currentPage": _last(page), LIST_KEY: rows}
-
-
-def _overlap_some(page: Page, _strike: Strike) -> None:
-    if page.asked > 1:
-        start = (page.asked - 1) * page.size
-        page.document[LIST_KEY] = page.between(start - 3, min(start + page.size, page.rows) - 3)
-
-
-def _overlap_half(page: Page, _strike: Strike) -> None:
+def _overlap_half(page: Page, _strike: Strike) -> Document:
     half = min(page.size // 2, len(page.document[LIST_KEY]))
-    if page.asked > 1:
-        page.document[LIST_KEY][:half] = page.between(0, half)
+    return {LIST_KEY: page.between(0, half) + page.document[LIST_KEY][half:]}
 
 
-def _overlap_ties(page: Page, _strike: Strike) -> None:
-    rows = page.between(0, page.rows)
+def _overlap_ties(page: Page, _strike: Strike) -> Document:
+    rows = _all(page)
     random.Random(page.asked).shuffle(rows)
-    page.document[LIST_KEY] = rows[(page.asked - 1) * page.size : page.asked * page.size]
+    return {LIST_KEY: _cut(page, rows, page.asked)}
 
 
-def _shrinks_clamped(page: Page, strike: Strike) -> None:
-    if strike.nth > 1:
-        page.show(1)
-        page.document |= {"currentPage": 1, "total": page.size}
+def _shrinks_clamped(page: Page, strike: Strike) -> Document:
+    first = {"currentPage": 1, "total": page.size, LIST_KEY: _cut(page, _all(page), 1)}
+    return first if strike.nth > 1 else {}
 
 
-def _one_row(total: int) -> Callable[[Page, Strike], None]:
-    def edit(page: Page, _strike: Strike) -> None:
-        page.document |= {"total": total, LIST_KEY: page.between(0, 1)}
-
-    return edit
-
-
-_POPULATIONS: dict[str, tuple[str, Callable[[Page, Strike], None]]] = {
-    "ignored_page": ("answers page 1 to any page asked for, and says so", _ignored_page),
-    "wrong_page_number": ("answers the right rows with `currentPage` one too high", _wrong_page_number),
-    "total_shrinks": ("declares one row fewer at every request it strikes; the rows stay", _total_shrinks),
-    "shrunk": ("the population lacks its last row, and the total says so", _shrunk),
-    "one_in_one_out": ("a new row in front and the last row gone: drift that no total shows", _one_in_one_out),
-    "total_of_page": ("the total is the number of rows on the page", _total_of_page),
-    "total_capped": (
+KINDS = _ENVELOPES | {
+    "ignored_page": _made(
+        "answers page 1 to any page asked for, and says so",
+        lambda page, _: {"currentPage": 1, LIST_KEY: _cut(page, _all(page), 1)},
+    ),
+    "wrong_page_number": _made(
+        "answers the right rows with `currentPage` one too high", lambda page, _: {"currentPage": page.asked + 1}
+    ),
+    "total_shrinks": _made(
+        "declares one row fewer at every request it strikes; the rows stay",
+        lambda page, strike: {"total": max(0, page.rows - strike.nth)},
+    ),
+    "shrunk": _made(
+        "the population lacks its last row, and the total says so",
+        lambda page, _: {"total": max(0, page.rows - 1), LIST_KEY: _cut(page, _all(page)[:-1], page.asked)},
+    ),
+    "one_in_one_out": _made(
+        "a new row in front and the last row gone: drift that no total shows",
+        lambda page, _: {LIST_KEY: _cut(page, [dict(NEWCOMER), *_all(page)][:-1], page.asked)},
+    ),
+    "total_of_page": _made(
+        "the total is the number of rows on the page", lambda page, _: {"total": len(page.document[LIST_KEY])}
+    ),
+    "total_capped": _made(
         "the total counts one page less than there is, and that page is answered if asked for",
-        _total_capped,
+        lambda page, _: {"total": max(page.size, (_last(page) - 1) * page.size)},
     ),
-    "behind_clamped": (
-        "a page behind the end is the last page, and says so",
-        _behind(lambda page: {"currentPage": _last(page)}),
+    "behind_clamped": _made(
+        "a page behind the end is the last page, and says so", _behind(lambda page, _: {"currentPage": _last(page)})
     ),
-    "behind_repeated": ("a page behind the end is the last page, under the number asked for", _behind_repeated),
-    "behind_flipped": (
+    "behind_repeated": _made(
+        "a page behind the end is the last page, under the number asked for", _behind(lambda _page, _: {})
+    ),
+    "behind_flipped": _made(
         "a page behind the end is the last page, whose statuses have changed meanwhile",
-        _behind(_flipped),
+        _behind(lambda page, rows: {"currentPage": _last(page), LIST_KEY: [row | {"status": "Ko"} for row in rows]}),
     ),
-    "behind_other_rows": (
+    "behind_other_rows": _made(
         "a page behind the end holds a row that no other page holds",
-        _behind(lambda _page: {LIST_KEY: [dict(NEWCOMER)]}),
+        _behind(lambda _page, _: {LIST_KEY: [dict(NEWCOMER)]}),
     ),
-    "behind_total_moved": (
+    "behind_total_moved": _made(
         "a page behind the end is empty, and declares one row more",
-        _behind(lambda page: {"total": page.document["total"] + 1, LIST_KEY: []}),
+        _behind(lambda page, _: {"total": page.rows + 1, LIST_KEY: []}),
     ),
-    "overlap_some": (
-        "every page begins with the last three rows of the page before, and lacks three of its own",
-        _overlap_some,
+    "overlap_some": _made(
+        "every page begins with the last three rows of the page before, and lacks three of its own", _overlap_some
     ),
-    "overlap_half": (
-        "every page but the first begins with the first half of page 1, as far as it holds rows",
-        _overlap_half,
+    "overlap_half": _made(
+        "every page but the first begins with the first half of page 1, as far as it holds rows", _overlap_half
     ),
-    "overlap_ties": (
-        "every page is cut from an order of its own, as with LIMIT and OFFSET over equal dates",
-        _overlap_ties,
+    "overlap_ties": _made(
+        "every page is cut from an order of its own, as with LIMIT and OFFSET over equal dates", _overlap_ties
     ),
-    "shrinks_clamped": (
-        "after the first request only page 1 is left, which answers for every page, and says so",
-        _shrinks_clamped,
+    "shrinks_clamped": _made(
+        "after the first request only page 1 is left, which answers for every page, and says so", _shrinks_clamped
     ),
-    "one_row_million": ("every page is the first row alone, and the total a million", _one_row(10**6)),
-    "one_row_endless": ("every page is the first row alone, and the total 10^15", _one_row(10**15)),
+    "one_row_million": _made(
+        "every page is the first row alone, and the total a million",
+        lambda page, _: {"total": 10**6, LIST_KEY: page.between(0, 1)},
+    ),
+    "one_row_endless": _made(
+        "every page is the first row alone, and the total 10^15",
+        lambda page, _: {"total": 10**15, LIST_KEY: page.between(0, 1)},
+    ),
 }
-
-KINDS = _ENVELOPES | {name: Kind(meaning, page=edit) for name, (meaning, edit) in _POPULATIONS.items()}

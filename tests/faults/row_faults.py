@@ -38,10 +38,7 @@ def _first(meaning: str, **changes: object) -> Kind:
 
 def _surrogate(meaning: str, name: str, value: str) -> Kind:
     """Put half of a surrogate pair where the first row's text has an `@`; raw JSON text, as every `str` among rows."""
-    return first_row(
-        meaning,
-        lambda row, _: json.dumps(row | {name: value.format(**row)}).replace("@", r"\ud83d"),
-    )
+    return first_row(meaning, lambda row, _: json.dumps(row | {name: value.format(**row)}).replace("@", r"\ud83d"))
 
 
 def _spaced(number: str) -> str:

@@ -11,15 +11,13 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from smspartner_pipelines.sandbox import FAULT_KINDS, Campaign, Sandbox
+from smspartner_pipelines.sandbox.answers import Answer
 from smspartner_pipelines.sandbox.http_server import HttpServer, Wire
 
 from faults import answer_faults, echo_faults, page_faults, row_faults, transport_faults
 
-TABLES = [
-    FAULT_KINDS,
-    *(one.KINDS for one in (answer_faults, echo_faults, page_faults, row_faults, transport_faults)),
-]
-KINDS = {name: kind for table in TABLES for name, kind in table.items()}
+_TABLES = (answer_faults, echo_faults, page_faults, row_faults, transport_faults)
+KINDS = {name: kind for table in (FAULT_KINDS, *(one.KINDS for one in _TABLES)) for name, kind in table.items()}
 """Every kind of fault by its name: those of the product's sandbox, and all others."""
 
 SILENT = frozenset({"reset", "close", "garbage_status"})
@@ -30,18 +28,10 @@ _LOGGED_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Connection")
 
 @dataclass(frozen=True)
 class RequestRecord:
-    """What the log keeps of one request; never the key.
+    """What the log keeps of one request, never the key: tag and page as sent, and the names of all query parameters.
 
-    Attributes:
-        path: the path of the URL, without its query.
-        tag: the tag as sent, None without one.
-        page: the page as sent, None without one.
-        parameters: the names of all query parameters, in the order sent.
-        key_ok: whether the key was the right one.
-        headers: the headers of interest that were sent.
-        time: when the request arrived, on the monotonic clock: for differences.
-        status: the HTTP status it was answered with, None if the connection ended before.
-        faults: the kinds of fault that struck it.
+    `time` is when it arrived, on the monotonic clock; `status` is None if the connection ended before there was one;
+    `faults` are the kinds of fault that struck it.
     """
 
     path: str
@@ -56,17 +46,15 @@ class RequestRecord:
 
 
 class _CountedWire(Wire):
-    """Calls `on_end` once, right before the bytes that end the answer leave.
+    """Calls `on_end` once, right before the bytes that end the answer leave: the client may ask again at once."""
 
-    A client that has its answer may ask again at once, and must not be counted twice then.
-    """
-
-    on_end: Callable[[], None] = staticmethod(lambda: None)
+    on_end: Callable[[], None] | None = None
 
     def settle(self) -> None:
         """Say that the answer ends here; harmless when it ended before."""
-        on_end, self.on_end = self.on_end, lambda: None
-        on_end()
+        on_end, self.on_end = self.on_end, None
+        if on_end:
+            on_end()
 
     def end(self, data: bytes = b"") -> None:
         """Send the last of the answer."""
@@ -80,14 +68,12 @@ class _CountedWire(Wire):
 
 
 class _TlsServer(HttpServer):
-    tls: ssl.SSLContext | None = None
+    tls: ssl.SSLContext
 
     def get_request(self) -> tuple[Any, Any]:
         """Accept a connection, whose own thread shakes hands: a slow client must not hold up the others."""
         connection, address = super().get_request()
-        if self.tls:
-            connection = self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-        return connection, address
+        return self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
 
 
 class HostileServer(Sandbox):
@@ -136,11 +122,11 @@ class HostileServer(Sandbox):
 
     def listen(self) -> HttpServer:
         """Open the port, with TLS where there is a certificate."""
-        tls = None
+        kind = HttpServer
         if self._certfile:
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             tls.load_cert_chain(self._certfile)
-        kind = type("TlsServer", (_TlsServer,), {"tls": tls})
+            kind = type("TlsServer", (_TlsServer,), {"tls": tls})
         return kind((self._host, self._port), _CountedWire, self.exchange)
 
     def exchange(self, wire: Wire) -> None:
@@ -153,8 +139,8 @@ class HostileServer(Sandbox):
         wire.on_end = self._end
         try:
             answer, strikes = self.respond(wire.path)
-            kinds = tuple(strike.kind for strike in strikes)
-            self._log(wire, arrived, None if SILENT.intersection(kinds) else answer.status, kinds)
+            with self._log_lock:
+                self._requests.append(self._record(wire, arrived, answer, tuple(strike.kind for strike in strikes)))
             self.deliver(answer, strikes, wire)
         finally:
             wire.settle()
@@ -163,11 +149,11 @@ class HostileServer(Sandbox):
         with self._log_lock:
             self._in_flight -= 1
 
-    def _log(self, wire: Wire, arrived: float, status: int | None, kinds: tuple[str, ...]) -> None:
+    def _record(self, wire: Wire, arrived: float, answer: Answer, kinds: tuple[str, ...]) -> RequestRecord:
         url = urlsplit(wire.path)
         pairs = parse_qsl(url.query, keep_blank_values=True)
         query = dict(pairs)
-        record = RequestRecord(
+        return RequestRecord(
             path=url.path,
             tag=query.get("tag"),
             page=query.get("page"),
@@ -175,8 +161,6 @@ class HostileServer(Sandbox):
             key_ok="apiKey" in query and self._api_key in (None, query["apiKey"]),
             headers={name: wire.headers[name] for name in _LOGGED_HEADERS if name in wire.headers},
             time=arrived,
-            status=status,
+            status=None if SILENT.intersection(kinds) else answer.status,
             faults=kinds,
         )
-        with self._log_lock:
-            self._requests.append(record)

@@ -22,8 +22,7 @@ def instead(meaning: str, answer: Answer) -> Kind:
 def body(meaning: str, change: Callable[[bytes], bytes], *headers: tuple[str, str]) -> Kind:
     """Change the body, and send these headers, too."""
     return Kind(
-        meaning,
-        answer=lambda answer, _: replace(answer, body=change(answer.body), headers=(*answer.headers, *headers)),
+        meaning, answer=lambda answer, _: replace(answer, body=change(answer.body), headers=(*answer.headers, *headers))
     )
 
 

@@ -1,14 +1,10 @@
-"""Faults on the wire: answers that are cut, late, endless, badly framed, or never begin.
-
-A function of this table is given the wire, the answer and the strike. It returns the answer that is still to be sent,
-or None when it has sent all there will be.
-"""
+"""Faults on the wire: answers that are cut, late, endless, badly framed, or never begin."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count, repeat
 
 from smspartner_pipelines.sandbox.answers import Answer
 from smspartner_pipelines.sandbox.faults import Kind, Strike
@@ -18,110 +14,98 @@ HUGE_BYTES = 300 * 1024 * 1024
 _CHUNKED = ("Transfer-Encoding", "chunked")
 _BLOCK = b" " * 65536
 _ENDLESS_PAUSE = 0.002
+_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
 
 
-def _length(of: int) -> tuple[str, str]:
-    return "Content-Length", str(of)
+def _head(wire: Wire, answer: Answer, more: int = 0) -> bytes:
+    """Write a head whose Content-Length promises so many bytes more than there are."""
+    return wire.head(answer, ("Content-Length", str(max(0, len(answer.body) + more))))
 
 
 def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
-def _closing(bytes_of: Callable[[Wire, Answer], bytes]) -> Callable[[Wire, Answer, Strike], None]:
-    """Send these bytes, and close the connection."""
+def _sends(
+    meaning: str,
+    pieces: Callable[[Wire, Answer], Iterable[bytes]],
+    *,
+    closes: bool = False,
+    pause: Callable[[Strike], float] = lambda _: 0.0,
+) -> Kind:
+    """Send these bytes in the place of the answer, with pauses between the pieces; the connection may close then."""
 
-    def send(wire: Wire, answer: Answer, _strike: Strike) -> None:
-        wire.close_connection = True
-        wire.send(bytes_of(wire, answer))
+    def send(wire: Wire, answer: Answer, strike: Strike) -> None:
+        wire.close_connection = wire.close_connection or closes
+        held = b""
+        for piece in pieces(wire, answer):
+            if held:
+                wire.send(held)
+                wire.pause(pause(strike))
+            held = piece
+        wire.end(held)
 
-    return send
-
-
-def _ending(bytes_of: Callable[[Wire, Answer], bytes]) -> Callable[[Wire, Answer, Strike], None]:
-    """Send these bytes as the whole answer, and keep the connection."""
-    return lambda wire, answer, _strike: wire.end(bytes_of(wire, answer))
+    return Kind(meaning, wire=send)
 
 
 def _reset_midway(wire: Wire, answer: Answer, _strike: Strike) -> None:
-    wire.send(wire.head(answer, _length(len(answer.body))) + answer.body[: len(answer.body) // 2])
+    wire.send(_head(wire, answer) + answer.body[: len(answer.body) // 2])
     wire.reset()
 
 
-def _endless_headers(wire: Wire, answer: Answer, _strike: Strike) -> None:
-    wire.send(wire.head(answer, _length(len(answer.body))).removesuffix(b"\r\n"))
-    for number in count():
-        wire.send(b"X-%d: %b\r\n" % (number, b"x" * 1000))
-        wire.pause(_ENDLESS_PAUSE)
+def _two_lengths(wire: Wire, answer: Answer) -> Iterable[bytes]:
+    head = wire.head(replace(answer, headers=(*answer.headers, _CHUNKED)), ("Content-Length", "10"))
+    return [head + _chunk(answer.body) + b"0\r\n\r\n"]
 
 
-def _interim(wire: Wire, answer: Answer, _strike: Strike) -> Answer:
-    wire.send(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n")
-    return answer
+def _endless_headers(wire: Wire, answer: Answer) -> Iterable[bytes]:
+    return chain([_head(wire, answer).removesuffix(b"\r\n")], (b"X-%d: %b\r\n" % (n, b"x" * 1000) for n in count()))
 
 
-def _whole(wire: Wire, answer: Answer) -> bytes:
-    return wire.head(answer, _length(len(answer.body))) + answer.body
-
-
-def _two_lengths(wire: Wire, answer: Answer) -> bytes:
-    head = wire.head(replace(answer, headers=(*answer.headers, _CHUNKED)), _length(10))
-    return head + _chunk(answer.body) + b"0\r\n\r\n"
-
-
-def _drip(wire: Wire, answer: Answer, strike: Strike) -> None:
-    body = answer.body
-    wire.send(wire.head(answer, _length(len(body))))
-    for at in range(len(body) - 1):
-        wire.send(body[at : at + 1])
-        wire.pause(strike.seconds)
-    wire.end(body[-1:])
-
-
-def _endless(wire: Wire, answer: Answer, _strike: Strike) -> None:
-    wire.send(wire.head(answer, _CHUNKED) + _chunk(answer.body))
-    for _ in count():
-        wire.send(_chunk(_BLOCK))
-        wire.pause(_ENDLESS_PAUSE)
-
-
-def _huge(wire: Wire, answer: Answer, _strike: Strike) -> None:
-    wire.send(wire.head(answer, _length(HUGE_BYTES)) + answer.body)
+def _huge(wire: Wire, answer: Answer) -> Iterable[bytes]:
     blocks, rest = divmod(HUGE_BYTES - len(answer.body), len(_BLOCK))
-    for _ in range(blocks):
-        wire.send(_BLOCK)
-    wire.end(_BLOCK[:rest])
+    head = _head(wire, answer, HUGE_BYTES - len(answer.body))
+    return chain([head + answer.body], repeat(_BLOCK, blocks), [_BLOCK[:rest]])
 
 
-_WAYS: dict[str, tuple[str, Callable[[Wire, Answer, Strike], Answer | None]]] = {
-    "close": ("the connection is closed before the first byte", _closing(lambda _wire, _answer: b"")),
-    "reset_midway": ("half of the body, then the connection is reset", _reset_midway),
-    "garbage_status": (
+KINDS = {
+    "close": _sends("the connection is closed before the first byte", lambda _wire, _answer: (), closes=True),
+    "reset_midway": Kind("half of the body, then the connection is reset", wire=_reset_midway),
+    "garbage_status": _sends(
         "a status line that is no HTTP; then the connection closes",
-        _closing(lambda _wire, _answer: b"220 sandbox ready\r\n\r\n"),
+        lambda _wire, _answer: [b"220 sandbox ready\r\n\r\n"],
+        closes=True,
     ),
-    "endless_headers": ("a head that never ends", _endless_headers),
-    "interim": ("HTTP 103 before the answer", _interim),
-    "length_too_small": (
+    "endless_headers": _sends("a head that never ends", _endless_headers, pause=lambda _: _ENDLESS_PAUSE),
+    "interim": _sends("HTTP 103 before the answer", lambda wire, answer: [_HINTS, _head(wire, answer) + answer.body]),
+    "length_too_small": _sends(
         "whole JSON, of which Content-Length promises all but 10 bytes",
-        _ending(lambda wire, answer: wire.head(answer, _length(max(0, len(answer.body) - 10))) + answer.body),
+        lambda wire, answer: [_head(wire, answer, -10) + answer.body],
     ),
-    "answered_twice": (
+    "answered_twice": _sends(
         "the answer, and again, where the next request's answer belongs",
-        _ending(lambda wire, answer: 2 * _whole(wire, answer)),
+        lambda wire, answer: [2 * (_head(wire, answer) + answer.body)],
     ),
-    "two_lengths": ("whole JSON in chunks, and a Content-Length that says otherwise", _ending(_two_lengths)),
-    "cut_body": (
+    "two_lengths": _sends("whole JSON in chunks, and a Content-Length that says otherwise", _two_lengths),
+    "cut_body": _sends(
         "whole JSON, but Content-Length promises more; then the connection closes",
-        _closing(lambda wire, answer: wire.head(answer, _length(len(answer.body) + 1000)) + answer.body),
+        lambda wire, answer: [_head(wire, answer, 1000) + answer.body],
+        closes=True,
     ),
-    "cut_chunked": (
+    "cut_chunked": _sends(
         "chunks that make whole JSON, but the last chunk never comes",
-        _closing(lambda wire, answer: wire.head(answer, _CHUNKED) + _chunk(answer.body)),
+        lambda wire, answer: [wire.head(answer, _CHUNKED) + _chunk(answer.body)],
+        closes=True,
     ),
-    "drip": ("the body comes one byte every `seconds` (default 1)", _drip),
-    "endless": ("JSON followed by white space that never ends", _endless),
-    "huge": ("JSON followed by white space, 300 MiB in all", _huge),
+    "drip": _sends(
+        "the body comes one byte every `seconds` (default 1)",
+        lambda wire, answer: [_head(wire, answer), *(bytes([byte]) for byte in answer.body)],
+        pause=lambda strike: strike.seconds,
+    ),
+    "endless": _sends(
+        "JSON followed by white space that never ends",
+        lambda wire, answer: chain([wire.head(answer, _CHUNKED) + _chunk(answer.body)], repeat(_chunk(_BLOCK))),
+        pause=lambda _: _ENDLESS_PAUSE,
+    ),
+    "huge": _sends("JSON followed by white space, 300 MiB in all", _huge),
 }
-
-KINDS = {name: Kind(meaning, wire=send) for name, (meaning, send) in _WAYS.items()}
