@@ -10,6 +10,8 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -202,8 +204,19 @@ def _calling_codes() -> dict[str, tuple[str, ...]]:
 
 def country_name(code: str, language: str) -> str:
     """Name a country (ISO 3166-1 alpha-2) in a language (ISO 639-1); one that is not known is its code."""
-    from phonenumbers.geodata.locale import LOCALE_DATA  # large, and for reports alone
-
-    names = LOCALE_DATA.get(code, {})
+    names = _country_names().get(code, {})
     name: str = names.get(language, code)
     return names[name[1:]] if name.startswith("*") else name  # "*fr": the same as in French
+
+
+@cache
+def _country_names() -> dict[str, dict[str, str]]:
+    """Give the names of each country by language, from their file: importing its package takes half a second."""
+    import phonenumbers
+
+    file = Path(phonenumbers.__file__).with_name("geodata") / "locale.py"
+    spec = spec_from_file_location("phonenumbers.geodata.locale", file)
+    assert spec is not None and spec.loader is not None  # noqa: S101, PT018  # a file that ends in .py has a loader
+    spec.loader.exec_module(module := module_from_spec(spec))
+    names: dict[str, dict[str, str]] = module.LOCALE_DATA
+    return names

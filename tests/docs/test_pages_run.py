@@ -76,11 +76,11 @@ BLOCKS = {page: blocks_of(page) for page in PAGES}
 
 
 def comparable(text: str, moving: str | None) -> list[str]:
-    """Give the lines of an output without what differs from run to run; in lines with `moving`, that is all numbers."""
+    """Give the lines of an output without what differs from run to run: numbers, where a word of `moving` stands."""
     for pattern, name in MOVING:
         text = re.sub(pattern, name, text, flags=re.MULTILINE)
-    lines = [" ".join(line.split()) for line in text.splitlines()]
-    return [re.sub(r"\d[\d.,]*", "N", line) if moving and moving in line else line for line in lines]
+    lines, words = [" ".join(line.split()) for line in text.splitlines()], moving.split(", ") if moving else []
+    return [re.sub(r"\d[\d.,]*", "N", line) if any(word in line for word in words) else line for line in lines]
 
 
 class Terminal:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from hashlib import blake2b
+from zoneinfo import ZoneInfo
 
 HOUR = 3600
 DAY = 24 * HOUR
+WEEK = 7 * DAY
 LONGEST_DELAY = 48 * HOUR
 """The vendor's longest delivery delay."""
 
@@ -38,9 +41,7 @@ _RANGES = (
 _RANGE_OF = tuple((prefix, digits) for prefix, digits, weight in _RANGES for _ in range(weight))
 
 _PER_THOUSAND_REPEATED = 15
-_PER_THOUSAND_KO = 5
-_PER_THOUSAND_NOT_DELIVERED = 60
-_PER_THOUSAND_STOPPED = 25
+_PARIS = ZoneInfo("Europe/Paris")
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,10 @@ class Campaign:
         rows: how many there are; it never changes while the campaign ripens.
         sent_at: when the messages were sent, in epoch seconds.
         seed: campaigns of different seeds hold different rows.
-        ripen_seconds: every row is final once this long has passed since `sent_at`.
+        not_delivered, ko: so many of a thousand messages end so.
+        stopped: so many of a thousand delivered messages are answered by STOP.
+        weeks: a tag that is used again and again: an equal part of the messages was sent in each of so many weeks.
+        ripen_seconds: every row is final once this long has passed since it was sent.
         given: the rows themselves, if they are not to be computed (see `of_rows`).
     """
 
@@ -60,6 +64,10 @@ class Campaign:
     rows: int
     sent_at: int
     seed: int = 1
+    not_delivered: int = 60
+    ko: int = 5
+    stopped: int = 25
+    weeks: int = 1
     ripen_seconds: int = LONGEST_DELAY
     given: tuple[object, ...] | None = field(default=None, repr=False, hash=False)
 
@@ -75,7 +83,7 @@ class Campaign:
 
     def is_final(self, at: float) -> bool:
         """Return whether no row will change after this time."""
-        return self.given is not None or at >= self.sent_at + self.ripen_seconds
+        return self.given is not None or at >= self.sent_at + (self.weeks - 1) * WEEK + self.ripen_seconds
 
     def population(self, at: float) -> list[object]:
         """List all rows as the API holds them at this time (epoch seconds)."""
@@ -90,13 +98,14 @@ class Campaign:
     def _row(self, index: int, at: float) -> dict[str, object]:
         chance = self._chance(index)
         # The fourth power makes most reports come early and a few very late.
-        delay = int(self.ripen_seconds * ((chance >> 96) / 2**32) ** 4)
+        final_at = self.sent_at + index * self.weeks // self.rows * WEEK
+        final_at += int(self.ripen_seconds * ((chance >> 96) / 2**32) ** 4)
         status, stopped, date = "Waiting", False, ""
-        if at >= self.sent_at + delay:
-            status = _final_status(chance >> 48 & 0xFFFF)
+        if at >= final_at:
+            status = self._final_status(chance >> 48 & 0xFFFF)
         if status == "Delivered":
-            stopped = (chance >> 64 & 0xFFFF) % 1000 < _PER_THOUSAND_STOPPED
-            date = str(self.sent_at + delay)
+            stopped = (chance >> 64 & 0xFFFF) % 1000 < self.stopped
+            date = str(final_at)
         return {"phoneNumber": self._number(index, chance), "status": status, "stopSMS": stopped, "date": date}
 
     def _number(self, index: int, chance: int) -> str:
@@ -109,12 +118,11 @@ class Campaign:
         """128 bits of chance that are the same for ever: a hash costs a tenth of seeding a `Random`."""
         return int.from_bytes(blake2b(b"%d:%d" % (self.seed, index), digest_size=16).digest(), "big")
 
-
-def _final_status(chance: int) -> str:
-    roll = chance % 1000
-    if roll < _PER_THOUSAND_KO:
-        return "Ko"
-    return "Not delivered" if roll < _PER_THOUSAND_KO + _PER_THOUSAND_NOT_DELIVERED else "Delivered"
+    def _final_status(self, chance: int) -> str:
+        roll = chance % 1000
+        if roll < self.ko:
+            return "Ko"
+        return "Not delivered" if roll < self.ko + self.not_delivered else "Delivered"
 
 
 DOCUMENTED = Campaign.of_rows(
@@ -130,14 +138,49 @@ DOCUMENTED = Campaign.of_rows(
 def demo_campaigns(now: int) -> tuple[Campaign, ...]:
     """Make the campaigns of a sandbox that was given none, sent relative to `now` (epoch seconds).
 
-    `promo-nov` and `soldes-été` are settled, `relance`, `rdv-rappel` and `otp` still ripen, `empty` has no rows.
+    Those of a shop, then `otp`, which ripens within two minutes, `empty`, which has no rows, and the documented one.
     """
     return (
-        Campaign("promo-nov", 4812, now - 9 * DAY, seed=1),
-        Campaign("soldes-été", 2000, now - 6 * DAY, seed=2),  # exactly two pages of the default size
-        Campaign("relance", 1237, now - 5 * HOUR, seed=3),
-        Campaign("rdv-rappel", 350, now - 10 * 60, seed=4, ripen_seconds=2 * HOUR),
+        *shop_campaigns(now),
         Campaign("otp", 64, now - 5, seed=5, ripen_seconds=120),
         Campaign("empty", 0, now - DAY, seed=6),
         DOCUMENTED,
     )
+
+
+def shop_campaigns(now: int) -> tuple[Campaign, ...]:
+    """Make three months of a shop: `relance` still ripens, all others are settled.
+
+    `base-achetee` is a bought list that few messages reach; of `retour-en-stock` many people opt out.
+    """
+    return (
+        Campaign("promo-nov", 4812, _morning(now, 9), seed=1),
+        Campaign("soldes-été", 2000, _morning(now, 6), seed=2),  # exactly two pages of the default size
+        Campaign("relance", 1237, _in_the_day(now - 5 * HOUR), seed=3),
+        Campaign("rdv-rappel", 1152, _morning(now, 88, hour=9), 4, 24, 2, 1, weeks=12, ripen_seconds=2 * HOUR),
+        Campaign("vente-privee", 3180, _morning(now, 13), 7, 47, 6, 14, ripen_seconds=12 * HOUR),
+        Campaign("nouveautes", 2710, _morning(now, 20, hour=11), 8, 51, 6, 16, ripen_seconds=12 * HOUR),
+        Campaign("portes-ouvertes", 1460, _morning(now, 27), 9, 44, 4, 12, ripen_seconds=12 * HOUR),
+        Campaign("retour-en-stock", 2290, _morning(now, 34, hour=11), 10, 56, 5, 68, ripen_seconds=12 * HOUR),
+        Campaign("base-achetee", 1980, _morning(now, 41), 11, 330, 75, 121, ripen_seconds=12 * HOUR),
+        Campaign("carte-fidelite", 2640, _morning(now, 48), 12, 50, 5, 13, ripen_seconds=12 * HOUR),
+        Campaign("livraison-offerte", 3350, _morning(now, 57, hour=9), 13, 53, 5, 17, ripen_seconds=12 * HOUR),
+        Campaign("anniversaire", 940, _morning(now, 64), 14, 40, 4, 10, ripen_seconds=12 * HOUR),
+        Campaign("catalogue", 2120, _morning(now, 72, hour=11), 15, 55, 6, 18, ripen_seconds=12 * HOUR),
+        Campaign("french-days", 4070, _morning(now, 83), 16, 52, 7, 15, ripen_seconds=12 * HOUR),
+    )
+
+
+def _morning(now: int, days: int, hour: int = 10) -> int:
+    """Give this hour, in Paris, of the last working day that was so many days ago, or more."""
+    day = datetime.fromtimestamp(now, _PARIS) - timedelta(days=days)
+    day -= timedelta(days=max(0, day.weekday() - 4))
+    return int(day.replace(hour=hour, minute=0, second=0, microsecond=0).timestamp())
+
+
+def _in_the_day(at: int) -> int:
+    """Give this time if it is between 8:00 and 20:00 in Paris; else 18:00 before it."""
+    time = datetime.fromtimestamp(at, _PARIS)
+    if 8 <= time.hour < 20:  # noqa: PLR2004  # hours of the day
+        return at
+    return int((time - timedelta(hours=18)).replace(hour=18, minute=0, second=0).timestamp())

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import phonenumbers
-from smspartner_pipelines.sandbox import DOCUMENTED, Campaign, demo_campaigns
+import pytest
+from smspartner_pipelines.sandbox import DOCUMENTED, Campaign, demo_campaigns, shop_campaigns
 
+PARIS = ZoneInfo("Europe/Paris")
+WEEK = 7 * 86_400
 SENT = 1_760_000_000
 LATE = SENT + 48 * 3600
 CAMPAIGN = Campaign("promo", 3000, SENT, seed=7)
@@ -66,15 +71,41 @@ def test_rows_ripen_and_never_go_back() -> None:
             assert dated or (row["status"] != "Delivered" and (row["date"], row["stopSMS"]) == ("", False))
 
 
-def test_demo_campaigns_cover_the_cases() -> None:
-    """The demo holds campaigns that are settled for over 48 hours, ripening, empty, and the documented one."""
-    campaigns = {campaign.tag: campaign for campaign in demo_campaigns(SENT)}
-    waiting = {tag: sum(row["status"] == "Waiting" for row in rows_of(one, SENT)) for tag, one in campaigns.items()}
+@pytest.mark.parametrize("now", [SENT, 1_774_710_000, 1_796_000_000])
+def test_demo_campaigns_cover_the_cases(now: int) -> None:
+    """The demo holds a shop's settled campaigns, one that is always under way, an empty one and the documented one."""
+    campaigns = {campaign.tag: campaign for campaign in demo_campaigns(now)}
+    waiting = {tag: sum(row["status"] == "Waiting" for row in rows_of(one, now)) for tag, one in campaigns.items()}
 
-    assert list(campaigns) == ["promo-nov", "soldes-été", "relance", "rdv-rappel", "otp", "empty", "documented"]
-    assert [tag for tag, count in waiting.items() if count] == ["relance", "rdv-rappel", "otp"]
+    assert [tag for tag, count in waiting.items() if count] == ["relance", "otp"]
     assert (campaigns["empty"].rows, max(campaign.rows for campaign in campaigns.values())) == (0, 4812)
     assert campaigns["documented"] is DOCUMENTED
-    for tag in ("promo-nov", "soldes-été", "documented"):
-        newest = max(int(row["date"]) for row in rows_of(campaigns[tag], SENT) if row["date"])
-        assert newest < SENT - 48 * 3600
+    for tag in campaigns.keys() - {"relance", "otp", "empty"}:
+        newest = max(int(row["date"]) for row in rows_of(campaigns[tag], now) if row["date"])
+        assert newest < now - 48 * 3600
+
+
+def test_the_shop_sends_in_the_morning_of_working_days() -> None:
+    """Whenever the demo is run, its campaigns were sent between 9:00 and 12:00 in Paris, from Monday to Friday."""
+    for hours in range(0, 14 * 24, 5):
+        now = SENT + hours * 3600
+        sent = [datetime.fromtimestamp(one.sent_at, PARIS) for one in shop_campaigns(now) if one.tag != "relance"]
+        assert [time for time in sent if not (time.weekday() < 5 and 9 <= time.hour < 12)] == []
+        (late,) = (one for one in shop_campaigns(now) if one.tag == "relance")
+        assert 8 <= datetime.fromtimestamp(late.sent_at, PARIS).hour < 20
+        assert 5 * 3600 <= now - late.sent_at < 20 * 3600
+
+
+def test_shares_and_weeks_are_those_asked_for() -> None:
+    """A campaign has the shares that it names, and one that is sent weekly has a part in each week."""
+    one = Campaign("bought", 20_000, SENT, 3, 300, 100, 120, weeks=4, ripen_seconds=3600)
+    assert not one.is_final(SENT + 3 * WEEK)
+    assert one.is_final(SENT + 3 * WEEK + 3600)
+    rows = rows_of(one, SENT + 4 * WEEK)
+    statuses = Counter(row["status"] for row in rows)
+    shares = statuses["Delivered"], statuses["Ko"], sum(row["stopSMS"] for row in rows)
+    assert [share / 20_000 for share in shares] == pytest.approx([0.6, 0.1, 0.072], abs=0.005)
+    weeks = Counter((int(row["date"]) - SENT) // WEEK for row in rows if row["date"])
+    assert sorted(weeks) == [0, 1, 2, 3]
+    assert max(weeks.values()) - min(weeks.values()) < 300
+    assert max((int(row["date"]) - SENT) % WEEK for row in rows if row["date"]) <= 3600
