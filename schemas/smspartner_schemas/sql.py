@@ -33,9 +33,9 @@ CAMPAIGNS: tuple[tuple[str, str, str], ...] = (
     ("messages", "coalesce(s.messages, 0)", "rows loaded"),
     *((word, f"coalesce(s.{word}, 0)", f"rows loaded as {word.replace('_', ' ')}") for word in STATUS_WORDS),
     (
-        "delivery_rate",
-        "CAST(s.delivered AS float8) / s.messages",
-        "delivered among all rows loaded, from 0 to 1; null where there are none",
+        "delivered_share",
+        "CAST(s.delivered AS float8) / nullif(s.messages - s.waiting, 0)",
+        "delivered among the rows that do not wait, from 0 to 1; null where there are none",
     ),
     ("opt_outs", "coalesce(s.opt_outs, 0)", "rows loaded of recipients who opted out"),
     ("rows_quarantined", "l.rows_quarantined", "rows in quarantine, which count in no other column"),
@@ -67,21 +67,20 @@ def ddl(dialect: Dialect) -> str:
     return "\n".join("".join(f"{statement};\n" for statement in script) for script in scripts)
 
 
-def table_statements(table: Table, dialect: Dialect, *, primary_key: bool = True) -> list[str]:
+def table_statements(table: Table, dialect: Dialect) -> list[str]:
     """List the statements that create `table` where it does not exist, with comments and, if need be, an index.
 
-    Timestamps are kept in microseconds and UTC. Without `primary_key` its columns are only NOT NULL: in DuckDB the
-    key's index makes a file six times as large, and a loader that replaces whole tags in a transaction keeps it unique
+    Timestamps are kept in microseconds and UTC. In DuckDB the columns of the primary key are only NOT NULL: the key's
+    index makes a file six times as large, and a loader that replaces whole tags in a transaction keeps it unique
     anyway. A key that begins with the tag is an index of it; DuckDB skips row groups by their smallest and largest tag.
     """
     lines = [_column(column, dialect) for column in table.columns]
-    if primary_key:
+    if dialect == "postgresql":
         lines.append(f"PRIMARY KEY ({', '.join(map(quoted, table.primary_key))})")
     body = ",\n".join(f"    {line}" for line in lines)
     name = quoted(table.name)
     statements = [f"CREATE TABLE IF NOT EXISTS {name} (\n{body}\n)"]
-    keyed = primary_key and table.primary_key[0] == "tag"
-    if dialect == "postgresql" and "tag" in table.column_names and not keyed:
+    if dialect == "postgresql" and "tag" in table.column_names and table.primary_key[0] != "tag":
         statements.append(f"CREATE INDEX IF NOT EXISTS {quoted(f'{table.name}_tag')} ON {name} ({quoted('tag')})")
     meaning = _text(f"{table.meaning} Contract version {CONTRACT_VERSION}.")
     comments = [_comment_on_column(table.name, column.name, column.meaning) for column in table.columns]

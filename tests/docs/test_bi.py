@@ -35,7 +35,7 @@ FILE_VIEWS = "sql: Views of the files"
 VIEWS = "metabase: Views without phone numbers, and a role that sees nothing else"
 READER = "metabase:choose-a-password"
 COMPARED = {
-    "metabase: Delivery rate by tag": ("tag", "messages", "delivered", "delivery_rate", "still_waiting"),
+    "metabase: Delivered share by tag": ("tag", "messages", "delivered", "delivered_share", "still_waiting"),
     "metabase: Still waiting": ("tag", "waiting", "messages"),
 }
 """What is compared of an answer, where that is not everything."""
@@ -110,16 +110,19 @@ def expected(rows: pd.DataFrame, runs: pd.DataFrame, *, with_empty: bool) -> dic
     size = rows["tag"].value_counts()
     delivered = rows[rows["status"] == "delivered"]
     paris = delivered["status_at"].dt.tz_convert("Europe/Paris")
+    final = rows[rows["status"] != "waiting"]
+    shares = final.groupby("tag", observed=True)["status"].agg(lambda one: (one == "delivered").mean())
     rates = [
-        (tag, size[tag], count[tag, "delivered"], count[tag, "delivered"] / size[tag], tag == "relance")
-        for tag in ("promo-nov", "relance")
+        (tag, size[tag], count[tag, "delivered"], shares[tag], tag == "relance") for tag in ("promo-nov", "relance")
     ]
-    by_country = rows.groupby("country", observed=True)["status"].agg(["size", lambda one: (one == "delivered").mean()])
+    by_country = rows.groupby("country", observed=True)["status"].agg(
+        ["size", lambda one: (one == "delivered").sum() / (one != "waiting").sum()]
+    )
     days = delivered.groupby([paris.dt.date, "tag"], observed=True).size()
     return {
-        "metabase: Delivery rate by tag": [*rates, *([("empty", 0, 0, None, False)] if with_empty else [])],
+        "metabase: Delivered share by tag": [*rates, *([("empty", 0, 0, None, False)] if with_empty else [])],
         "metabase: Deliveries by day": [(day, tag, number) for (day, tag), number in days.items()],
-        "metabase: Delivery rate by country": sorted(
+        "metabase: Delivered share by country": sorted(
             by_country.itertuples(name=None), key=lambda one: (-one[1], one[0])
         ),
         "metabase: Still waiting": [("relance", count["relance", "waiting"], size["relance"])],

@@ -111,7 +111,7 @@ def test_campaign_analysis(execute: Any, monkeypatch: pytest.MonkeyPatch, zone: 
         "load-the-tags": ("ExitCode.OK",),
         "show-the-last-run": ("unchanged: total and first page are as loaded",),
         "count-by-tag": ("4,812", "0.930"),
-        "plot-delivery-rates": ("image/svg+xml", "promo-nov", "rdv-rappel", "100%"),
+        "plot-delivered-shares": ("image/svg+xml", "promo-nov", "rdv-rappel", "100%"),
         "plot-statuses": ("image/svg+xml", "soldes-été", *STATUS_WORDS),
         "count-by-hour": ("image/svg+xml", "Deliveries by hour (Europe/Paris)", "relance"),
         "plot-progress": ("image/svg+xml", "relance: from reading to reading", "waiting"),

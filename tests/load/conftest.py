@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -97,6 +99,29 @@ def make_snapshot() -> Callable[..., Snapshot]:
 def make_tag_runs() -> Callable[..., pa.Table]:
     """Build rows of `tag_runs`."""
     return build_tag_runs
+
+
+SOMEBODY = 54_321
+
+
+@contextmanager
+def an_ordinary_user(folder: Path) -> Iterator[None]:
+    """Act as a user whom file modes bind, and who may pass through `folder` and all above it."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for parent in (folder, *folder.parents[:-2]):
+        parent.chmod(parent.stat().st_mode | 0o011)
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setresgid(SOMEBODY, SOMEBODY, 0)
+    os.setresuid(SOMEBODY, SOMEBODY, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+        os.setresgid(0, 0, 0)
+        os.setgroups(groups)
 
 
 Child = subprocess.Popen[str]

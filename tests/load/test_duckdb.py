@@ -1,10 +1,8 @@
 """What only DuckDB does: a file, which one process at a time may open."""
 
-import os
-from contextlib import contextmanager
-
 import duckdb
 import pytest
+from load.conftest import an_ordinary_user
 from smspartner.errors import DestinationBusy, SettingsError
 from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.load.destination import loaded_tags
@@ -51,21 +49,6 @@ def test_what_is_wrong(tmp_path, make_snapshot):
     assert "would be gone when the run ends; name a file" in refused(":memory:")
     assert "or it is damaged, or of a newer DuckDB" in refused(tmp_path / "cut.db", DestinationBusy)
     assert sorted(path.name for path in tmp_path.iterdir()) == before
-
-
-@contextmanager
-def an_ordinary_user(folder):
-    """Act as a user whom file modes bind, who may look into the folder."""
-    superuser = os.geteuid() == 0
-    if superuser:
-        for parent in folder.parents[:-2]:
-            parent.chmod(parent.stat().st_mode | 0o011)
-        os.seteuid(54321)
-    try:
-        yield
-    finally:
-        if superuser:
-            os.seteuid(0)
 
 
 def test_rights(tmp_path):

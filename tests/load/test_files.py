@@ -3,21 +3,20 @@
 import errno
 import os
 import stat
-import subprocess
-import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from load.conftest import SOMEBODY, an_ordinary_user
+from load.looking import load
 from smspartner.errors import DestinationError, SettingsError
-from smspartner_pipelines.load import open_destination
+from smspartner_pipelines.load import open_destination, same_place
 from smspartner_pipelines.load.files import StagedFile, os_errors, replace_files
+from smspartner_pipelines.load.folder import FOLDERS, STAGING
 from smspartner_pipelines.pages.campaign_report import ReportSettings, write_campaign_report
 from smspartner_pipelines.pages.validation_page import prepare_folder
 from smspartner_schemas.arrow import empty_table
 from smspartner_schemas.contract import TAG_RUNS
-
-SOMEBODY = 54_321
-
 
 STARTING = {
     SettingsError: "EACCES EPERM EROFS ENOENT ENOTDIR EISDIR EEXIST ENAMETOOLONG ELOOP EXDEV",
@@ -61,16 +60,6 @@ def test_rights(tmp_path):
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o604
 
 
-ANOTHER_USER = """
-import os, sys
-from pathlib import Path
-from smspartner_pipelines.load.files import replace_files
-os.setgroups([])
-os.setgid(54321)
-os.setuid(54321)
-replace_files({Path(sys.argv[1]): b"new"})
-"""
-
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to act as another user")
 
 
@@ -78,55 +67,51 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to act a
 def test_group_that_may_not_be_given(tmp_path):
     """Where the group can't be kept, no other group gets its rights."""
     tmp_path.chmod(0o777)
-    for folder in tmp_path.parents[:-2]:
-        folder.chmod(folder.stat().st_mode | 0o011)
     (tmp_path / "a").touch()
     (tmp_path / "a").chmod(0o664)
-    subprocess.run([sys.executable, "-c", ANOTHER_USER, str(tmp_path / "a")], check=True)
+    with an_ordinary_user(tmp_path):
+        replace_files({tmp_path / "a": b"new"})
     found = (tmp_path / "a").stat()
     assert (found.st_gid, stat.S_IMODE(found.st_mode)) == (SOMEBODY, 0o604)
 
 
-FORBIDDEN = """
-import os, sys
-import encodings.utf_16_be, filelock
-from smspartner.errors import SettingsError
-from smspartner_pipelines.load import dataset, export, folder, open_destination, same_place
-os.setgroups([])
-os.setgid(54321)
-os.setuid(54321)
-for uri in sys.argv[1:]:
-    same_place(uri)
-    for act in ("check", "load", "read"):
-        try:
-            destination = open_destination(uri)
-            destination.check() if act == "check" else destination.open(for_loading=act == "load").__enter__()
-            print(uri, act, "was allowed")
-        except SettingsError as error:
-            assert error.__context__ is None
-"""
+INSIDE = ["data", "new", "new/er", "rows.csv", "link.csv", "new.parquet", "data/statuses", "data/statuses/x.csv"]
 
 
-@as_root
-def test_forbidden_folders(tmp_path, make_snapshot):
+@pytest.mark.parametrize("mode", [0o700, 0o744, 0o755], ids=["closed", "listed", "readable"])
+def test_forbidden_folders(tmp_path, mode):
     """Whatever this user may not look into or write is a setting to correct, for each kind of path and each act."""
-    for folder in tmp_path.parents[:-2]:
-        folder.chmod(folder.stat().st_mode | 0o011)
-    tmp_path.chmod(0o755)
-    for name, mode in (("closed", 0o700), ("listed", 0o744), ("readable", 0o755)):
-        folder = tmp_path / name
-        with open_destination(str(folder / "data")).open(for_loading=True):
-            pass
-        (folder / "data").chmod(mode)
-        (folder / "rows.csv").touch()
-        (folder / "link.csv").symlink_to("rows.csv")
-        (folder / "rows.csv").chmod(0o600)
-        folder.chmod(mode)
-    inside = ["data", "new", "new/er", "rows.csv", "link.csv", "new.parquet", "data/statuses", "data/statuses/x.csv"]
-    uris = [str(tmp_path / folder / name) for folder in ("closed", "listed", "readable") for name in inside]
-    told = subprocess.run([sys.executable, "-c", FORBIDDEN, *uris], check=False, capture_output=True, text=True)
-    allowed = [f"{tmp_path}/readable/{name} read was allowed" for name in ("data",)]
-    assert (told.stderr, told.stdout.splitlines()) == ("", allowed)
+    folder, allowed = tmp_path / "folder", []
+    load(folder / "data")
+    (folder / "rows.csv").touch(0o600)
+    (folder / "link.csv").symlink_to("rows.csv")
+    for path in (folder / "data", folder):
+        path.chmod(mode if os.geteuid() == 0 else mode & 0o077 | (mode & 0o007) << 6)
+    with an_ordinary_user(tmp_path):
+        for name in INSIDE:
+            same_place(str(folder / name))
+            one = open_destination(str(folder / name))
+            for act in (one.check, one.open(for_loading=True).__enter__, one.open(for_loading=False).__enter__):
+                with suppress(SettingsError):
+                    act()
+                    allowed.append(name)
+    folder.chmod(0o755)
+    assert allowed == ["data"] * (mode == 0o755)
+
+
+@pytest.mark.parametrize("name", [name for name in FOLDERS if name != STAGING])
+def test_a_folder_that_may_not_be_written(tmp_path, name):
+    """A dataset of which one folder alone may not be written is refused by `check`, with which every run begins."""
+    load(tmp_path / "data")
+    for folder in FOLDERS:
+        (tmp_path / "data" / folder).chmod(0o555 if folder == name else 0o777)
+    (tmp_path / "data" / ".lock").chmod(0o666)
+    destination = open_destination(str(tmp_path / "data"))
+    with an_ordinary_user(tmp_path), pytest.raises(SettingsError, match=f"data/{name} can't be written; allow this"):
+        destination.check()
+    (tmp_path / "data" / name).chmod(0o777)
+    with an_ordinary_user(tmp_path):
+        destination.check()
 
 
 def test_discarded_file_takes_writes(tmp_path):

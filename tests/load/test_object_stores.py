@@ -246,7 +246,8 @@ def test_renewed(bucket, uri):
 
 def test_taken_over(bucket, uri, make_snapshot):
     """A run that finds another one in its place writes nothing more, says so, and leaves the lock of the other."""
-    held = leased(uri, 4.0)
+    files = ObjectFiles(uri, lease_seconds=4.0)
+    held = Dataset(files, uri)
     with held.open(for_loading=True):
         list(held.replace([make_snapshot("one")]))
         bucket.put("team/data/.lock/holder.json", b'{"owner": "another", "seconds": 60}')
@@ -255,6 +256,10 @@ def test_taken_over(bucket, uri, make_snapshot):
         for snapshot in (make_snapshot("two"), make_snapshot("one", quarantined=1)):
             with pytest.raises(DestinationError, match=f"^the lock on {uri} was lost: "):
                 list(held.replace([snapshot]))
+        here = f"statuses/{file_name('one')}"
+        for act, what in ((files.write, {"x": b""}), (files.move, {here: "x"}), (files.remove, [here])):
+            with pytest.raises(DestinationError, match=r"^the lock on "):
+                act(what)  # each request by itself: the lock may be lost between two
     assert bucket.objects() == before
     assert is_busy(uri)
 

@@ -133,6 +133,16 @@ def test_password_of_the_environment(address, monkeypatch, tmp_path):
     assert "PGPASSWORD" not in os.environ
 
 
+def test_waiting_for_locks(postgresql):
+    """A session waits 30 s for somebody's lock, or as long as the URI says."""
+    for uri, expected in ((postgresql.uri, "30s"), (postgresql.uri.replace("=-c", "=-clock_timeout%3D7s%20-c"), "7s")):
+        destination = open_destination(uri)
+        with destination.open(for_loading=True):
+            assert destination._session.run("SELECT current_setting('lock_timeout') AS t")["t"].to_pylist() == [
+                expected
+            ]
+
+
 # Rights, schemas, tables.
 
 

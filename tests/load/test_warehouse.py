@@ -190,14 +190,17 @@ def test_tag_runs_and_reports(warehouse, scan, make_tag_runs):
 @databases
 def test_campaigns(warehouse, load, make_snapshot):
     """The view `campaigns` has a row for each tag, with its counts, also without rows; one that is dropped stays so."""
-    load(make_snapshot("a", 9, quarantined=2), make_snapshot("empty", 0))
+    waits = replace(make_snapshot("waits"), rows_declared=1, rows_received=1)
+    waits = replace(waits, table=waits.table.slice(2, 1))
+    load(make_snapshot("a", 9, quarantined=2), make_snapshot("empty", 0), waits)
     found = warehouse.sql("SELECT * FROM campaigns ORDER BY tag")
     counted = ("messages", "delivered", "not_delivered", "waiting", "ko", "opt_outs", "rows_quarantined")
     assert [[row[name] for name in (*counted, "still_waiting")] for row in found] == [
         [9, 3, 2, 2, 2, 3, 2, True],
         [0, 0, 0, 0, 0, 0, 0, False],
+        [1, 0, 0, 1, 0, 0, 0, True],
     ]
-    assert [row["delivery_rate"] for row in found] == [pytest.approx(1 / 3), None]
+    assert [row["delivered_share"] for row in found] == [pytest.approx(3 / 7), None, None]
     assert (found[0]["first_delivery_at"] < found[0]["last_delivery_at"], found[1]["read_at"]) == (
         True,
         datetime(2026, 11, 23, 18, 0, 0, 123456, tzinfo=UTC),

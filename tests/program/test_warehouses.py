@@ -5,6 +5,7 @@ import signal
 import time
 from urllib.parse import quote
 
+import duckdb
 import pytest
 from adbc_driver_postgresql import dbapi
 from smspartner_pipelines.sandbox import Campaign, Fault
@@ -159,6 +160,43 @@ def test_a_server_that_ends_idle_sessions(sandbox, command, postgresql):
     assert postgresql.sql("SELECT count(*) AS rows FROM tag_runs") == [{"rows": 2}]
 
 
+WAITING = "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DELETE FROM%'"
+
+
+def test_a_lock_of_somebody_else(sandbox, command, postgresql, report):
+    """A database in which a lock is waited for in vain fails as busy; the others are loaded, and the run ends."""
+    command(sandbox, "run", "sound", "--to", postgresql.uri)
+    uri = postgresql.uri.replace("?options=", "?options=-clock_timeout%3D500%20")
+    with dbapi.connect(postgresql.uri) as other, other.cursor() as cursor:
+        cursor.execute("SELECT * FROM statuses FOR UPDATE").fetchall()
+        code, found = report(sandbox, "sound", "--to", uri, "--to", "data", "--refresh", "all")
+    first, second = found["destinations"]
+    assert (code, first["tags_loaded"], second["tags_loaded"], second["failure"]) == (1, 0, 1, None)
+    assert ": a transaction of somebody else is in the way; run again when it has ended" in first["failure"]
+
+
+def test_signals_while_duckdb_works(sandbox, command, start, here):
+    """Ctrl-C during a long statement of DuckDB ends the run once that is done, without a traceback."""
+    command(sandbox, "run", "sound", "--to", "duckdb:a.db")
+    with duckdb.connect("a.db") as mine:  # a row takes a moment
+        slow = "sha256(repeat(CAST(random() AS varchar), 5000000))"
+        mine.execute(f"ALTER TABLE statuses ADD COLUMN slow text DEFAULT ({slow})")
+        before = mine.execute("SELECT DISTINCT run_id FROM statuses").fetchall()
+    sandbox.forget_requests()
+    sandbox.faults.add(Fault("slow", tag="none", seconds=60))
+    run = start(sandbox, "run", "sound", "none", "--to", "duckdb:a.db", "--refresh", "all", "--concurrency", "1")
+    while "none" not in {request.tag for request in sandbox.requests}:  # by then the other tag is read
+        assert run.poll() is None
+        time.sleep(0.01)
+    while run.poll() is None:
+        run.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+    assert run.returncode == 130
+    assert "Traceback" not in run.communicate()[1]
+    with duckdb.connect("a.db") as mine:
+        assert mine.execute("SELECT DISTINCT run_id FROM statuses").fetchall() != before
+
+
 def test_signals_while_a_database_works(sandbox, command, start, postgresql):
     """Ctrl-C, however often, lets the database load what was read: no statement is torn."""
     command(sandbox, "run", "sound", "--to", postgresql.uri)
@@ -166,16 +204,13 @@ def test_signals_while_a_database_works(sandbox, command, start, postgresql):
     with dbapi.connect(postgresql.uri) as other, other.cursor() as cursor:
         cursor.execute("SELECT * FROM statuses FOR UPDATE").fetchall()
         run = start(sandbox, "run", "sound", "--to", postgresql.uri, "--refresh", "all")
-        waiting = (
-            "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DELETE FROM%'"
-        )
-        while postgresql.sql(waiting) != [{"n": 1}]:
+        while postgresql.sql(WAITING) != [{"n": 1}]:
             assert run.poll() is None
             time.sleep(0.01)
         for _ in range(3):
             run.send_signal(signal.SIGINT)
             time.sleep(0.05)
-        assert (run.poll(), postgresql.sql(waiting)) == (None, [{"n": 1}])
+        assert (run.poll(), postgresql.sql(WAITING)) == (None, [{"n": 1}])
         other.rollback()
     assert run.wait(30) in {0, 130}
     assert postgresql.sql("SELECT DISTINCT run_id FROM statuses") != before

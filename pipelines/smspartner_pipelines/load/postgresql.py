@@ -30,7 +30,7 @@ _BY_STATE: tuple[tuple[str, type[DestinationError], str, str], ...] = (
     ("53300", DestinationError, "the server takes no more connections", "wait, or raise max_connections"),
     ("57P03", DestinationError, "the server is not ready", "run again when it is up"),
     ("57014", DestinationError, "a statement was cancelled", "raise statement_timeout, or run again"),
-    ("40|55P03", DestinationError, "a transaction of somebody else is in the way", "run again when it has ended"),
+    ("40|55P03", DestinationBusy, "a transaction of somebody else is in the way", "run again when it has ended"),
     ("42501", NotUsable, "a right is missing", "GRANT this user CREATE on the schema, or all on this product's tables"),
     ("25006", NotUsable, "it may only be read", "connect to the primary server, as a user who may write"),
     ("42", NotUsable, "what stands there is not as this product makes it", ELSEWHERE),
@@ -43,6 +43,9 @@ _BY_STATE: tuple[tuple[str, type[DestinationError], str, str], ...] = (
 _ENCODING = "client_encoding=UTF8"
 """ADBC sends UTF-8, also where libpq takes another encoding from environment, role or database. Of two, libpq takes the
 last: a `SET` would be undone by a rollback, and `options` give way to PGCLIENTENCODING."""
+
+_WAIT = "SELECT set_config('lock_timeout', '30s', false) WHERE current_setting('lock_timeout') = '0'"
+"""So long a statement waits for somebody's lock, unless the user has set another time: no signal ends its waiting."""
 
 _URI = re.compile(r"([^:]+://(?:[^@/]*@)?([^/?]*)[^?]*)\??(.*)", re.DOTALL)
 """All before the query, the host therein, and the query, as libpq reads it: a password may hold a question mark."""
@@ -81,6 +84,7 @@ class PostgresqlSession(Session):
             self.connection = self.undisturbed(lambda: dbapi.connect(uri, autocommit=True))
         except adbc_driver_manager.Error:
             raise_alone(self._refusal())
+        self.run(_WAIT)
 
     def lock(self) -> None:
         """See `Session.lock`: the session may take it as often as it likes."""
@@ -95,6 +99,12 @@ class PostgresqlSession(Session):
                 f"{self.where} is in use by another run",
                 remedy="wait until it has ended, or load elsewhere; connect to the server itself, not to a pooler",
             )
+
+    def close(self) -> None:
+        """See `Session.close`: the server ends a session some time after its client, so the lock is given up first."""
+        with suppress(DestinationError):
+            self.run("SELECT pg_advisory_unlock_all()::text")
+        super().close()
 
     def run(self, statement: str, *values: object) -> pa.Table:
         """See `Session.run`."""

@@ -185,7 +185,7 @@ def _prepare_tables(session: Session) -> None:
     statements: list[str] = []
     for table in WAREHOUSE_TABLES:
         if table.name not in found:
-            statements += table_statements(table, session.dialect, primary_key=session.dialect == "postgresql")
+            statements += table_statements(table, session.dialect)
     if STATUSES.name not in found and CAMPAIGNS_NAME not in found:
         statements += view_statements()
     for statement in statements:
