@@ -1,10 +1,11 @@
-"""Snapshots, loaded tags, settings and outcomes, each with facts of one's choice."""
+"""Snapshots, loaded tags, destinations and settings, each with facts of one's choice."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from smspartner.redaction import Secret
 from smspartner.snapshot import Snapshot
 from smspartner.transform import transform
 from smspartner_pipelines.load.destination import LoadedTag
+from smspartner_pipelines.outcome import Target
 from smspartner_pipelines.settings import RunSettings
 
 RUN_ID = "20261123T180000Z-ab12cd34"
@@ -62,6 +64,17 @@ def loaded() -> Callable[..., LoadedTag]:
             "first_page": "digest",
         }
         return LoadedTag(tag, **{**settled, **facts})
+
+    return make
+
+
+@pytest.fixture
+def target() -> Callable[..., Target]:
+    """A destination that holds some tags, and what became of it."""
+
+    def make(*held: LoadedTag, uri: str = "somewhere", keeps_tags: bool = True, **facts: Any) -> Target:
+        named: Any = SimpleNamespace(uri=uri, keeps_tags=keeps_tags)
+        return Target(named, {one.tag: one for one in held}, **facts)
 
     return make
 

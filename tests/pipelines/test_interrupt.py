@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import signal
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from smspartner_pipelines.interrupt import SIGNALS, stop_on_signals
 
 
+def handlers() -> list[object]:
+    """What handles each signal now."""
+    return [signal.getsignal(number) for number in SIGNALS]
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_asks_the_run_to_end(number: int) -> None:
-    """A signal sets the event, and further ones change nothing: what is read is loaded, and the report written."""
-    with stop_on_signals() as stop:
-        assert not stop.is_set()
-        signal.raise_signal(number)
-        assert stop.is_set()
-        signal.raise_signal(number)
-
-
-def test_handlers_are_put_back() -> None:
-    """What handled signals before handles them after the run, also if that failed."""
-    before = [signal.getsignal(number) for number in SIGNALS]
-    with pytest.raises(ValueError, match="x"), stop_on_signals():  # noqa: PT012
-        assert before != [signal.getsignal(number) for number in SIGNALS]
+    """A signal sets the event, further ones change nothing; after the run, also a failed one, all is as before."""
+    before = handlers()
+    with pytest.raises(ValueError, match="x"), stop_on_signals() as stop:  # noqa: PT012
+        for is_set in (False, True):
+            assert stop.is_set() is is_set
+            signal.raise_signal(number)
         raise ValueError("x")
-    assert before == [signal.getsignal(number) for number in SIGNALS]
+    assert before == handlers()
 
 
 def test_ignored_signals_stay_ignored() -> None:
@@ -41,13 +39,10 @@ def test_ignored_signals_stay_ignored() -> None:
 
 def test_outside_the_main_thread() -> None:
     """In another thread, a scheduler's worker say, signals are left alone."""
-    before, found = [signal.getsignal(number) for number in SIGNALS], []
 
-    def work() -> None:
+    def work() -> list[object]:
         with stop_on_signals():
-            found.extend(signal.getsignal(number) for number in SIGNALS)
+            return handlers()
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert before == found
+    with ThreadPoolExecutor(1) as pool:
+        assert handlers() == pool.submit(work).result()

@@ -17,6 +17,7 @@ from smspartner_pipelines.output import RedactingStream, start_logging
 
 COMMAND = str(Path(sys.executable).with_name("smspartner"))
 KEY = "key-of-the-output-tests"
+SPLIT_KEY = "key+of/the logs"
 
 
 def run(redirection: str, *arguments: str, **changes: str) -> subprocess.CompletedProcess[bytes]:
@@ -44,12 +45,6 @@ def test_closed_input() -> None:
     assert (ended.returncode, ended.stderr.count(b"\n"), b"bug" in ended.stderr) == (2, 1, False)
 
 
-def test_a_reader_that_stops() -> None:
-    """Where the reader of a result stops (`| head`), nothing is said about it."""
-    ended = run("| head -c 10", "schema")
-    assert (len(ended.stdout), ended.stderr) == (10, b"")
-
-
 @pytest.mark.parametrize(
     "environment",
     [
@@ -66,26 +61,29 @@ def test_any_encoding(environment: dict[str, str]) -> None:
     assert (ended.returncode, ended.stderr.count(b"bug")) == (2, 0)
 
 
+RUN = ("run", "t", "--to", "d")
+OTHER_KEY = {"SMSPARTNER_API_KEY": "another-key"}
+KEY_FILE = {"SMSPARTNER_API_KEY_FILE": "key"}
 MISPLACED = {
-    "as a file": (("run", "t", "--to", "d", "--api-key-file", KEY), {}),
-    "as the file of the environment": (("run", "t", "--to", "d"), {"SMSPARTNER_API_KEY_FILE": KEY}),
-    "as a command": (("run", "t", "--to", "d"), {"SMSPARTNER_API_KEY_COMMAND": KEY}),
-    "as a number": (("run", "t", "--to", "d", "--retries", KEY), {}),
-    "as a number of the environment": (("run", "t", "--to", "d"), {"SMSPARTNER_RETRIES": KEY}),
-    "as a choice": (("run", "t", "--to", "d", "--refresh", KEY), {}),
-    "as a rate": (("run", "t", "--to", "d", "--rate", KEY), {"SMSPARTNER_API_KEY": "another-key"}),
-    "as a duration": (("run", "t", "--to", "d", "--fresh-for", KEY), {"SMSPARTNER_API_KEY": "another-key"}),
-    "as a time": (("run", "t", "--to", "d", "--fresh-since", KEY), {"SMSPARTNER_API_KEY": "another-key"}),
-    "as a base URL": (("run", "t", "--to", "d", "--base-url", KEY), {"SMSPARTNER_API_KEY": "another-key"}),
-    "as an option": (("run", "t", "--to", "d", f"--api-key={KEY}"), {}),
-    "as the value of a flag": (("run", "t", "--to", "d", f"--verify={KEY}"), {}),
+    "as a file": ((*RUN, "--api-key-file", KEY), {}),
+    "as the file of the environment": (RUN, {"SMSPARTNER_API_KEY_FILE": KEY}),
+    "as a command": (RUN, {"SMSPARTNER_API_KEY_COMMAND": KEY}),
+    "as a number": ((*RUN, "--retries", KEY), {}),
+    "as a number of the environment": (RUN, {"SMSPARTNER_RETRIES": KEY}),
+    "as a choice": ((*RUN, "--refresh", KEY), {}),
+    "as a rate": ((*RUN, "--rate", KEY), OTHER_KEY),
+    "as a duration": ((*RUN, "--fresh-for", KEY), OTHER_KEY),
+    "as a time": ((*RUN, "--fresh-since", KEY), OTHER_KEY),
+    "as a base URL": ((*RUN, "--base-url", KEY), OTHER_KEY),
+    "as an option": ((*RUN, f"--api-key={KEY}"), {}),
+    "as the value of a flag": ((*RUN, f"--verify={KEY}"), {}),
     "as an argument": (("check", KEY), {}),
     "as a command of ours": ((KEY,), {}),
     "as a tag": (("run", KEY, "--to", "d"), {"SMSPARTNER_API_KEY": KEY}),
     "as a destination": (("run", "t", "--to", KEY), {"SMSPARTNER_API_KEY": KEY}),
-    "of a file, as a file": (("run", "t", "--to", "d", "--tags-file", KEY), {"SMSPARTNER_API_KEY_FILE": "key"}),
-    "of a file, as an option": (("run", f"--{KEY}"), {"SMSPARTNER_API_KEY_FILE": "key"}),
-    "of a file, as a destination": (("tags", KEY), {"SMSPARTNER_API_KEY_FILE": "key"}),
+    "of a file, as a file": ((*RUN, "--tags-file", KEY), KEY_FILE),
+    "of a file, as an option": (("run", f"--{KEY}"), KEY_FILE),
+    "of a file, as a destination": (("tags", KEY), KEY_FILE),
     "of a file, as a tag": (("run", KEY, "--to", "d", "--api-key-file", "key"), {}),
     "as a phone number": (("forget", KEY, "--to", "d"), {"SMSPARTNER_PHONE_KEY": "a phone key of 26 letters!"}),
 }
@@ -121,48 +119,43 @@ def test_a_bug_is_told_by_class_and_place(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", said)
 
 
-def test_redaction_comes_before_layout(tmp_path: Path) -> None:
+TALK = f"""
+import sys, warnings
+from smspartner_pipelines import output
+from smspartner.redaction import REDACT, Secret
+for key in ({KEY!r}, {SPLIT_KEY!r}):
+    REDACT.add(Secret(key))
+output.prepare_standard_streams()
+sys.stderr.write({KEY[:7]!r}); sys.stderr.write({KEY[7:]!r} + "\\n")
+sys.stderr.write({KEY!r}); sys.stderr.flush()
+warnings.warn({KEY!r})
+output.say("x" * 70 + " " + {SPLIT_KEY!r})
+from rich.console import Console
+Console(stderr=True).print("x" * 70 + {KEY!r}[:9]); print({KEY.upper()!r})
+raise ValueError({KEY!r})
+"""
+
+
+@pytest.mark.parametrize(("open_stderr", "encoding"), [(os.pipe, "utf-8"), (os.openpty, "utf-8"), (os.pipe, "ascii")])
+def test_redaction_comes_before_layout(open_stderr: Callable[[], tuple[int, int]], encoding: str) -> None:
     """A key is hidden also where it is written in pieces, by a library, or would be broken over two lines."""
-    script = tmp_path / "talk.py"
-    script.write_text(
-        "import sys, warnings, pty\n"
-        "from smspartner_pipelines import output\n"
-        "from smspartner.redaction import REDACT, Secret\n"
-        f"REDACT.add(Secret({KEY!r}))\n"
-        "output.prepare_standard_streams()\n"
-        f"sys.stderr.write({KEY[:7]!r}); sys.stderr.write({KEY[7:]!r} + '\\n')\n"
-        f"sys.stderr.write({KEY!r}); sys.stderr.flush()\n"
-        f"warnings.warn({KEY!r})\n"
-        f"output.say('x' * 70 + ' ' + {KEY!r})\n"
-        "from rich.console import Console\n"
-        f"Console(stderr=True).print('x' * 70 + {KEY!r}[:9]); print({KEY.upper()!r})\n"
-        f"raise ValueError({KEY!r})\n",
-        encoding="utf-8",
-    )
-    ended = subprocess.run([sys.executable, script], check=False, capture_output=True, text=True, timeout=60)
-    assert ended.stderr.count("***") >= 4
-    assert KEY not in (ended.stdout + ended.stderr).lower()
-    assert "ValueError: ***" in ended.stderr
+    reading, stderr = open_stderr()
+    environment = {**os.environ, "COLUMNS": "80", "PYTHONIOENCODING": encoding}
+    talk = [sys.executable, "-c", TALK]
+    ended = subprocess.run(talk, check=False, stdout=subprocess.PIPE, stderr=stderr, timeout=60, env=environment)
+    said = (os.read(reading, 65_536) + ended.stdout).lower()
+    for descriptor in (reading, stderr):
+        os.close(descriptor)
+    assert (KEY.encode() in said, b"key+of" in said, said.count(b"***") >= 5) == (False, False, True)
+    assert b"valueerror: ***" in said
 
 
-SPLIT_KEY = "key+of/the logs"
-
-
-@pytest.fixture
-def begin(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Begin to log, to standard error that is redacted as in the command."""
-
-    def start(verbose: int, level: str | None, style: str) -> None:
-        monkeypatch.setattr(sys, "stderr", RedactingStream(sys.stderr))
-        REDACT.add(Secret(SPLIT_KEY))
-        start_logging(verbose, level, style)
-
-    return start
-
-
-def test_json_logs(begin: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
-    """Each record is one JSON object a line, with time, level, logger and message, and with its exception."""
-    begin(1, None, "json")
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_logs(style: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records and warnings go to stderr, redacted down to the traceback: as lines, or one JSON object a line."""
+    monkeypatch.setattr(sys, "stderr", RedactingStream(sys.stderr))
+    REDACT.add(Secret(SPLIT_KEY))
+    start_logging(1, None, style)
     logger = logging.getLogger("some.logger")
     logger.debug("not shown")
     logger.info("%s é\nsecond line", "promo")
@@ -170,34 +163,19 @@ def test_json_logs(begin: Callable[..., None], capsys: pytest.CaptureFixture[str
         raise ValueError(f"apiKey={SPLIT_KEY}")  # noqa: TRY301
     except ValueError:
         logger.exception("failed for %s", "key%2Bof%2Fthe%20logs")
-    out, err = capsys.readouterr()
-    first, second = map(json.loads, err.splitlines())
-    assert out == ""
-    assert first.pop("time").endswith("+00:00")
-    assert first == {"level": "info", "logger": "some.logger", "message": "promo é\nsecond line"}
-    assert (second["level"], second["message"]) == ("error", "failed for ***")
-    assert second["exception"].endswith("ValueError: apiKey=***")
-
-
-def test_text_logs(begin: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
-    """Records are lines on stderr, redacted down to the traceback."""
-    begin(0, "debug", "text")
-    try:
-        raise ValueError(SPLIT_KEY)  # noqa: TRY301
-    except ValueError:
-        logging.getLogger("x").debug("key %s", SPLIT_KEY, exc_info=True)
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert " DEBUG   x: key ***\n" in err
-    assert err.endswith("ValueError: ***\n")
-    assert SPLIT_KEY not in err
-
-
-def test_logged_warnings(begin: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
-    """Warnings of libraries are log records too."""
-    begin(0, None, "json")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         logging.captureWarnings(capture=True)
         warnings.warn(f"something about {SPLIT_KEY}", stacklevel=1)
-    assert "something about ***" in json.loads(capsys.readouterr().err)["message"]
+    out, err = capsys.readouterr()
+    assert (out, SPLIT_KEY in err, "something about ***" in err) == ("", False, True)
+    if style == "text":
+        assert " INFO    some.logger: promo é\nsecond line\n" in err
+        assert " ERROR   some.logger: failed for ***\nTraceback " in err
+        assert "\nValueError: apiKey=***\n" in err
+        return
+    first, second, _ = map(json.loads, err.splitlines())
+    assert first.pop("time").endswith("+00:00")
+    assert first == {"level": "info", "logger": "some.logger", "message": "promo é\nsecond line"}
+    assert (second["level"], second["message"]) == ("error", "failed for ***")
+    assert second["exception"].endswith("ValueError: apiKey=***")

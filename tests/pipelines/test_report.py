@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from smspartner_pipelines.load.destination import WrittenFile
-from smspartner_pipelines.outcome import RunOutcome, Target
+from smspartner_pipelines.outcome import RunOutcome
 from smspartner_pipelines.report import print_summary, report, report_json
 from smspartner_schemas.contract import EXIT_MEANINGS, ExitCode
 
@@ -18,14 +17,8 @@ STARTED = datetime(2026, 11, 23, 18, tzinfo=UTC)
 TAGS = ("t[1]", "gone", "done", "never")
 
 
-def target(uri: str, **facts: Any) -> Target:
-    """A destination, and what became of it."""
-    named: Any = SimpleNamespace(uri=uri)
-    return Target(named, **facts)
-
-
 @pytest.fixture
-def finished(snapshot: Any, settings: Any, loaded: Any) -> RunOutcome:
+def finished(snapshot: Any, settings: Any, loaded: Any, target: Any) -> RunOutcome:
     """A run that was interrupted after three of four tags."""
     run = RunOutcome(
         RUN_ID, settings(tags=TAGS), started_at=STARTED, finished_at=STARTED + timedelta(seconds=1.5), seconds=1.5
@@ -36,9 +29,9 @@ def finished(snapshot: Any, settings: Any, loaded: Any) -> RunOutcome:
     run.drift["t[1]"] = {"row field operator": 3}
     run.notes.append("paging is not proved yet")
     run.destinations = [
-        target("rows.csv", dropped=True),
-        target("my data", files=[WrittenFile("data/x.parquet", 7, "ab")], tags_loaded=1),
-        target("bad", failure="the disk is full; free some space"),
+        target(uri="rows.csv", dropped=True),
+        target(uri="my data", files=[WrittenFile("data/x.parquet", 7, "ab")], tags_loaded=1),
+        target(uri="bad", failure="the disk is full; free some space"),
     ]
     run.ended_by, run.failure = ExitCode.INTERRUPTED, "interrupted; tags that were loaded stay loaded"
     return run
@@ -52,11 +45,15 @@ def shown(run: RunOutcome, capsys: pytest.CaptureFixture[str], **options: Any) -
     return [" ".join(line.split()) for line in err.splitlines()]
 
 
+VERSIONS = ["great-expectations", "pandas", "pyarrow", "python", "requests", "smspartner-connector", "tenacity"]
+VERDICTS = {"complete": 1, "unknown": 1, "skipped": 1}
+COUNTS = {"rows_received": 5, "rows_loaded": 4, "rows_erased": 0, "rows_quarantined": 1, "requests": 4, "retries": 2}
+
+
 def test_report(finished: RunOutcome) -> None:
     """The report has settings, versions, totals, every tag, what was not reached, drift, and the files written."""
     found = report(finished)
-    versions = {"python", "smspartner-connector", "great-expectations", "pandas", "pyarrow", "requests", "tenacity"}
-    assert set(found.pop("versions")) == versions
+    found["versions"] = sorted(found["versions"])
     assert found == {
         "run_id": RUN_ID,
         "exit_code": 130,
@@ -66,30 +63,20 @@ def test_report(finished: RunOutcome) -> None:
         "finished_at": STARTED + timedelta(seconds=1.5),
         "seconds": 1.5,
         "settings": finished.settings.public(),
-        "totals": {
-            "tags": 3,
-            "verdicts": {"complete": 1, "unknown": 1, "skipped": 1},
-            "rows_received": 5,
-            "rows_loaded": 4,
-            "rows_erased": 0,
-            "rows_quarantined": 1,
-            "requests": 4,
-            "retries": 2,
-        },
+        "versions": VERSIONS,
+        "totals": {"tags": 3, "verdicts": VERDICTS, **COUNTS},
         "tags": [finished.tag_runs[tag] for tag in TAGS[:3]],
         "not_reached": ["never"],
         "drift": {"t[1]": {"row field operator": 3}},
         "notes": ["paging is not proved yet"],
         "validation": {},
         "destinations": [
-            {"uri": "rows.csv", "tags_loaded": 0, "failure": None, "files": []},
-            {
-                "uri": "my data",
-                "tags_loaded": 1,
-                "failure": None,
-                "files": [{"path": "data/x.parquet", "bytes": 7, "sha256": "ab"}],
-            },
-            {"uri": "bad", "tags_loaded": 0, "failure": "the disk is full; free some space", "files": []},
+            {"uri": uri, "tags_loaded": tags, "failure": failure, "files": files}
+            for uri, tags, failure, files in (
+                ("rows.csv", 0, None, []),
+                ("my data", 1, None, [{"path": "data/x.parquet", "bytes": 7, "sha256": "ab"}]),
+                ("bad", 0, "the disk is full; free some space", []),
+            )
         ],
     }
 
@@ -116,7 +103,7 @@ FOR_A_PERSON = [
 
 
 def test_summary(finished: RunOutcome, capsys: pytest.CaptureFixture[str]) -> None:
-    """What was loaded comes first, skipped tags in one line; what needs a person comes last, with the command."""
+    """What was loaded comes first, skipped tags in one line; what needs a person last, with --quiet alone."""
     assert shown(finished, capsys) == [
         "tag rows delivered waiting quarantined",
         "t[1] 4 33.3 % 1 1",
@@ -126,6 +113,7 @@ def test_summary(finished: RunOutcome, capsys: pytest.CaptureFixture[str]) -> No
         f"run {RUN_ID}: 4 rows loaded into my data, 1.5 s",
         *FOR_A_PERSON,
     ]
+    assert shown(finished, capsys, quiet=True) == FOR_A_PERSON
 
 
 @pytest.mark.parametrize(
@@ -140,25 +128,24 @@ def test_summary(finished: RunOutcome, capsys: pytest.CaptureFixture[str]) -> No
 def test_run_again(
     snapshot: Any, settings: Any, capsys: pytest.CaptureFixture[str], tags: int, options: Any, again: str
 ) -> None:
-    """What failed or was not read is named with the command that reads it; a tag that shrank is not in it."""
+    """What failed or was not read is named with the command that reads it; not what shrank, nor after a refusal."""
     names = ("small", *(f"t[{number}]" for number in range(1, tags + 1)))
     run = RunOutcome(RUN_ID, settings(tags=names, **{"to": ("data",), **options}), started_at=STARTED)
     run.note(snapshot("small", verdict="shrunk", reason="it shrank"))
     run.note(snapshot("t[1]", verdict="failed", reason="HTTP 500"))
     assert shown(run, capsys, quiet=True)[-2:] == [f"run again: {again}", f"exit code 3: {EXIT_MEANINGS[ExitCode(3)]}"]
+    run.ended_by, run.failure = ExitCode.REFUSED, "code 10"
+    refused = shown(run, capsys, quiet=True)
+    assert refused[-1] == "exit code 5: code 10; `smspartner check` says more"
+    assert not [line for line in refused if line.startswith("run again")]
 
 
-def test_quiet(finished: RunOutcome, capsys: pytest.CaptureFixture[str]) -> None:
-    """With --quiet, what needs a person is said all the same, with the names of the tags."""
-    assert shown(finished, capsys, quiet=True) == FOR_A_PERSON
-
-
-def test_success(snapshot: Any, settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_success(snapshot: Any, settings: Any, target: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """A run that went well names no exit code; the delivered share is of what is final, none where nothing is."""
     run = RunOutcome(RUN_ID, settings(tags=("t", "empty")))
     run.note(snapshot("t", 1))
     run.note(snapshot("empty", 0))
-    run.destinations = [target("a"), target("b")]
+    run.destinations = [target(uri="a"), target(uri="b")]
     assert shown(run, capsys)[1:] == ["t 1 100.0 % 0 0", "empty 0 0 0", f"run {RUN_ID}: 1 row loaded into a, b, 0.0 s"]
     assert shown(run, capsys, quiet=True) == []
 
