@@ -41,35 +41,24 @@ def given(*arguments: str, **environment: str) -> dict[str, Any]:
 
 
 DEFAULTS = {
+    **dict.fromkeys(("fresh_since", "expectations", "tags_file", "api_key_file", "rate")),
+    **dict.fromkeys(("allow_shrink", "keep_shrunk", "verify"), False),
     "to": [],
     "refresh": "auto",
     "fresh_for": "0",
-    "fresh_since": None,
     "validate": "gx",
-    "expectations": None,
     "allow_quarantined": 0,
-    "allow_shrink": False,
-    "keep_shrunk": False,
-    "tags_file": None,
-    "verify": False,
     "phone_numbers": "plain",
-    "api_key_file": None,
     "base_url": "https://api.smspartner.fr/v1",
     "concurrency": 8,
-    "rate": None,
     "timeout": 30.0,
     "retries": 5,
     "backoff": 0.5,
 }
 
 
-def test_defaults() -> None:
-    """Without anything, options have the documented defaults."""
-    assert given() == DEFAULTS
-
-
 def test_precedence(tmp_path: Path) -> None:
-    """Each setting comes from the command line, else the environment, else the file, else its default."""
+    """Each setting comes from the command line, else the environment, else the file, else its documented default."""
     file = tmp_path / "smspartner.toml"
     file.write_text(
         '\ufeffretries = 1\nconcurrency = 1\ntimeout = 1.5\nrate = "1/s"\nto = ["a", "b"]\nverify = true\n'
@@ -79,37 +68,35 @@ def test_precedence(tmp_path: Path) -> None:
     environment = {"SMSPARTNER_RETRIES": "2", "SMSPARTNER_CONCURRENCY": "2", "SMSPARTNER_CONFIG": str(file)}
     changed = {"retries": 3, "concurrency": 2, "timeout": 1.5, "rate": "1/s", "to": ["a", "b"], "verify": True}
     changed["fresh_since"] = "2026-11-23 18:00:00+00:00"
+    assert given() == DEFAULTS
     assert given("--retries", "3", **environment) == DEFAULTS | changed
     assert given("--config", str(file), "--to", "c")["to"] == ["c"]
     assert given("--retries", "7", "--config", str(file))["retries"] == 7
-
-
-def test_one_destination_needs_no_list(tmp_path: Path) -> None:
-    """In a file, `to = "data"` is one destination, not one for each letter."""
-    (tmp_path / "one.toml").write_text('to = "data"', encoding="utf-8")
-    assert given("--config", str(tmp_path / "one.toml"))["to"] == ["data"]
+    file.write_text('to = "data"', "utf-8")  # one destination, not one for each letter
+    assert given("--config", str(file))["to"] == ["data"]
 
 
 WRONG = "in the --config file, {} has a value that is not valid; give {}"
+NO_INTEGER = WRONG.format("--retries", "a value of type integer")
 NO_SETTING = "configuration file smspartner.toml: there is no setting {!r}; the keys are the options of"
-NO_TOML = "configuration file smspartner.toml: "
+NO_TOML = "configuration file smspartner.toml: it is not TOML; name a TOML file with lines such as concurrency = 8"
 FILES = {
     "the key itself": (b"api_key = 's3cret'", NO_SETTING.format("api_key")),
     "unknown": (b"retry = 1", NO_SETTING.format("retry")),
     "the file itself": (b"config = 'x'", NO_SETTING.format("config")),
     "a table": (b"[run]\nretries = 1", NO_SETTING.format("run")),
     "the parameter's name": (b"as_json = true", NO_SETTING.format("as_json")),
-    "text for a number": (b"retries = 'many'", WRONG.format("--retries", "a value of type integer")),
-    "the key for a number": (f"retries = '{KEY}'".encode(), WRONG.format("--retries", "a value of type integer")),
-    "true for a number": (b"retries = true", WRONG.format("--retries", "a value of type integer")),
-    "a list for a number": (b"retries = [1]", WRONG.format("--retries", "a value of type integer")),
+    "text for a number": (b"retries = 'many'", NO_INTEGER),
+    "the key for a number": (f"retries = '{KEY}'".encode(), NO_INTEGER),
+    "true for a number": (b"retries = true", NO_INTEGER),
+    "a list for a number": (b"retries = [1]", NO_INTEGER),
     "a table for text": (b"rate = {a = 1}", "the rate is not a number of requests per s, min or h; give "),
     "text for a flag": (b"verify = 'maybe'", WRONG.format("--verify", "a value of type boolean")),
     "no choice": (b"refresh = 'never'", WRONG.format("--refresh", "one of auto, all, unsettled")),
-    "no TOML": (b"retries = ", f"{NO_TOML}it is not TOML; name a TOML file with lines such as concurrency = 8"),
-    "the key for TOML": (KEY.encode(), f"{NO_TOML}it is not TOML; name a TOML file"),
-    "no UTF-8": (b"\xff", f"{NO_TOML}it is not TOML; name a TOML file"),
-    "no file": (None, f"{NO_TOML}No such file or directory; name a TOML file"),
+    "no TOML": (b"retries = ", NO_TOML),
+    "the key for TOML": (KEY.encode(), NO_TOML),
+    "no UTF-8": (b"\xff", NO_TOML),
+    "no file": (None, "configuration file smspartner.toml: No such file or directory; name a TOML file"),
 }
 
 

@@ -13,8 +13,8 @@ from smspartner.errors import AccessRefused, RequestError
 from smspartner_pipelines.probe import as_lines, probe_api
 
 TAG = "Promo-Nov"
-EMPTY, FIRST, NEW = "none of them seen before", "those of the first page", "none of them seen before"
-LAST = "those of the last page"
+NEW, FIRST, LAST = "none of them seen before", "those of the first page", "those of the last page"
+ALL, MORE = "all rows, as far as can be seen", "not all rows: there are more behind the end"
 
 
 def campaign(rows: int) -> Campaign:
@@ -36,50 +36,39 @@ def test_page_sizes(start_sandbox: Any, connect: Any, size: int) -> None:
     sandbox = start_sandbox([campaign(2 * size + 7)], page_size=size)
     report = probe_api(TAG, connect(sandbox))
     assert (report["page_size"], report["total"], report["asked_twice"]) == (size, 2 * size + 7, "the same")
-    assert report["total_counts"] == "all rows, as far as can be seen"
+    assert report["total_counts"] == ALL
     assert answers(report) == {
         "the first page": (size, NEW),
         "the first page again": (size, FIRST),
         "page=1": (size, FIRST),
         "the last page": (7, NEW),
-        "the page behind the end": (0, EMPTY),
+        "the page behind the end": (0, NEW),
         "page=2": (size, NEW),
         "page=0": (size, FIRST),
-        "a page far behind the end": (0, EMPTY),
+        "a page far behind the end": (0, NEW),
     }
     assert [one.page for one in sandbox.requests] == [None, None, "1", "3", "4", "2", "0", "1000003"]
 
 
-MORE = "not all rows: there are more behind the end"
 KINDS = {
-    "clamped": ([Fault("behind_clamped")], "all rows, as far as can be seen", (7, LAST)),
-    "clamped under its number": ([Fault("behind_repeated")], "all rows, as far as can be seen", (7, LAST)),
-    "statuses changed": ([Fault("behind_flipped")], "all rows, as far as can be seen", (7, LAST)),
-    "404": ([Fault("not_found", page=4)], "all rows, as far as can be seen", ("UnexpectedStatus", None)),
-    "code": ([Fault("vendor_error_3", page=4)], "all rows, as far as can be seen", ("VendorError", 3)),
-    "other rows": ([Fault("behind_other_rows")], MORE, (1, NEW)),
-    "page ignored": (
-        [Fault("ignored_page")],
-        "unknown: the last page holds 20 rows where 7 are left",
-        (20, FIRST),
-    ),
-    "last page erring": ([Fault("server_error", page=3)], "unknown: the last page can't be read", (0, EMPTY)),
+    "clamped": (Fault("behind_clamped"), 47, ALL, (7, LAST)),
+    "clamped under its number": (Fault("behind_repeated"), 47, ALL, (7, LAST)),
+    "statuses changed": (Fault("behind_flipped"), 47, ALL, (7, LAST)),
+    "404": (Fault("not_found", page=4), 47, ALL, ("UnexpectedStatus", None)),
+    "code": (Fault("vendor_error_3", page=4), 47, ALL, ("VendorError", 3)),
+    "other rows": (Fault("behind_other_rows"), 47, MORE, (1, NEW)),
+    "page ignored": (Fault("ignored_page"), 47, "unknown: the last page holds 20 rows where 7 are left", (20, FIRST)),
+    "last page erring": (Fault("server_error", page=3), 47, "unknown: the last page can't be read", (0, NEW)),
+    "a total of the page": (Fault("total_of_page"), 25, MORE, (5, NEW)),
+    "a total that ends with a page": (Fault("total_capped"), 45, MORE, (5, NEW)),
 }
 
 
-@pytest.mark.parametrize("case", KINDS.values(), ids=KINDS.keys())
-def test_behind_the_end(start_sandbox: Any, connect: Any, case: Any) -> None:
+@pytest.mark.parametrize(("fault", "rows", "counts", "behind"), KINDS.values(), ids=KINDS.keys())
+def test_behind_the_end(start_sandbox: Any, connect: Any, fault: Fault, rows: int, counts: str, behind: Any) -> None:
     """What a vendor answers behind the end is said, whether it is empty, clamped, an error, or more rows."""
-    faults, counts, behind = case
-    report = probe_api(TAG, connect(start_sandbox([campaign(47)], faults=faults, page_size=20)))
+    report = probe_api(TAG, connect(start_sandbox([campaign(rows)], faults=[fault], page_size=20)))
     assert (counts, behind) == (report["total_counts"], answers(report)["the page behind the end"])
-
-
-@pytest.mark.parametrize(("kind", "rows"), [("total_of_page", 25), ("total_capped", 45)])
-def test_a_total_that_counts_less(start_sandbox: Any, connect: Any, kind: str, rows: int) -> None:
-    """A total that counts the rows of a page, or stops at a page's end, is found out."""
-    report = probe_api(TAG, connect(start_sandbox([campaign(rows)], faults=[Fault(kind)], page_size=20)))
-    assert report["total_counts"] == MORE
 
 
 @pytest.mark.parametrize(
@@ -93,13 +82,9 @@ def test_types_words_and_order(start_sandbox: Any, connect: Any, step: int, orde
     ]
     report = probe_api(TAG, connect(start_sandbox([Campaign.of_rows(TAG, [*rows, None])])))
     assert report["order"] == order
-    # The first page is seen three times: as documented, again, and as `page=1`; and once more as `page=0`.
-    assert report["row_fields"] == {
-        "phoneNumber": {"text: 0 and digits": 20},
-        "status": {"text: other": 20},
-        "stopSms": {"text: digits": 20},
-        "date": {"text: digits": 20},
-    }
+    # The first page is seen four times: as documented, again, as `page=1`, and as `page=0`.
+    fields = {"phoneNumber": "0 and digits", "status": "other", "stopSms": "digits", "date": "digits"}
+    assert report["row_fields"] == {name: {f"text: {form}": 20} for name, form in fields.items()}
     assert (report["status_words"], report["rows_that_are_no_objects"]) == ({"Distribué": 20}, 4)
     assert report["envelope_fields"]["total"] == {"number": 1}
 
