@@ -1,16 +1,13 @@
 """A clock that waits without waiting, a raw socket server, and the search for a key in whatever is raised."""
 
-from __future__ import annotations
-
 import base64
 import json
 import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from typing import Any, Self
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -21,12 +18,12 @@ Serve = Callable[[socket.socket, int], None]
 class Clock(threading.Event):
     """A stop event that nobody waits for in vain: waiting moves the monotonic clock, and is remembered."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
         self.now = 1000.0
-        self.waits: list[float] = []
+        self.waits = []
 
-    def wait(self, timeout: float | None = None) -> bool:
+    def wait(self, timeout=None):
         """Move the clock."""
         self.waits.append(timeout or 0.0)
         self.now += timeout or 0.0
@@ -34,7 +31,7 @@ class Clock(threading.Event):
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def clock(monkeypatch):
     """The monotonic clock of the test, which is also the run's stop event."""
     made = Clock()
     monkeypatch.setattr(time, "monotonic", lambda: made.now)
@@ -44,24 +41,24 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 class RawServer:
     """Accepts connections on loopback and gives each to `serve`, with its number from 1, in a thread of its own."""
 
-    def __init__(self, serve: Serve) -> None:
+    def __init__(self, serve):
         self._serve = serve
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._accept, daemon=True)
-        self._threads: list[threading.Thread] = []
-        self._connections: list[socket.socket] = []
+        self._threads = []
+        self._connections = []
         self.accepted = 0
 
     @property
-    def url(self) -> str:
+    def url(self):
         """The base URL."""
         return f"http://127.0.0.1:{self._listening.getsockname()[1]}/v1"
 
-    def __enter__(self) -> Self:
+    def __enter__(self):
         self._thread.start()
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(self, *exc_info):
         with suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
@@ -72,7 +69,7 @@ class RawServer:
         for thread in self._threads:
             thread.join()
 
-    def _accept(self) -> None:
+    def _accept(self):
         with suppress(OSError):
             while True:
                 connection, _ = self._listening.accept()
@@ -82,27 +79,27 @@ class RawServer:
                 self._threads.append(thread)
                 thread.start()
 
-    def _one(self, connection: socket.socket, number: int) -> None:
+    def _one(self, connection, number):
         with connection, suppress(OSError):
             self._serve(connection, number)
 
 
 @pytest.fixture
-def start_raw() -> Iterator[Callable[[Serve], RawServer]]:
+def start_raw():
     """Start raw servers; all stop when the test ends."""
     with ExitStack() as running:
         yield lambda serve: running.enter_context(RawServer(serve))
 
 
 @pytest.fixture
-def answer_with() -> Callable[..., Serve]:
+def answer_with():
     """Make the `serve` of a server that gives one answer, byte for byte, to every request of every connection."""
 
-    def make(*head: str, body: bytes = b"", status: str = "200 OK") -> Serve:
+    def make(*head, body=b"", status="200 OK"):
         lines = [f"HTTP/1.1 {status}", *head, f"Content-Length: {len(body)}"]
         answer = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
-        def serve(connection: socket.socket, _number: int) -> None:
+        def serve(connection, _number):
             received = b""
             while chunk := connection.recv(65536):
                 received += chunk
@@ -115,7 +112,7 @@ def answer_with() -> Callable[..., Serve]:
     return make
 
 
-def _spellings(key: str) -> set[str]:
+def _spellings(key):
     """The ways a key may be written: what a reader of a leaked text would try."""
     raw = key.encode()
     return {
@@ -125,20 +122,20 @@ def _spellings(key: str) -> set[str]:
     }
 
 
-def _told(exc: BaseException | None) -> str:
+def _told(exc):
     """Everything an exception tells to whoever prints, logs or inspects it and what it is chained to."""
     if exc is None:
         return ""
-    facts: dict[str, Any] = vars(exc)
+    facts = vars(exc)
     parts = [str(exc), repr(exc), repr(exc.args), repr(facts), "".join(traceback.format_exception(exc))]
     return "\n".join([*parts, _told(exc.__cause__), _told(exc.__context__)])
 
 
 @pytest.fixture
-def assert_hidden() -> Callable[[str, object], None]:
+def assert_hidden():
     """Assert that no spelling of a key is in a text, or in anything an exception tells."""
 
-    def check(key: str, told: object) -> None:
+    def check(key, told):
         text = _told(told) if isinstance(told, BaseException) else str(told)
         assert [spelling for spelling in _spellings(key) if spelling in text] == []
 

@@ -1,34 +1,20 @@
 """One response body and HTTP status: a page, or the error that says why not."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from smspartner import vendor
-from smspartner.errors import (
-    AccessRefused,
-    BodyTooLarge,
-    CutBody,
-    RateLimited,
-    RequestError,
-    UnexpectedStatus,
-    UnknownTag,
-    UnreadableBody,
-    VendorError,
-)
-from smspartner.page import Page, read_page
+from smspartner import errors, vendor
+from smspartner.page import read_page
 from smspartner.redaction import REDACT, Secret
 
 DOCUMENTED = Path(__file__).parents[1] / "fixtures" / "documented"
 LIST = "StatutResponse_List"
 ROW = {"phoneNumber": "+33600000001", "status": "Delivered", "stopSMS": False, "date": "1517989111"}
-ENVELOPE: dict[str, Any] = {"success": True, "code": 200, "currentPage": 1, "total": 1, LIST: [ROW]}
+ENVELOPE = {"success": True, "code": 200, "currentPage": 1, "total": 1, LIST: [ROW]}
 TWICE = (
     b'"total": 5',
     b'"t\\u006ftal": 5',
@@ -41,42 +27,42 @@ TWICE = (
 HTML = b"<!DOCTYPE html><html><body>Maintenance</body></html>"
 
 
-def body(**fields: Any) -> bytes:
+def body(**fields):
     """The documented envelope with some fields changed; `...` leaves one out."""
     return json.dumps({name: value for name, value in (ENVELOPE | fields).items() if value is not ...}).encode()
 
 
-def raw(name: str, value: str) -> bytes:
+def raw(name, value):
     """The documented envelope with raw JSON as the value of one field."""
     return body(**{name: "@"}).replace(b'"@"', value.encode())
 
 
-def refusal(code: object, message: str = "Désolé") -> bytes:
+def refusal(code, message="Désolé"):
     """An error as the API writes it."""
     return json.dumps({"success": False, "code": code, "message": message}).encode()
 
 
-def error_of(given_body: bytes, http_status: int = 200) -> RequestError:
+def error_of(given_body, http_status=200):
     """What reading a body raises."""
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(errors.RequestError) as caught:
         read_page(given_body, http_status)
     return caught.value
 
 
-def facts(page: Page) -> tuple[int, int, int, tuple[str, ...]]:
+def facts(page):
     """What a page says of itself."""
     assert len(page.raw_rows) == page.row_count
     assert page.rows_json.decode()[0] == "["
     return page.number, page.total, page.row_count, page.drift
 
 
-def test_the_documented_examples() -> None:
+def test_the_documented_examples():
     """The example of the vendor's documentation is a page of two rows, its error the refusal of a wrong key."""
     page = read_page((DOCUMENTED / "statuses.json").read_bytes())
     assert facts(page) == (1, 2, 2, ())
     assert list(map(json.loads, page.raw_rows)) == [ROW, {**ROW, "phoneNumber": "+33600000002", "date": "1517989101"}]
     error = error_of((DOCUMENTED / "error_10.json").read_bytes())
-    assert isinstance(error, AccessRefused)
+    assert isinstance(error, errors.AccessRefused)
     assert error.what == 'the API answered code 10 (wrong API key), "Clé API incorrecte"'
     assert (error.code, error.remedy) == (10, "check the key in your SMS Partner account")
 
@@ -111,7 +97,7 @@ def test_the_documented_examples() -> None:
         (body(**{"a\x1b[31m\u202eb": 1, "06 12 34 56 78": 2}), (1, 1, 1, ("envelope field ***", "envelope field ab"))),
     ],
 )
-def test_pages(given_body: bytes, expected: object) -> None:
+def test_pages(given_body, expected):
     """The documented envelope is read in the spellings that PHP back ends use for it; the rest is drift, made plain."""
     assert expected == facts(read_page(given_body))
 
@@ -129,7 +115,7 @@ ONE_BAD_CELL = {
 
 @pytest.mark.parametrize("opening", [b"[", b"{"])
 @pytest.mark.parametrize("case", ONE_BAD_CELL)
-def test_one_bad_cell_costs_one_row(case: str, opening: bytes) -> None:
+def test_one_bad_cell_costs_one_row(case, opening):
     """A row that no reader accepts leaves the rows beside it, and the page, readable; it stays a row of its own."""
     bad = ONE_BAD_CELL[case]
     rows = [b'{"x": [1, "]"]}', bad, json.dumps(ROW).encode()]
@@ -146,7 +132,7 @@ def test_one_bad_cell_costs_one_row(case: str, opening: bytes) -> None:
 
 
 @pytest.mark.parametrize("field", [b'"\\ud83dname": 1', b'"name": "\\ud83d"', b'"na\xffme": 1'])
-def test_one_bad_field_of_the_envelope(field: bytes) -> None:
+def test_one_bad_field_of_the_envelope(field):
     """A field around the rows that no reader accepts is drift as any unknown one."""
     page = read_page(body()[:-1] + b", " + field + b"}")
     assert (facts(page)[:3], len(page.drift)) == ((1, 1, 1), 1)
@@ -183,18 +169,18 @@ def test_one_bad_field_of_the_envelope(field: bytes) -> None:
     ],
     ids=lambda value: value[:60].decode("latin-1"),
 )
-def test_unreadable_bodies(given_body: bytes) -> None:
+def test_unreadable_bodies(given_body):
     """With HTTP 200, anything but the documented envelope is unreadable and worth another try."""
     error = error_of(given_body)
-    assert (isinstance(error, UnreadableBody), error.retryable) == (True, True)
+    assert (isinstance(error, errors.UnreadableBody), error.retryable) == (True, True)
 
 
-def test_what_was_cut_is_not_taken_for_an_answer_without_rows() -> None:
+def test_what_was_cut_is_not_taken_for_an_answer_without_rows():
     """JSON that breaks off is cut, wherever it does; other JSON, text and web pages are not: they hold no rows."""
     whole = body()
-    assert {type(error_of(whole[:end])) for end in range(1, len(whole))} == {CutBody}
+    assert {type(error_of(whole[:end])) for end in range(1, len(whole))} == {errors.CutBody}
     for other in (b"", b"[]", b"null", b"oops", HTML, b" [1, 2] "):
-        assert type(error_of(other)) is UnreadableBody
+        assert type(error_of(other)) is errors.UnreadableBody
 
 
 @pytest.mark.parametrize(
@@ -213,7 +199,7 @@ def test_what_was_cut_is_not_taken_for_an_answer_without_rows() -> None:
         (body()[:-1] + b', "total": 5}', "the body contradicts itself: it gives `total` twice"),
     ],
 )
-def test_what_is_wrong_is_said(given_body: bytes, what: str) -> None:
+def test_what_is_wrong_is_said(given_body, what):
     """An unreadable body is described in words that hold nothing of it."""
     assert error_of(given_body).what == what
 
@@ -222,12 +208,12 @@ ACCESS = {1, 10, 20, 30, 40, 96}
 
 
 @pytest.mark.parametrize("http_status", [200, 401, 404, 429, 503])
-def test_documented_codes_decide_whatever_the_http_status(http_status: int) -> None:
+def test_documented_codes_decide_whatever_the_http_status(http_status):
     """`success: false` with a documented code means the same under every HTTP status; 50, 429, 500 are tried again."""
     for code, (meaning, remedy) in vendor.ERROR_CODES.items():
         error = error_of(refusal(code), http_status)
-        kind: type[RequestError] = RateLimited if code == 429 else VendorError
-        kind = {4: UnknownTag, **dict.fromkeys(ACCESS, AccessRefused)}.get(code, kind)
+        kind = errors.RateLimited if code == 429 else errors.VendorError
+        kind = {4: errors.UnknownTag, **dict.fromkeys(ACCESS, errors.AccessRefused)}.get(code, kind)
         assert (code, kind, code in {50, 429, 500}) == (code, type(error), error.retryable)
         assert (code, getattr(error, "code", 429)) == (code, code)
         assert error.what == f'the API answered code {code} ({meaning}), "Désolé"'
@@ -237,16 +223,16 @@ def test_documented_codes_decide_whatever_the_http_status(http_status: int) -> N
 @pytest.mark.parametrize(
     ("http_status", "kind", "retryable"),
     [
-        *((status, VendorError, False) for status in (200, 400, 404)),
-        *((status, UnexpectedStatus, True) for status in (408, 425, 500, 503)),
-        (429, RateLimited, True),
+        *((status, errors.VendorError, False) for status in (200, 400, 404)),
+        *((status, errors.UnexpectedStatus, True) for status in (408, 425, 500, 503)),
+        (429, errors.RateLimited, True),
     ],
 )
 def test_other_codes_leave_the_decision_to_the_http_status(
-    http_status: int,
-    kind: type[RequestError],
-    retryable: bool,  # noqa: FBT001
-) -> None:
+    http_status,
+    kind,
+    retryable,
+):
     """`success: false` with a code that is documented nowhere is tried again where the HTTP status says so."""
     for code in (999, 0, -1, None, "x", 200, 10**30, 1.5, True, [10]):
         error = error_of(refusal(code), http_status)
@@ -256,12 +242,15 @@ def test_other_codes_leave_the_decision_to_the_http_status(
 @pytest.mark.parametrize(
     ("http_status", "kind", "retryable"),
     [
-        *((status, UnexpectedStatus, False) for status in (201, 204, 206, 301, 302, 304, 400, 401, 403, 404, 410)),
-        *((status, UnexpectedStatus, True) for status in (408, 425, 500, 502, 503, 504, 529)),
-        (429, RateLimited, True),
+        *(
+            (status, errors.UnexpectedStatus, False)
+            for status in (201, 204, 206, 301, 302, 304, 400, 401, 403, 404, 410)
+        ),
+        *((status, errors.UnexpectedStatus, True) for status in (408, 425, 500, 502, 503, 504, 529)),
+        (429, errors.RateLimited, True),
     ],
 )
-def test_http_status_without_an_answer(http_status: int, kind: type[RequestError], retryable: bool) -> None:  # noqa: FBT001
+def test_http_status_without_an_answer(http_status, kind, retryable):
     """Without `success: false` an HTTP status other than 200 is an error, even around a valid page."""
     for given_body in (HTML, b"", b"{}", b"null", body(), body(code=10)):
         error = error_of(given_body, http_status)
@@ -289,34 +278,34 @@ def test_http_status_without_an_answer(http_status: int, kind: type[RequestError
     ],
     ids=lambda value: value[:50],
 )
-def test_the_vendors_words(fields: str, quoted: str) -> None:
+def test_the_vendors_words(fields, quoted):
     """A refusal quotes `message` and the entries of `error`, each on one line, without key, number or control codes."""
     REDACT.add(Secret("k3y-of+pages=7"))
     error = error_of(b'{"success": false, "code": 30, %b}' % fields.encode())
     assert f"the API answered code 30 (account blocked){quoted}" == error.what
 
 
-def test_codes_decide_whatever_the_encoding() -> None:
+def test_codes_decide_whatever_the_encoding():
     """A refusal stays that refusal, whatever its sentence is encoded in, and however its code is written."""
     for code in (b"10", b'"10"', b'" 10 "'):
         for message in (b"Cl\xe9", b"Cl\\ud83d", b"Cl\xed\xa0\x80", b"Cl\t\x1b", b"Cl\xc3\xa9"):
             error = error_of(b'{"success": false, "code": %b, "message": "%b"}' % (code, message), 403)
-            assert isinstance(error, AccessRefused)
+            assert isinstance(error, errors.AccessRefused)
             assert error.code == 10
     assert error.what.endswith('"Clé"')
-    with pytest.raises(AccessRefused, match='"Clé"'):
+    with pytest.raises(errors.AccessRefused, match='"Clé"'):
         read_page(b'{"success": false, "code": 10, "message": "Cl\xe9"}', 200, "ISO-8859-1")
 
 
-def test_values_of_a_page_are_bounded() -> None:
+def test_values_of_a_page_are_bounded():
     """A body of more values than a page can have is refused before anything is made of each."""
     for values in ("[" + "0," * 31_000_000 + "0]", '[{"a":"\\ud83d"}' + ",0" * 9_999_999 + "]"):
         error = error_of(raw(LIST, values))
-        assert (type(error), error.retryable) == (BodyTooLarge, False)
+        assert (type(error), error.retryable) == (errors.BodyTooLarge, False)
         assert error.what == "the body has over 1,000,000 values, which no page has"
 
 
-def test_no_depth_of_nesting_ends_a_run() -> None:
+def test_no_depth_of_nesting_ends_a_run():
     """However deep a field is nested, the answer is a page or one of our errors, at every depth about the limit."""
     for depth in (*range(1, 20), *range(900, 1100, 3), 100_000):
         for opening, closing in (("[", "]"), ('{"a":', "}")):
@@ -324,7 +313,7 @@ def test_no_depth_of_nesting_ends_a_run() -> None:
             for name in ("x", LIST, "total", "success"):
                 try:
                     page = read_page(raw(name, f"[{nested}]"))
-                except RequestError:
+                except errors.RequestError:
                     continue
                 assert len(page.raw_rows) == page.row_count
 
@@ -351,11 +340,11 @@ BROKEN = (DOCUMENTED / "statuses.json").read_bytes()
     STATUSES,
 )
 @example(b'{"success":false,"code":1e400}', 200)
-def test_any_body(given_body: bytes, http_status: int) -> None:
+def test_any_body(given_body, http_status):
     """Whatever a server sends, or damages on the way, the answer is a page or one of our request errors."""
     try:
         page = read_page(given_body, http_status)
-    except RequestError:
+    except errors.RequestError:
         return
     assert (http_status, len(page.raw_rows)) == (200, page.row_count)
     page.rows_json.decode()

@@ -1,64 +1,50 @@
 """The proof of completeness, fed from lists: no HTTP, no threads."""
-# ruff: noqa: E501, FBT001 - a case a line, and what it expects
-
-from __future__ import annotations
+# ruff: noqa: E501 - a case a line, and what it expects
 
 import json
 import random
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from smspartner.errors import (
-    BodyTooLarge,
-    ConnectionFailed,
-    CutBody,
-    RateLimited,
-    RequestError,
-    ResponseTimeout,
-    UnexpectedStatus,
-    UnknownTag,
-    UnreadableBody,
-    VendorError,
-)
+from smspartner import errors
 from smspartner.page import Page
-from smspartner.pagination import MOST_PAGES, Proof, Unread, walk_pages
+from smspartner.pagination import MOST_PAGES, Unread, walk_pages
 from smspartner.paging_seen import USUAL_PAGE_SIZES, PagingSeen
 from smspartner.raw_json import read_list
 
-Server = Callable[[int], Page | RequestError]
-GONE = UnknownTag("the API answered code 4", code=4, http_status=200)
+Server = Callable[[int], Page | errors.RequestError]
+GONE = errors.UnknownTag("the API answered code 4", code=4, http_status=200)
 SENT = 1_517_989_111
 
 
-def dated(number: int, second: int | None = None) -> dict[str, Any]:
+def dated(number, second=None):
     """A delivered row of the n-th number."""
     date = str(SENT + (number if second is None else second))
     return {"phoneNumber": f"+336{number:08}", "status": "Delivered", "stopSMS": False, "date": date}
 
 
-def undated(number: int, status: str = "Not delivered") -> dict[str, Any]:
+def undated(number, status="Not delivered"):
     """A row of the n-th number without a date."""
     return {"phoneNumber": f"+336{number:08}", "status": status, "stopSMS": False, "date": ""}
 
 
-def page(number: int, total: int, rows: Sequence[Any]) -> Page:
+def page(number, total, rows):
     """A page of these rows; a number stands for its delivered row."""
     values = [dated(row) if isinstance(row, int) else row for row in rows]
     return Page(number, total, *read_list(json.dumps(values).encode()))
 
 
-def serve(rows: Sequence[Any], size: int, *, total: int | None = None) -> Server:
+def serve(rows, size, *, total=None):
     """A server that holds these rows, is honest, and answers an empty page behind the end."""
     return lambda number: page(number, len(rows) if total is None else total, rows[(number - 1) * size : number * size])
 
 
-def but(server: Server, **answers: Any) -> Server:
+def but(server, **answers):
     """The same server, with other answers to some pages: `p3=…` is the answer to page 3, or a function of nothing."""
 
-    def answer(number: int) -> Page | RequestError:
+    def answer(number):
         other = answers.get(f"p{number}")
         return server(number) if other is None else other() if callable(other) else other
 
@@ -68,14 +54,14 @@ def but(server: Server, **answers: Any) -> Server:
 class Run:
     """Feeds walks from a server, as a run would; keeps what was asked for, and the pauses."""
 
-    def __init__(self, server: Server, *, shuffled: bool = False) -> None:
+    def __init__(self, server, *, shuffled=False):
         self.server = server
-        self.asked: list[int] = []
-        self.pauses: list[float] = []
+        self.asked = []
+        self.pauses = []
         self.seen = PagingSeen()
         self._shuffled = shuffled
 
-    def read(self, tag: str = "t", **options: Any) -> Proof:
+    def read(self, tag="t", **options):
         """Read one tag."""
         walk = walk_pages(tag, self.seen, **options)
         try:
@@ -94,7 +80,7 @@ class Run:
             return end.value
 
 
-def verdict(server: Server, **options: Any) -> tuple[str, str]:
+def verdict(server, **options):
     """Read one tag, and give verdict and reason."""
     proof = Run(server).read(**options)
     assert (proof.verdict == "complete") == bool(proof.pages)
@@ -103,7 +89,7 @@ def verdict(server: Server, **options: Any) -> tuple[str, str]:
 
 @pytest.mark.parametrize("size", [1, 19, 20, 500])
 @pytest.mark.parametrize("rows", [0, 1, 18, 19, 20, 21, 38, 40, 57, 500, 1001])
-def test_a_population_that_holds_still_is_complete(rows: int, size: int) -> None:
+def test_a_population_that_holds_still_is_complete(rows, size):
     """Every size of page and population is complete, in order, in one pass, with one look at most."""
     run = Run(serve(range(rows), size), shuffled=True)
     proof = run.read()
@@ -135,16 +121,16 @@ BEHIND = [
     ("the last page in another order", page(2, 40, range(39, 19, -1)), "complete"),
     ("a clamped page whose statuses changed", page(2, 40, [dated(n) | {"status": "Ko"} for n in range(20, 40)]), "complete"),
     ("a clamped page, half of it dated by now", page(2, 40, [dated(n, n - n % 2 * 99) for n in range(20, 40)]), "complete"),
-    ("HTTP 404", UnexpectedStatus("HTTP 404", http_status=404), "complete"),
-    ("HTTP 500", UnexpectedStatus("HTTP 500", http_status=500), "complete"),
+    ("HTTP 404", errors.UnexpectedStatus("HTTP 404", http_status=404), "complete"),
+    ("HTTP 500", errors.UnexpectedStatus("HTTP 500", http_status=500), "complete"),
     ("code 4", GONE, "complete"),
-    ("code 9", VendorError("code 9", code=9), "complete"),
-    ("no page at all", UnreadableBody("no list"), "complete"),
-    ("a page that was cut, and may have held rows", CutBody("cut"), "failed"),
-    ("no connection", ConnectionFailed("refused"), "failed"),
-    ("no answer in time", ResponseTimeout("no answer"), "failed"),
-    ("code 429", RateLimited("slower"), "failed"),
-    ("more than a page can be", BodyTooLarge("too large"), "failed"),
+    ("code 9", errors.VendorError("code 9", code=9), "complete"),
+    ("no page at all", errors.UnreadableBody("no list"), "complete"),
+    ("a page that was cut, and may have held rows", errors.CutBody("cut"), "failed"),
+    ("no connection", errors.ConnectionFailed("refused"), "failed"),
+    ("no answer in time", errors.ResponseTimeout("no answer"), "failed"),
+    ("code 429", errors.RateLimited("slower"), "failed"),
+    ("more than a page can be", errors.BodyTooLarge("too large"), "failed"),
     ("other rows", page(3, 40, [40]), "incomplete"),
     ("other rows under another number", page(1, 40, range(40, 60)), "incomplete"),
     ("the same numbers, all written to at another time", page(3, 40, [dated(n, n - 99) for n in range(20, 40)]), "incomplete"),
@@ -156,7 +142,7 @@ BEHIND = [
 
 
 @pytest.mark.parametrize(("behind", "expected"), [case[1:] for case in BEHIND], ids=[case[0] for case in BEHIND])
-def test_the_look_behind_the_end(behind: Page | RequestError, expected: str) -> None:
+def test_the_look_behind_the_end(behind, expected):
     """Where the last page is full one page more is asked for, and only rows or another total there are a doubt."""
     run = Run(but(FULL, p3=behind))
     proof = run.read(pauses=())
@@ -164,7 +150,7 @@ def test_the_look_behind_the_end(behind: Page | RequestError, expected: str) -> 
     assert (proof.verdict, run.asked, proof.rows_received) == (expected, [1, 2, 3] * passes, 40)
 
 
-def test_statuses_that_ripened_behind_the_end() -> None:
+def test_statuses_that_ripened_behind_the_end():
     """A clamped page whose rows were not dated yet when they were read is the same page."""
     waiting = [undated(n, "Waiting") for n in range(20)]
     assert verdict(but(serve(waiting, 20), p2=page(1, 20, range(20)))) == ("complete", "all 20 rows on 1 page")
@@ -189,7 +175,7 @@ LOOKS = [
 
 
 @pytest.mark.parametrize(("before", "rows", "looks"), [case[1:] for case in LOOKS], ids=[case[0] for case in LOOKS])
-def test_when_a_first_page_alone_is_full(before: list[Server], rows: int, looks: bool) -> None:
+def test_when_a_first_page_alone_is_full(before, rows, looks):
     """A page alone is full by what the run has seen of paging, else by a usual size."""
     run = Run(serve(range(rows), 10**6))
     for server in before:
@@ -201,7 +187,7 @@ def test_when_a_first_page_alone_is_full(before: list[Server], rows: int, looks:
     assert run.asked == ([1, 2] if looks else [1])
 
 
-def test_rows_behind_the_end_are_not_forgotten() -> None:
+def test_rows_behind_the_end_are_not_forgotten():
     """A tag with rows behind its end is looked at in every pass, whatever other tags show meanwhile of totals."""
     run = Run(serve(range(25), 20, total=20))
     walk = walk_pages("t", run.seen, pauses=())
@@ -213,7 +199,7 @@ def test_rows_behind_the_end_are_not_forgotten() -> None:
     assert list(walk.send((1, capped(1))).numbers) == [2]
 
 
-def test_many_pages_are_looked_behind_whatever_was_seen() -> None:
+def test_many_pages_are_looked_behind_whatever_was_seen():
     """What a run has seen of first pages spares no look behind a second page that is full."""
     run = Run(FULL)
     run.seen.note_first(page(1, 5, range(4)))
@@ -234,7 +220,7 @@ def test_many_pages_are_looked_behind_whatever_was_seen() -> None:
     ],
     ids=["no tag", "no look", "only looks", "then pages", "first pages", "ignored", "all alike", "rows behind"],
 )
-def test_paging_that_is_not_proved(servers: list[Server], unproved: bool) -> None:
+def test_paging_that_is_not_proved(servers, unproved):
     """A run that had to look, and never saw a second page with other rows, knows that paging is not proved."""
     run = Run(FULL)
     for run.server in servers:
@@ -245,7 +231,7 @@ def test_paging_that_is_not_proved(servers: list[Server], unproved: bool) -> Non
 # ---- doubts
 
 SHORT = "page 2 of 3 holds {} instead of 4"
-DOUBTS: list[tuple[str, Server, str, str]] = [
+DOUBTS = [
     ("page 1 answers as page 2", lambda _: page(2, 10, range(4)), "incomplete", "asked for page 1, the API answered with page 2"),
     ("page 1 is empty", lambda _: page(1, 10, []), "incomplete", "page 1 of 1 holds 0 rows instead of 10"),
     ("page 1 holds too many", lambda _: page(1, 3, range(4)), "incomplete", "page 1 of 1 holds 4 rows instead of 3"),
@@ -272,13 +258,13 @@ DOUBTS: list[tuple[str, Server, str, str]] = [
 @pytest.mark.parametrize(
     ("server", "expected", "reason"), [case[1:] for case in DOUBTS], ids=[case[0] for case in DOUBTS]
 )
-def test_doubts(server: Server, expected: str, reason: str) -> None:
+def test_doubts(server, expected, reason):
     """Any doubt gets another pass, 3 in all, 1 s and then 5 s apart; the first clean pass is the end of it, or the last."""
     honest = serve(range(5), 3)
     for doubtful in (1, 2, 3):
         passes = 0
 
-        def answer(number: int) -> Page | RequestError:
+        def answer(number):
             nonlocal passes
             passes += number == 1
             return server(number) if passes <= doubtful else honest(number)  # noqa: B023 - called at once
@@ -292,7 +278,7 @@ def test_doubts(server: Server, expected: str, reason: str) -> None:
     assert len(run.asked) <= 3 * 3
 
 
-def test_one_row_again_and_again_in_any_order() -> None:
+def test_one_row_again_and_again_in_any_order():
     """Three pages of one same row are found out in whatever order they arrive."""
     walk = walk_pages("t", PagingSeen(), passes=1)
     next(walk)
@@ -303,17 +289,17 @@ def test_one_row_again_and_again_in_any_order() -> None:
     assert ended.value.value.verdict == "incomplete"
 
 
-def test_the_last_pass_decides_by_its_own_doubt() -> None:
+def test_the_last_pass_decides_by_its_own_doubt():
     """A tag that moved first and fell short in the last pass is incomplete, and the other way round."""
     moved, short = but(serve(range(6), 4), p2=page(2, 7, [4, 5, 6])), but(serve(range(6), 4), p2=page(2, 6, [4]))
     for servers, expected in (([moved, moved, short], "incomplete"), ([short, short, moved], "unstable")):
         run, left = Run(FULL), iter([server for server in servers for _ in (1, 2)])
-        run.server = lambda number, left=left: next(left)(number)  # type: ignore[misc]
+        run.server = lambda number, left=left: next(left)(number)
         assert run.read().verdict == expected
 
 
 @pytest.mark.parametrize("passes", [1, 2, 5])
-def test_passes_are_a_limit(passes: int) -> None:
+def test_passes_are_a_limit(passes):
     """A tag is read as often as allowed, and the last pause goes for all later ones."""
     run = Run(but(FULL, p2=GONE))
     assert run.read(passes=passes).verdict == "unstable"
@@ -323,7 +309,7 @@ def test_passes_are_a_limit(passes: int) -> None:
 # ---- rows on two pages
 
 TWENTY = 20
-LAWFUL: list[tuple[str, list[Any], int, int]] = [
+LAWFUL = [
     ("45 rows of a dead number", [undated(1)] * 45, TWENTY, 0),
     ("40 rows of a dead number: full", [undated(1)] * 40, TWENTY, 0),
     ("dead numbers written to each week", [undated(n) if n < 9 else dated(n, week) for week in range(8) for n in range(18)], TWENTY, 0),
@@ -345,7 +331,7 @@ LAWFUL: list[tuple[str, list[Any], int, int]] = [
 
 
 @pytest.mark.parametrize(("rows", "size", "shared"), [case[1:] for case in LAWFUL], ids=[case[0] for case in LAWFUL])
-def test_lawful_repetitions_load(rows: list[Any], size: int, shared: int) -> None:
+def test_lawful_repetitions_load(rows, size, shared):
     """A number really sent to many times loads, and honest duplicates do; those on two pages are counted."""
     run = Run(serve(rows, size), shuffled=True)
     proof = run.read()
@@ -354,7 +340,7 @@ def test_lawful_repetitions_load(rows: list[Any], size: int, shared: int) -> Non
     assert (proof.verdict, proof.reason) == ("complete", f"all {len(rows)} rows on {pages} pages{note}")
 
 
-def test_many_honest_duplicates_load() -> None:
+def test_many_honest_duplicates_load():
     """300 numbers twice in a list of 1,000, wherever: as some of them share a page, the pages need not overlap."""
     rows = [dated(n, 0) for n in [*range(700), *range(300)]]
     random.Random(7).shuffle(rows)
@@ -362,10 +348,10 @@ def test_many_honest_duplicates_load() -> None:
     assert (found, reason.split(";")[0]) == ("complete", "all 1000 rows on 10 pages")
 
 
-def ties(rows: int, size: int) -> Server:
+def ties(rows, size):
     """LIMIT and OFFSET over rows of one second: every page is cut from an order of its own."""
 
-    def answer(number: int) -> Page:
+    def answer(number):
         order = [dated(n, 0) for n in range(rows)]
         random.Random(number).shuffle(order)
         return page(number, rows, order[(number - 1) * size : number * size])
@@ -373,7 +359,7 @@ def ties(rows: int, size: int) -> Server:
     return answer
 
 
-OVERLAPS: list[tuple[str, Server, str]] = [
+OVERLAPS = [
     ("page 2 begins with the end of page 1", but(serve(range(45), 20), p2=page(2, 45, range(10, 30))), "pages 1 and 2 overlap"),
     ("page 3 is half of page 1", but(serve(range(60), 20), p3=page(3, 60, [*range(10), *range(40, 50)])), "pages 1 and 3 overlap"),
     ("three rows", but(serve(range(45), 20), p2=page(2, 45, [17, 18, 19, *range(20, 37)])), "pages 1 and 2 overlap"),
@@ -400,13 +386,13 @@ OVERLAPS: list[tuple[str, Server, str]] = [
 
 
 @pytest.mark.parametrize(("server", "reason"), [case[1:] for case in OVERLAPS], ids=[case[0] for case in OVERLAPS])
-def test_overlapping_pages_are_incomplete(server: Server, reason: str) -> None:
+def test_overlapping_pages_are_incomplete(server, reason):
     """Pages that overlap while the total stays are found out, alike on every reading."""
     found, why = verdict(server, pauses=())
     assert (found, reason in why) == ("incomplete", True), why
 
 
-def test_nine_rows_of_two_pages_in_another_order_load() -> None:
+def test_nine_rows_of_two_pages_in_another_order_load():
     """Fewer than 5 rows times the pages, in no common order, may be honest."""
     server = but(serve(range(40), 20), p2=page(2, 40, [*reversed(range(9)), *range(20, 31)]))
     assert verdict(server) == ("complete", "all 40 rows on 2 pages; 9 dated rows on more than one page")
@@ -415,7 +401,7 @@ def test_nine_rows_of_two_pages_in_another_order_load() -> None:
 ODD_ROWS = ["no object", None, {"phoneNumber": {"a": 1}, "date": "1"}, {"phoneNumber": ["+336"], "date": []}, {}, 7.5]
 
 
-def test_rows_of_any_shape_are_no_doubt() -> None:
+def test_rows_of_any_shape_are_no_doubt():
     """What no row can be is for the quarantine; the proof takes it as it comes."""
     rows = [*ODD_ROWS, *range(10)]
     assert verdict(serve(rows, 4)) == ("complete", "all 16 rows on 4 pages")
@@ -434,23 +420,23 @@ def test_rows_of_any_shape_are_no_doubt() -> None:
         ("E\u0301te", "; this tag has capitals, and the vendor's tags are lower case; this tag has combining accents, and may have been sent with composed ones"),
     ],
 )  # fmt: skip
-def test_unknown(tag: str, note: str) -> None:
+def test_unknown(tag, note):
     """A tag that is unknown on page 1 is unknown; the reason names what of its spelling may be why."""
     run = Run(lambda _: GONE)
     proof = run.read(tag)
     assert (proof.verdict, proof.reason, run.asked) == ("unknown", f"the API answered code 4{note}", [1])
 
 
-def test_unknown_after_it_moved() -> None:
+def test_unknown_after_it_moved():
     """A tag that becomes unknown while it is read has moved, and is unknown when it is read again."""
     answers = iter([page(1, 5, range(3)), GONE, GONE])
     assert verdict(lambda _: next(answers))[0] == "unknown"
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_page_that_can_not_be_read_fails_the_tag(number: int) -> None:
+def test_a_page_that_can_not_be_read_fails_the_tag(number):
     """Its error, its number and the requests it took are the reason; there is no other pass."""
-    run = Run(but(FULL, **{f"p{number}": ResponseTimeout("no whole answer within 30 s")}))
+    run = Run(but(FULL, **{f"p{number}": errors.ResponseTimeout("no whole answer within 30 s")}))
     proof = run.read()
     reason = f"page {number}: no whole answer within 30 s (2 requests)"
     assert (proof.verdict, proof.reason, run.asked) == ("failed", reason, [1, 2][:number])
@@ -459,7 +445,7 @@ def test_a_page_that_can_not_be_read_fails_the_tag(number: int) -> None:
     )
 
 
-def test_a_settled_tag_that_is_unchanged() -> None:
+def test_a_settled_tag_that_is_unchanged():
     """It is skipped after its first page, from which the run still learns about paging."""
     run = Run(serve(range(45), 20))
     proof = run.read(is_loaded=lambda first: first.total == 45)
@@ -468,15 +454,15 @@ def test_a_settled_tag_that_is_unchanged() -> None:
     assert run.seen.declares_more
 
 
-def test_a_settled_tag_that_changed() -> None:
+def test_a_settled_tag_that_changed():
     """The first page that shows it is used, and not asked for again; later passes ask no more whether it changed."""
     run = Run(but(FULL, p2=page(2, 41, range(20))))
-    compared: list[int] = []
+    compared = []
     assert run.read(is_loaded=lambda first: bool(compared.append(first.number))).verdict == "unstable"
     assert (run.asked, compared) == ([1, 2] * 3, [1])
 
 
-def test_verify_reads_twice() -> None:
+def test_verify_reads_twice():
     """With `verify`, a tag that holds still is read twice without a pause, and the second reading counts."""
     readings = iter([serve(range(5), 4)] * 2 + [serve([dated(n) | {"status": "Ko"} for n in (3, 1, 0, 2, 4)], 4)] * 2)
     run = Run(lambda number: next(readings)(number))  # noqa: PLW0108 - the next each time
@@ -486,17 +472,17 @@ def test_verify_reads_twice() -> None:
 
 
 @pytest.mark.parametrize("then", [[0, 0, 1], [0, 1, 2], [0, 1, None], [0, 1, {"phoneNumber": "n/a"}]])
-def test_verify_sees_what_totals_hide(then: list[Any]) -> None:
+def test_verify_sees_what_totals_hide(then):
     """Numbers that change while the total stays are a doubt, until two passes in a row agree; beside odd rows, too."""
     servers = {"a": serve([0, 1, 1, None], 9), "b": serve([*then, None], 9)}
     for readings, expected in (("abb", "complete"), ("aa", "complete"), ("aba", "unstable")):
         left = iter(readings)
-        run = Run(lambda number, left=left: servers[next(left)](number))  # type: ignore[misc]
+        run = Run(lambda number, left=left: servers[next(left)](number))
         assert (run.read(verify=True).verdict, len(run.asked)) == (expected, len(readings))
         assert run.pauses == [5.0][: len(readings) - 2]
 
 
-def test_verify_begins_anew_after_a_doubt() -> None:
+def test_verify_begins_anew_after_a_doubt():
     """Two readings with a doubt between them are not two in a row."""
     honest, moved = serve(range(5), 4), but(serve(range(5), 4), p2=page(2, 6, [4, 5]))
     left = iter([server for server in (honest, moved, honest) for _ in (1, 2)])
@@ -514,7 +500,7 @@ SIZE = st.integers(1, 12)
 
 @settings(max_examples=80)
 @given(rows=ROWS.filter(lambda rows: len(rows) > 1), size=SIZE, data=st.data())
-def test_any_single_fault_is_found(rows: list[int], size: int, data: st.DataObject) -> None:
+def test_any_single_fault_is_found(rows, size, data):
     """A population that holds still is complete; any one page lost, cut, grown, or in another's place makes it not."""
     honest, last = serve(rows, size), -(-len(rows) // size)
     assert Run(honest, shuffled=True).read().rows_received == len(rows)

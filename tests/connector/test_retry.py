@@ -1,33 +1,17 @@
 """When a failed request is tried again, how long that waits, and the pace that all workers share."""
 
-from __future__ import annotations
-
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
 from itertools import pairwise
-from typing import Any
 
 import pytest
+from smspartner import errors
 from smspartner.connection import Connection, Rate, parse_rate
-from smspartner.errors import (
-    AccessRefused,
-    BodyTooLarge,
-    ConnectionFailed,
-    Interrupted,
-    RateLimited,
-    RequestError,
-    ResponseTimeout,
-    UnexpectedStatus,
-    UnknownTag,
-    UnreadableBody,
-    VendorError,
-)
 from smspartner.redaction import Secret
 from smspartner.retry import Pace, RetryPolicy
 
 
-def policy(clock: Any, pace: Pace | None = None, **options: Any) -> RetryPolicy:
+def policy(clock, pace=None, **options):
     """A policy of 3 retries that waits on the clock of the test."""
     connection = Connection(api_key=Secret("k" * 20), **{"retries": 3, "backoff": 1.0, **options})
     return RetryPolicy(connection, pace or Pace(None, clock), clock)
@@ -36,16 +20,16 @@ def policy(clock: Any, pace: Pace | None = None, **options: Any) -> RetryPolicy:
 class Server:
     """Gives one answer after the other, raising those that are errors; counts what it was asked."""
 
-    def __init__(self, answers: Iterable[object]) -> None:
+    def __init__(self, answers):
         self._answers = iter(answers)
         self.attempts = 0
         self.asked = 0
 
-    def attempt(self) -> None:
+    def attempt(self):
         """A try begins."""
         self.attempts += 1
 
-    def __call__(self) -> object:
+    def __call__(self):
         """Answer."""
         self.asked += 1
         answer = next(self._answers)
@@ -54,42 +38,42 @@ class Server:
         return answer
 
 
-RETRYABLE: list[Callable[[], RequestError]] = [
-    lambda: ConnectionFailed("x"),
-    lambda: ResponseTimeout("x"),
-    lambda: RateLimited("x", http_status=429),
-    lambda: UnreadableBody("x"),
-    lambda: UnexpectedStatus("x", http_status=503, retryable=True),
-    lambda: VendorError("x", code=50),
-    lambda: VendorError("x", code=500),
+RETRYABLE = [
+    lambda: errors.ConnectionFailed("x"),
+    lambda: errors.ResponseTimeout("x"),
+    lambda: errors.RateLimited("x", http_status=429),
+    lambda: errors.UnreadableBody("x"),
+    lambda: errors.UnexpectedStatus("x", http_status=503, retryable=True),
+    lambda: errors.VendorError("x", code=50),
+    lambda: errors.VendorError("x", code=500),
 ]
-FINAL: list[Callable[[], BaseException]] = [
-    lambda: BodyTooLarge("x"),
-    lambda: VendorError("x", code=3),
-    lambda: UnknownTag("x", code=4),
-    lambda: AccessRefused("x", code=10),
-    lambda: UnexpectedStatus("x", http_status=404, retry_after=7.0),
-    lambda: Interrupted("asked to stop"),
+FINAL = [
+    lambda: errors.BodyTooLarge("x"),
+    lambda: errors.VendorError("x", code=3),
+    lambda: errors.UnknownTag("x", code=4),
+    lambda: errors.AccessRefused("x", code=10),
+    lambda: errors.UnexpectedStatus("x", http_status=404, retry_after=7.0),
+    lambda: errors.Interrupted("asked to stop"),
     lambda: KeyError("a bug"),
     lambda: KeyboardInterrupt(),  # noqa: PLW0108
 ]
 
 
 @pytest.mark.parametrize("make", RETRYABLE)
-def test_tries_until_answered(clock: Any, make: Callable[[], RequestError]) -> None:
+def test_tries_until_answered(clock, make):
     """Failures that may pass are tried again as often as allowed; then the last failure itself is raised."""
     for retries in (0, 1, 5):
         failures = [make() for _ in range(retries + 1)]
         server, too_often = Server([*failures[1:], "page"]), Server(failures)
         assert policy(clock, retries=retries).call(server, server.attempt) == "page"
         assert (server.attempts, server.asked) == (retries + 1, retries + 1)
-        with pytest.raises(RequestError) as caught:
+        with pytest.raises(errors.RequestError) as caught:
             policy(clock, retries=retries).call(too_often, too_often.attempt)
         assert (caught.value is failures[-1], too_often.attempts, too_often.asked) == (True, retries + 1, retries + 1)
 
 
 @pytest.mark.parametrize("make", FINAL)
-def test_what_cannot_pass_is_not_tried_again(clock: Any, make: Callable[[], BaseException]) -> None:
+def test_what_cannot_pass_is_not_tried_again(clock, make):
     """What another try can't change, and what is no request error at all, is raised at once and holds nobody."""
     failure, pace = make(), Pace(None, clock)
     server = Server([failure])
@@ -98,13 +82,13 @@ def test_what_cannot_pass_is_not_tried_again(clock: Any, make: Callable[[], Base
     assert (caught.value is failure, server.asked, clock.waits, pace.wait_turn()) == (True, 1, [], 1000.0)
 
 
-def test_waits_grow_with_jitter(clock: Any) -> None:
+def test_waits_grow_with_jitter(clock):
     """Waits double from one retry to the next, up to a minute; each is drawn from the upper half of that."""
     shares = []
     for _ in range(5):
         clock.waits.clear()
-        server = Server([ConnectionFailed("x")] * 20)
-        with pytest.raises(ConnectionFailed):
+        server = Server([errors.ConnectionFailed("x")] * 20)
+        with pytest.raises(errors.ConnectionFailed):
             policy(clock, retries=19).call(server, server.attempt)
         shares += [waited / min(2.0**nth, 60.0) for nth, waited in enumerate(clock.waits)]
     assert len(shares) == 95
@@ -124,48 +108,48 @@ WISHES = [
 ]
 
 
-@pytest.mark.parametrize("kind", [RateLimited, UnreadableBody, VendorError])
-def test_the_wait_is_the_longer_of_backoff_and_wish(clock: Any, kind: type[RequestError]) -> None:
+@pytest.mark.parametrize("kind", [errors.RateLimited, errors.UnreadableBody, errors.VendorError])
+def test_the_wait_is_the_longer_of_backoff_and_wish(clock, kind):
     """A next try waits for its backoff or for what the server asks for, whichever is longer, at most 300 s."""
-    options = {"code": 50} if kind is VendorError else {}
+    options = {"code": 50} if kind is errors.VendorError else {}
     for wish, least, most in WISHES:
-        sent: list[float] = []
+        sent = []
         failure = kind("x", retry_after=wish, **options)
-        policy(clock).call(Server([failure, "page"]), lambda sent=sent: sent.append(clock.now))  # type: ignore[misc]
-        slower = 2.0 if kind is RateLimited else 0.0  # half of one a second
+        policy(clock).call(Server([failure, "page"]), lambda sent=sent: sent.append(clock.now))
+        slower = 2.0 if kind is errors.RateLimited else 0.0  # half of one a second
         assert least - 1e-6 <= sent[1] - sent[0] <= max(most, slower) + 1e-6, wish
 
 
 @pytest.mark.parametrize(
     ("failure", "held"),
     [
-        (RateLimited("x"), (0.5, 1.0)),
-        (RateLimited("x", retry_after=7.0), (7.0, 7.0)),
-        (UnexpectedStatus("x", http_status=503, retryable=True, retry_after=7.0), (7.0, 7.0)),
-        (UnexpectedStatus("x", http_status=503, retryable=True), (0.0, 0.0)),
-        (ConnectionFailed("x"), (0.0, 0.0)),
+        (errors.RateLimited("x"), (0.5, 1.0)),
+        (errors.RateLimited("x", retry_after=7.0), (7.0, 7.0)),
+        (errors.UnexpectedStatus("x", http_status=503, retryable=True, retry_after=7.0), (7.0, 7.0)),
+        (errors.UnexpectedStatus("x", http_status=503, retryable=True), (0.0, 0.0)),
+        (errors.ConnectionFailed("x"), (0.0, 0.0)),
     ],
 )
-def test_who_waits(clock: Any, failure: RequestError, held: tuple[float, float]) -> None:
+def test_who_waits(clock, failure, held):
     """A 429 and `Retry-After` hold all workers, also where they come last; a backoff holds its own request only."""
     pace = Pace(None, clock)
     granted(pace, 100)  # so that half of the pace is no wait to speak of
-    with pytest.raises(RequestError):
+    with pytest.raises(errors.RequestError):
         policy(clock, pace, retries=0).call(Server([failure]), lambda: None)
     assert held[0] <= pace.wait_turn() - 1000.0 <= held[1]
 
 
-def test_stop_wakes_whoever_waits(clock: Any) -> None:
+def test_stop_wakes_whoever_waits(clock):
     """A run that is asked to stop sends nothing more, and wakes retries, holds and turns that wait."""
 
-    def fail() -> object:
+    def fail():
         clock.set()
-        raise ConnectionFailed("x")
+        raise errors.ConnectionFailed("x")
 
-    with pytest.raises(Interrupted, match=r"^asked to stop;"):
+    with pytest.raises(errors.Interrupted, match=r"^asked to stop;"):
         policy(clock).call(fail, lambda: None)
     server = Server(["page"])
-    with pytest.raises(Interrupted):
+    with pytest.raises(errors.Interrupted):
         policy(clock).call(server, server.attempt)
     assert (server.attempts, server.asked) == (0, 0)
 
@@ -173,8 +157,8 @@ def test_stop_wakes_whoever_waits(clock: Any) -> None:
     pace = Pace(Rate(1, 3600.0), stop)
     pace.wait_turn()
 
-    def wait() -> None:
-        with pytest.raises(Interrupted):
+    def wait():
+        with pytest.raises(errors.Interrupted):
             pace.wait_turn()
         ended.append(True)
 
@@ -185,12 +169,12 @@ def test_stop_wakes_whoever_waits(clock: Any) -> None:
     assert ended == [True]
 
 
-def granted(pace: Pace, number: int) -> list[float]:
+def granted(pace, number):
     """The moments of so many grants."""
     return [pace.wait_turn() for _ in range(number)]
 
 
-def fullest(moments: list[float], seconds: float) -> int:
+def fullest(moments, seconds):
     """The most grants in any stretch of so many seconds."""
     moments = sorted(moments)
     return max(bisect_left(moments, start + seconds) - at for at, start in enumerate(moments))
@@ -208,7 +192,7 @@ RATES = [
 
 
 @pytest.mark.parametrize(("written", "seconds", "number", "at_once"), RATES)
-def test_the_budget_is_hard(clock: Any, written: str, seconds: float, number: int, at_once: int) -> None:
+def test_the_budget_is_hard(clock, written, seconds, number, at_once):
     """No stretch of time holds more requests than `--rate` allows, also after pauses; bursts are of 100 at most."""
     pace = Pace(parse_rate(written), clock)
     moments = granted(pace, number // 3)
@@ -221,7 +205,7 @@ def test_the_budget_is_hard(clock: Any, written: str, seconds: float, number: in
     assert moments[-1] - moments[0] < seconds * 9.2
 
 
-def test_after_a_burst_requests_come_evenly(clock: Any) -> None:
+def test_after_a_burst_requests_come_evenly(clock):
     """After the first 100, grants are as far apart as the rate says."""
     moments = granted(Pace(parse_rate("300/min"), clock), 200)
     assert moments[99] == pytest.approx(1000.0)
@@ -229,16 +213,16 @@ def test_after_a_burst_requests_come_evenly(clock: Any) -> None:
 
 
 @pytest.mark.parametrize("rate", [Rate(5, 1.0), Rate(100, 1.0), Rate(300, 60.0)])
-def test_the_budget_holds_where_requests_arrive(clock: Any, rate: Rate) -> None:
+def test_the_budget_holds_where_requests_arrive(clock, rate):
     """Where a request takes almost 0.1 s longer than others, to open its connection, the rate holds all the same."""
     assert fullest(granted(Pace(rate, clock), 400), rate.per_seconds + 0.09) <= rate.count
 
 
-def test_the_budget_is_shared() -> None:
+def test_the_budget_is_shared():
     """All workers share one budget: no second of the real clock holds more grants than it allows."""
     pace, moments = Pace(Rate(20, 0.2), threading.Event()), []
 
-    def work() -> None:
+    def work():
         moments.extend(granted(pace, 10))
 
     threads = [threading.Thread(target=work) for _ in range(6)]
@@ -250,12 +234,12 @@ def test_the_budget_is_shared() -> None:
     assert fullest(moments, 0.2) <= 20
 
 
-def test_without_a_rate_nobody_waits(clock: Any) -> None:
+def test_without_a_rate_nobody_waits(clock):
     """On loopback, and until the API complains, requests are granted as they come."""
     assert (granted(Pace(None, clock), 500), clock.waits) == ([1000.0] * 500, [])
 
 
-def test_holds(clock: Any) -> None:
+def test_holds(clock):
     """A hold keeps everybody waiting, at most 300 s; a shorter one takes nothing back."""
     pace = Pace(None, clock)
     pace.hold(20.0)
@@ -265,7 +249,7 @@ def test_holds(clock: Any) -> None:
     assert pace.wait_turn() == 1320.0
 
 
-def slowed(rate: Rate | None, clock: Any) -> Pace:
+def slowed(rate, clock):
     """A pace that has just been slowed down at twenty requests a second."""
     pace = Pace(rate, clock)
     for _ in range(100):
@@ -276,7 +260,7 @@ def slowed(rate: Rate | None, clock: Any) -> Pace:
 
 
 @pytest.mark.parametrize("rate", [None, Rate(1200, 60.0), Rate(60_000, 60.0)])
-def test_a_429_halves_the_pace_and_it_recovers_within_a_minute(clock: Any, rate: Rate | None) -> None:
+def test_a_429_halves_the_pace_and_it_recovers_within_a_minute(clock, rate):
     """After a 429 the pace in use is halved; it rises evenly, and a minute later it is what it was."""
     pace = slowed(rate, clock)
     begun = clock.now
@@ -289,7 +273,7 @@ def test_a_429_halves_the_pace_and_it_recovers_within_a_minute(clock: Any, rate:
     assert granted(pace, 20) == [begun + 60.5] * 20
 
 
-def test_one_hold_slows_down_once(clock: Any) -> None:
+def test_one_hold_slows_down_once(clock):
     """Requests that were under way when the pace was slowed say nothing about the new one."""
     pace = slowed(None, clock)
     for moment in (clock.now, clock.now - 1.0):
@@ -302,7 +286,7 @@ def test_one_hold_slows_down_once(clock: Any) -> None:
     assert second - first == pytest.approx(0.05 * 4, rel=0.1)
 
 
-def test_pauses_and_holds_are_not_taken_for_the_pace(clock: Any) -> None:
+def test_pauses_and_holds_are_not_taken_for_the_pace(clock):
     """Half of the pace is half of how fast requests went, however long nobody asked for anything, or was held."""
     pace = slowed(None, clock)
     pace.hold(50.0)
@@ -319,7 +303,7 @@ def test_pauses_and_holds_are_not_taken_for_the_pace(clock: Any) -> None:
 
 
 @pytest.mark.parametrize("written", ["0.5/min", "1/min", "10/min", "1/s"])
-def test_slowing_down_never_exceeds_the_rate(clock: Any, written: str) -> None:
+def test_slowing_down_never_exceeds_the_rate(clock, written):
     """However often the API answers 429, the user's rate holds, and something is still sent."""
     rate = parse_rate(written)
     pace, moments = Pace(rate, clock), []
@@ -331,9 +315,13 @@ def test_slowing_down_never_exceeds_the_rate(clock: Any, written: str) -> None:
     assert moments[-1] - moments[0] < 8 * 2 * max(rate.per_seconds, 60.0)
 
 
-def test_429_slows_the_run_and_other_failures_do_not(clock: Any) -> None:
+def test_429_slows_the_run_and_other_failures_do_not(clock):
     """Only a 429, as HTTP status or as the vendor's code, changes the pace."""
-    for failure, expected in ((RateLimited("x"), 4.0), (UnreadableBody("x"), 2.0), (VendorError("x", code=50), 2.0)):
+    for failure, expected in (
+        (errors.RateLimited("x"), 4.0),
+        (errors.UnreadableBody("x"), 2.0),
+        (errors.VendorError("x", code=50), 2.0),
+    ):
         pace = Pace(Rate(1, 2.0), clock)
         policy(clock, pace).call(Server([failure, "page"]), lambda: None)
         first, second = granted(pace, 2)

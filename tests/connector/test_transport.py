@@ -1,19 +1,16 @@
 """What each exception of the HTTP libraries and of the sockets below becomes."""
 
-from __future__ import annotations
-
 import http.client
 import inspect
 import io
 import socket
 import ssl
-from typing import Any
 
 import pytest
 import requests.exceptions as of_requests
 import urllib3
 import urllib3.exceptions as of_urllib3
-from smspartner.errors import ConnectionFailed, CutBody, RequestError, ResponseTimeout
+from smspartner import errors
 from smspartner.transport import map_failure
 
 KEY = "k3y/of the+test"
@@ -27,13 +24,13 @@ CUT = {"ChunkedEncodingError", "ContentDecodingError", "ProtocolError", "Respons
 CUT |= {"IncompleteRead", "InvalidChunkLength"}
 
 
-def classes(module: Any) -> list[type[Exception]]:
+def classes(module):
     """The exceptions that a module defines, without warnings."""
     found = [kind for _, kind in inspect.getmembers(module, inspect.isclass) if kind.__module__ == module.__name__]
     return [kind for kind in found if issubclass(kind, Exception) and not issubclass(kind, Warning)]
 
 
-def made(kind: type[Exception]) -> Exception:
+def made(kind):
     """An instance whose text holds the URL, as such exceptions do."""
     if kind is of_urllib3.IncompleteRead:
         return of_urllib3.IncompleteRead(1, 2)
@@ -45,28 +42,28 @@ def made(kind: type[Exception]) -> Exception:
 
 
 @pytest.mark.parametrize("module", [of_requests, of_urllib3], ids=["requests", "urllib3"])
-def test_every_exception_of_the_libraries(module: Any, assert_hidden: Any) -> None:
+def test_every_exception_of_the_libraries(module, assert_hidden):
     """Every exception class of requests and urllib3 is mapped by its class, and worth another try; no text is kept."""
     failures = {kind.__name__: map_failure(made(kind), 30.0) for kind in classes(module)}
     for name, failure in failures.items():
-        expected: type[RequestError] = ConnectionFailed
+        expected = errors.ConnectionFailed
         if name in TIMED_OUT:
-            expected = ResponseTimeout
+            expected = errors.ResponseTimeout
         elif name in CUT:
-            expected = CutBody
+            expected = errors.CutBody
         if name != "ProxySchemeUnsupported":  # a ValueError, which would be a bug of ours
             assert (name, expected, True) == (name, type(failure), failure.retryable)
         assert_hidden(KEY, failure)
 
 
-def verification(code: int) -> ssl.SSLCertVerificationError:
+def verification(code):
     """A certificate that OpenSSL refuses with a code."""
     error = ssl.SSLCertVerificationError(1, "in the words of whatever language")
     error.verify_code = code
     return error
 
 
-def tls(reason: str) -> ssl.SSLError:
+def tls(reason):
     """A failure that OpenSSL names by its code."""
     error = ssl.SSLError(1, "in the words of whatever language")
     error.reason = reason
@@ -74,7 +71,7 @@ def tls(reason: str) -> ssl.SSLError:
 
 
 NO_TLS = "no secure connection to the server: "
-CAUSES: list[tuple[Exception, str, bool]] = [
+CAUSES = [
     (ConnectionRefusedError(111, SAID), "no answer: the connection was refused", True),
     (ConnectionResetError(104, SAID), "no answer: the connection was reset", True),
     (BrokenPipeError(32, SAID), "no answer: the connection was reset", True),
@@ -98,9 +95,9 @@ CAUSES: list[tuple[Exception, str, bool]] = [
 
 
 @pytest.mark.parametrize(("cause", "what", "retryable"), CAUSES, ids=[case[1] for case in CAUSES])
-def test_causes(cause: Exception, what: str, retryable: bool) -> None:  # noqa: FBT001
+def test_causes(cause, what, retryable):
     """What is below an exception says what failed, wherever it stands in the chain, by class and code."""
-    in_reason = of_urllib3.MaxRetryError(None, SAID, reason=cause)  # type: ignore[arg-type]
+    in_reason = of_urllib3.MaxRetryError(None, SAID, reason=cause)
     by_cause = of_requests.ConnectionError(SAID)
     by_cause.__cause__ = of_urllib3.HTTPError(SAID, cause)
     for exc in (of_requests.ConnectionError(in_reason), by_cause):
@@ -108,8 +105,8 @@ def test_causes(cause: Exception, what: str, retryable: bool) -> None:  # noqa: 
         assert (what, retryable) == (failure.what, failure.retryable)
 
 
-def test_a_bug_is_not_tried_again() -> None:
+def test_a_bug_is_not_tried_again():
     """What no network can cause is a bug, named by its class alone."""
     failure = map_failure(LookupError(SAID), 30.0)
-    assert (type(failure), failure.what) == (RequestError, "the request failed in an unknown way (LookupError)")
+    assert (type(failure), failure.what) == (errors.RequestError, "the request failed in an unknown way (LookupError)")
     assert (failure.remedy, failure.retryable) == ("report this bug", False)
