@@ -180,12 +180,11 @@ def test_declared_types(start_raw, answer_with, client_of, kind):
 
 
 def test_what_a_small_body_unpacks_to_is_bounded(start_raw, answer_with, client_of):
-    """A small compressed body that unpacks to a huge one, or to millions of rows, is refused."""
-    for rows, most in ((b" " * 50_000_000, 1_000_000), (b"0," * 31_000_000, 64 << 20)):
-        bomb = gzip.compress(PAGE[:-3] + b"[" + rows + b"0]}")
-        server = start_raw(answer_with("Content-Encoding: gzip", body=bomb))
-        error = failure_of(client_of(server.url, max_body_bytes=most))
-        assert (errors.BodyTooLarge, True, False) == (type(error), len(bomb) < 100_000, error.retryable)
+    """A small compressed body that unpacks to a huge one is refused."""
+    bomb = gzip.compress(PAGE + b" " * 50_000_000)
+    server = start_raw(answer_with("Content-Encoding: gzip", body=bomb))
+    error = failure_of(client_of(server.url, max_body_bytes=1_000_000))
+    assert (errors.BodyTooLarge, True, False) == (type(error), len(bomb) < 100_000, error.retryable)
 
 
 @pytest.mark.parametrize("answer", [b"", b"garbage\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", HEAD + b"X", b"\x16\x03\x01"])

@@ -152,8 +152,8 @@ def test_the_look_behind_the_end(behind, expected):
 
 def test_statuses_that_ripened_behind_the_end():
     """A clamped page whose rows were not dated yet when they were read is the same page."""
-    waiting = [undated(n, "Waiting") for n in range(20)]
-    assert verdict(but(serve(waiting, 20), p2=page(1, 20, range(20)))) == ("complete", "all 20 rows on 1 page")
+    waiting = serve([undated(n, "Waiting") for n in range(20)], 20)
+    assert verdict(but(waiting, p2=page(1, 20, range(20)))) == ("complete", "all 20 rows on 1 page")
 
 
 LOOKS = [
@@ -176,15 +176,13 @@ LOOKS = [
 
 @pytest.mark.parametrize(("before", "rows", "looks"), [case[1:] for case in LOOKS], ids=[case[0] for case in LOOKS])
 def test_when_a_first_page_alone_is_full(before, rows, looks):
-    """A page alone is full by what the run has seen of paging, else by a usual size."""
-    run = Run(serve(range(rows), 10**6))
-    for server in before:
-        run.server, last = server, run.server
+    """A page alone is full by what the run has seen of paging, else by a usual size; a full second page always is."""
+    run = Run(FULL)
+    for run.server in before:
         run.read(pauses=())
-        run.server = last
-    run.asked.clear()
-    assert run.read().verdict == "complete"
-    assert run.asked == ([1, 2] if looks else [1])
+    for run.server, asked in ((serve(range(rows), 10**6), [1, 2] if looks else [1]), (FULL, [1, 2, 3])):
+        run.asked.clear()
+        assert (run.read().verdict, run.asked) == ("complete", asked)
 
 
 def test_rows_behind_the_end_are_not_forgotten():
@@ -197,13 +195,6 @@ def test_rows_behind_the_end_are_not_forgotten():
     run.server, capped = serve(range(45), 20), run.server
     assert run.read("other").verdict == "complete"
     assert list(walk.send((1, capped(1))).numbers) == [2]
-
-
-def test_many_pages_are_looked_behind_whatever_was_seen():
-    """What a run has seen of first pages spares no look behind a second page that is full."""
-    run = Run(FULL)
-    run.seen.note_first(page(1, 5, range(4)))
-    assert (run.read().verdict, run.asked) == ("complete", [1, 2, 3])
 
 
 @pytest.mark.parametrize(
@@ -290,12 +281,12 @@ def test_one_row_again_and_again_in_any_order():
 
 
 def test_the_last_pass_decides_by_its_own_doubt():
-    """A tag that moved first and fell short in the last pass is incomplete, and the other way round."""
+    """A tag that moved first and fell short in the last pass is incomplete, and so on; one that goes is unknown."""
     moved, short = but(serve(range(6), 4), p2=page(2, 7, [4, 5, 6])), but(serve(range(6), 4), p2=page(2, 6, [4]))
-    for servers, expected in (([moved, moved, short], "incomplete"), ([short, short, moved], "unstable")):
-        run, left = Run(FULL), iter([server for server in servers for _ in (1, 2)])
-        run.server = lambda number, left=left: next(left)(number)
-        assert run.read().verdict == expected
+    cases = {"incomplete": [moved, moved, short], "unstable": [short, short, moved], "unknown": [moved, lambda _: GONE]}
+    for expected, servers in cases.items():
+        left = iter([server for server in servers for _ in (1, 2)])
+        assert verdict(lambda number, left=left: next(left)(number))[0] == expected
 
 
 @pytest.mark.parametrize("passes", [1, 2, 5])
@@ -309,6 +300,10 @@ def test_passes_are_a_limit(passes):
 # ---- rows on two pages
 
 TWENTY = 20
+ODD_ROWS = ["no object", None, {"phoneNumber": {"a": 1}, "date": "1"}, {"phoneNumber": ["+336"], "date": []}, {}, 7.5]
+HONEST_TWINS = random.Random(7).sample([dated(n, 0) for n in [*range(700), *range(300)]], 1000)
+"""300 numbers twice in a list of 1,000, wherever: as some of them share a page, the pages need not overlap."""
+
 LAWFUL = [
     ("45 rows of a dead number", [undated(1)] * 45, TWENTY, 0),
     ("40 rows of a dead number: full", [undated(1)] * 40, TWENTY, 0),
@@ -327,6 +322,9 @@ LAWFUL = [
     ("two rows that take turns", [*range(17), 17, 18, 17, 17, 18, 17, *range(19, 36)], TWENTY, 2),
     ("two rows, one beside its twin", [*range(17), 17, 17, 18, 17, 17, 18, *range(19, 36)], TWENTY, 2),
     ("a pair of rows on pages of one", [1, 1, 2, 2], 1, 2),
+    ("nine rows of two pages, in another order", [*range(20), *reversed(range(9)), *range(20, 31)], TWENTY, 9),
+    ("many honest duplicates", HONEST_TWINS, 100, 275),
+    ("rows of any shape, which are for the quarantine", [*ODD_ROWS, *range(10)], 4, 0),
 ]  # fmt: skip
 
 
@@ -338,14 +336,6 @@ def test_lawful_repetitions_load(rows, size, shared):
     pages = -(-len(rows) // size)
     note = {0: "", 1: "; 1 dated row on more than one page"}.get(shared, f"; {shared} dated rows on more than one page")
     assert (proof.verdict, proof.reason) == ("complete", f"all {len(rows)} rows on {pages} pages{note}")
-
-
-def test_many_honest_duplicates_load():
-    """300 numbers twice in a list of 1,000, wherever: as some of them share a page, the pages need not overlap."""
-    rows = [dated(n, 0) for n in [*range(700), *range(300)]]
-    random.Random(7).shuffle(rows)
-    found, reason = verdict(serve(rows, 100))
-    assert (found, reason.split(";")[0]) == ("complete", "all 1000 rows on 10 pages")
 
 
 def ties(rows, size):
@@ -392,22 +382,6 @@ def test_overlapping_pages_are_incomplete(server, reason):
     assert (found, reason in why) == ("incomplete", True), why
 
 
-def test_nine_rows_of_two_pages_in_another_order_load():
-    """Fewer than 5 rows times the pages, in no common order, may be honest."""
-    server = but(serve(range(40), 20), p2=page(2, 40, [*reversed(range(9)), *range(20, 31)]))
-    assert verdict(server) == ("complete", "all 40 rows on 2 pages; 9 dated rows on more than one page")
-
-
-ODD_ROWS = ["no object", None, {"phoneNumber": {"a": 1}, "date": "1"}, {"phoneNumber": ["+336"], "date": []}, {}, 7.5]
-
-
-def test_rows_of_any_shape_are_no_doubt():
-    """What no row can be is for the quarantine; the proof takes it as it comes."""
-    rows = [*ODD_ROWS, *range(10)]
-    assert verdict(serve(rows, 4)) == ("complete", "all 16 rows on 4 pages")
-    assert verdict(serve(rows, 4), verify=True) == ("complete", "all 16 rows on 4 pages")
-
-
 # ---- unknown tags, failures, settled tags, and `verify`
 
 
@@ -427,12 +401,6 @@ def test_unknown(tag, note):
     assert (proof.verdict, proof.reason, run.asked) == ("unknown", f"the API answered code 4{note}", [1])
 
 
-def test_unknown_after_it_moved():
-    """A tag that becomes unknown while it is read has moved, and is unknown when it is read again."""
-    answers = iter([page(1, 5, range(3)), GONE, GONE])
-    assert verdict(lambda _: next(answers))[0] == "unknown"
-
-
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_page_that_can_not_be_read_fails_the_tag(number):
     """Its error, its number and the requests it took are the reason; there is no other pass."""
@@ -445,19 +413,14 @@ def test_a_page_that_can_not_be_read_fails_the_tag(number):
     )
 
 
-def test_a_settled_tag_that_is_unchanged():
-    """It is skipped after its first page, from which the run still learns about paging."""
-    run = Run(serve(range(45), 20))
+def test_settled_tags():
+    """Unchanged, one is skipped after page 1, which still shows paging; changed, page 1 is used, and compared once."""
+    run, compared = Run(serve(range(45), 20)), []
     proof = run.read(is_loaded=lambda first: first.total == 45)
     assert (proof.verdict, proof.reason) == ("skipped", "unchanged: total and first page are as loaded")
     assert (proof.rows_declared, proof.rows_received, proof.pages_read, run.asked) == (45, 20, 1, [1])
     assert run.seen.declares_more
-
-
-def test_a_settled_tag_that_changed():
-    """The first page that shows it is used, and not asked for again; later passes ask no more whether it changed."""
     run = Run(but(FULL, p2=page(2, 41, range(20))))
-    compared = []
     assert run.read(is_loaded=lambda first: bool(compared.append(first.number))).verdict == "unstable"
     assert (run.asked, compared) == ([1, 2] * 3, [1])
 
