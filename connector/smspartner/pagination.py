@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from smspartner.errors import PopulationError, PopulationIncomplete, PopulationMoved, RequestError, UnknownTag
-from smspartner.overlap import Hashes, count_shared, number_hashes
 from smspartner.page import Page
-from smspartner.paging_seen import PagingSeen, is_without_rows
+from smspartner.paging_seen import Hashes, PagingSeen, count_shared, is_without_rows, number_hashes
 
 MOST_PAGES = 100_000
 

@@ -1,10 +1,19 @@
-"""What a run has seen of the vendor's paging, and the look behind the end of a tag that follows from it."""
+"""What pages show of the vendor's paging: rows behind the end of a tag, and rows that stand on more than one page.
+
+A row carries no id. Two rows of one number and one date are most often one row that was read twice, but a sender's list
+may hold a number twice. Rows without a date repeat lawfully: a dead number that is written to each week is one of them.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from smspartner.errors import (
     CutBody,
@@ -15,10 +24,20 @@ from smspartner.errors import (
     UnreadableBody,
     VendorError,
 )
-from smspartner.overlap import same_messages
 from smspartner.page import Page
+from smspartner.raw_json import Scalar
+from smspartner.values import NO_DATES
 
 USUAL_PAGE_SIZES = frozenset({10, 20, 25, 50, 100, 200, 250, 500, 1000})
+
+Hashes = npt.NDArray[np.int64]
+"""64 bits a row: among five million rows, two different ones are taken for the same once in a million tags."""
+
+_ROW_AT_LEAST = 5
+"""Rows on two pages, times the pages, that can't be chance where no page holds one of them twice."""
+
+_FACTOR = np.int64(-7046029254386353131)
+"""Odd and without pattern: spreads the hashes of three rows over the 64 bits of one."""
 
 
 @dataclass
@@ -83,3 +102,107 @@ class PagingSeen:
 def is_without_rows(error: RequestError) -> bool:
     """Whether such an answer ends a tag: one that was not sent, or not to its end, may hold rows."""
     return isinstance(error, VendorError | UnexpectedStatus | UnreadableBody) and not isinstance(error, CutBody)
+
+
+class _Row(msgspec.Struct, frozen=True, gc=False):
+    """What distinguishes one row from another: statuses and opt-outs may change between two requests."""
+
+    phoneNumber: Scalar = None  # noqa: N815 - the vendor's name
+    date: Scalar = None
+
+
+_ROW, _ROWS = msgspec.json.Decoder(_Row), msgspec.json.Decoder(list[_Row])
+
+
+def number_hashes(pages: Sequence[Page]) -> Hashes:
+    """Give a hash of each phone number, sorted: equal where two readings hold the same numbers as often."""
+    return np.sort(np.concatenate([np.frombuffer(page.numbers, np.int64) for page in pages]))
+
+
+def same_messages(page: Page, other: Page) -> bool:
+    """Whether two pages hold the same messages, in any order and perhaps at two moments.
+
+    The numbers must be the same. A status that ripened in between may have got a date; but where every number that is
+    dated on both pages has another date there, these are other messages to the same people.
+    """
+    if page.rows_json == other.rows_json:
+        return True
+    if not np.array_equal(number_hashes([page]), number_hashes([other])):
+        return False
+    dated_one, dated_two = ({row for row in _rows(one) if _is_dated(row)} for one in (page, other))
+    on_both = {row.phoneNumber for row in dated_one} & {row.phoneNumber for row in dated_two}
+    return not on_both or not dated_one.isdisjoint(dated_two)
+
+
+def count_shared(pages: Sequence[Page]) -> int:
+    """Count the different dated rows that stand on two pages or more.
+
+    Raises:
+        PopulationIncomplete: they show that pages overlap: three or more different ones follow each other on two pages,
+            or there are at least 5 times as many as pages, though no page holds any dated row twice.
+    """
+    if len(pages) == 1 or not _repeated(number_hashes(pages)).any():  # the usual case: every number once
+        return 0
+    by_page = [np.fromiter(map(hash, _rows(page)), np.int64, page.row_count) for page in pages]
+    rows = np.concatenate(by_page)
+    if not _repeated(np.sort(rows)).any():  # or at another time
+        return 0
+    dated = np.fromiter((_is_dated(row) for page in pages for row in _rows(page)), bool, len(rows))
+    page_of = np.repeat(np.arange(len(pages)), [page.row_count for page in pages])
+    return _count_dated(rows[dated], page_of[dated], pages)
+
+
+def _count_dated(rows: Hashes, page_of: Hashes, pages: Sequence[Page]) -> int:
+    order = np.lexsort((page_of, rows))
+    same_row, same_page = _repeated(rows[order]), _repeated(page_of[order])
+    shared = np.unique(rows[order][1:][same_row & ~same_page])
+    if not len(shared):
+        return 0
+    overlapping = _common_run(rows, page_of, shared)
+    if overlapping is not None:
+        first, second = (pages[place].number for place in overlapping)
+        raise PopulationIncomplete(f"pages {first} and {second} overlap: the same dated rows follow each other on both")
+    if len(shared) >= _ROW_AT_LEAST * len(pages) and not (same_row & same_page).any():
+        raise PopulationIncomplete(
+            f"pages overlap: {len(shared)} dated rows stand on more than one of {len(pages)} pages, none twice on one"
+        )
+    return len(shared)
+
+
+def _common_run(rows: Hashes, page_of: Hashes, shared: Hashes) -> tuple[int, int] | None:
+    """Find two pages on which three different rows follow each other alike, a row beside its twin taken as one."""
+    own = np.concatenate([[True], ~(_repeated(rows) & _repeated(page_of))])
+    rows, page_of = rows[own], page_of[own]
+    candidate = np.isin(rows, shared)
+    runs = candidate[:-2] & candidate[1:-1] & candidate[2:] & (page_of[:-2] == page_of[2:]) & (rows[:-2] != rows[2:])
+    triples = ((rows[:-2] * _FACTOR + rows[1:-1]) * _FACTOR + rows[2:])[runs]
+    on = page_of[:-2][runs]
+    order = np.lexsort((on, triples))
+    found = np.flatnonzero(_repeated(triples[order]) & ~_repeated(on[order]))
+    return (int(on[order][found[0]]), int(on[order][found[0] + 1])) if len(found) else None
+
+
+def _repeated(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Whether each value but the first is the same as the one before it."""
+    equal: npt.NDArray[np.bool_] = values[1:] == values[:-1]
+    return equal
+
+
+def _rows(page: Page) -> list[_Row]:
+    """Read number and date of each row; one that can't be read, or compared, is known by its JSON."""
+    try:
+        return _ROWS.decode(page.rows_json)
+    except (msgspec.DecodeError, RecursionError):
+        return [_odd_row(raw) for raw in page.raw_rows]
+
+
+def _odd_row(raw: bytes) -> _Row:
+    try:
+        return _ROW.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return _Row(phoneNumber=raw)  # type: ignore[arg-type]  # only hashed and compared
+
+
+def _is_dated(row: _Row) -> bool:
+    """Whether a row's `date` is anything but one of the vendor's ways to give none."""
+    return row.date not in {None, 0} and str(row.date).strip() not in NO_DATES

@@ -16,11 +16,7 @@ LIST = "StatutResponse_List"
 ROW = {"phoneNumber": "+33600000001", "status": "Delivered", "stopSMS": False, "date": "1517989111"}
 ENVELOPE = {"success": True, "code": 200, "currentPage": 1, "total": 1, LIST: [ROW]}
 TWICE = (
-    b'"total": 5',
-    b'"t\\u006ftal": 5',
-    b'"currentPage": 2',
-    b'"code": 10',
-    b'"success": false',
+    *(b'"total": 5', b'"t\\u006ftal": 5', b'"currentPage": 2', b'"code": 10', b'"success": false'),
     b'"%b": []' % LIST.encode(),
 )
 """Fields that the documented envelope has already, with another value."""
@@ -153,13 +149,8 @@ def test_one_bad_cell_costs_one_row(case, opening):
         *(body(**{LIST: ...}), body(**{LIST: "Aucun"}), body(**{LIST: 1}), body(**{LIST: True})),
         *(body(**{LIST: {"phoneNumber": "x"}}), body(**{LIST: ..., "statuses": [ROW]}), body(StatutResponseList=[])),
         *(body(**{LIST: {"0": 1, "x": 2}}), body(**{LIST: {"\u00b2": 1}}), body(**{LIST: {"": 1}})),
-        *(
-            raw(LIST, '{"0": 1, "0": 2}'),
-            raw(LIST, "[NaN]"),
-            raw(LIST, '["\\ud800", tru]'),
-            raw(LIST, '["\\ud800", 01]'),
-            raw(LIST, '["\\ud800" x1]'),
-        ),
+        *(raw(LIST, '{"0": 1, "0": 2}'), raw(LIST, "[NaN]"), raw(LIST, '["\\ud800", tru]')),
+        *(raw(LIST, '["\\ud800", 01]'), raw(LIST, '["\\ud800" x1]')),
         *(body()[:-1] + b", " + twice + b"}" for twice in TWICE),
         *(b"{" + twice + b", " + body()[1:] for twice in TWICE),
     ],
@@ -216,42 +207,22 @@ def test_documented_codes_decide_whatever_the_http_status(http_status):
         assert error.remedy == remedy
 
 
-@pytest.mark.parametrize(
-    ("http_status", "kind", "retryable"),
-    [
-        *((status, errors.VendorError, False) for status in (200, 400, 404)),
-        *((status, errors.UnexpectedStatus, True) for status in (408, 425, 500, 503)),
-        (429, errors.RateLimited, True),
-    ],
-)
-def test_other_codes_leave_the_decision_to_the_http_status(
-    http_status,
-    kind,
-    retryable,
-):
-    """`success: false` with a code that is documented nowhere is tried again where the HTTP status says so."""
+FINAL = (201, 204, 206, 301, 302, 304, 400, 401, 403, 404, 410)
+AGAIN = (408, 425, 429, 500, 502, 503, 504, 529)
+
+
+@pytest.mark.parametrize("http_status", [200, *FINAL, *AGAIN])
+def test_http_statuses(http_status):
+    """One other than 200 is an error, even around a valid page; it decides whether undocumented codes are retried."""
+    kind = errors.RateLimited if http_status == 429 else errors.UnexpectedStatus
+    for given_body in (HTML, b"", b"{}", b"null", body(), body(code=10)) if http_status != 200 else ():
+        error = error_of(given_body, http_status)
+        assert (kind, http_status in AGAIN) == (type(error), error.retryable)
+        assert ("redirects are not followed" in str(error)) == (300 <= http_status < 400)
     for code in (999, 0, -1, None, "x", 200, 10**30, 1.5, True, [10]):
         error = error_of(refusal(code), http_status)
-        assert (code, kind, retryable) == (code, type(error), error.retryable)
-
-
-@pytest.mark.parametrize(
-    ("http_status", "kind", "retryable"),
-    [
-        *(
-            (status, errors.UnexpectedStatus, False)
-            for status in (201, 204, 206, 301, 302, 304, 400, 401, 403, 404, 410)
-        ),
-        *((status, errors.UnexpectedStatus, True) for status in (408, 425, 500, 502, 503, 504, 529)),
-        (429, errors.RateLimited, True),
-    ],
-)
-def test_http_status_without_an_answer(http_status, kind, retryable):
-    """Without `success: false` an HTTP status other than 200 is an error, even around a valid page."""
-    for given_body in (HTML, b"", b"{}", b"null", body(), body(code=10)):
-        error = error_of(given_body, http_status)
-        assert (kind, retryable) == (type(error), error.retryable)
-        assert ("redirects are not followed" in str(error)) == (300 <= http_status < 400)
+        assert (code, type(error)) == (code, kind if http_status in AGAIN else errors.VendorError)
+        assert error.retryable == (http_status in AGAIN)
 
 
 @pytest.mark.parametrize(
