@@ -37,55 +37,48 @@ def test_values_and_dtypes(start_sandbox: Any, connect: Any) -> None:
     assert_frame_equal(wanted.astype(object), frame[columns].astype(object))
     assert frame["run_id"].nunique() == 1
     assert frame.groupby("tag", observed=True)["extracted_at"].nunique().tolist() == [1, 1]
+    masked = read_statuses(["other"], connect(start_sandbox([OTHER])), privacy=PhonePrivacy("masked"))
+    assert list(zip(masked["phone_number"], masked["country"], strict=True)) == [("+33*******78", "FR")]
     empty = read_statuses(["empty"], connect(start_sandbox([EMPTY])))
     assert (len(empty), empty.dtypes.astype(str).tolist()) == (0, DTYPES)
 
 
 def test_not_complete(start_sandbox: Any, connect: Any) -> None:
-    """A frame is whole or not at all: every tag that is not complete is named with verdict and reason."""
-    sandbox = start_sandbox([DOCUMENTED, OTHER], faults=[Fault("not_found", tag="other")])
+    """A frame is whole or not at all: tags that are not complete are named in the order asked for, with reasons."""
+    faults = [Fault("not_found", tag="other"), Fault("slow", tag="gone", seconds=0.3)]
     with pytest.raises(NotComplete) as caught:
-        read_statuses(["documented", "gone", "other"], connect(sandbox))
-    assert caught.value.verdicts == {
-        "gone": ("unknown", 'the API answered code 4 (message not found), "Message introuvable"'),
-        "other": ("failed", "page 1: HTTP 404 without an answer that can be read (1 request)"),
-    }
+        read_statuses(["documented", "gone", "other"], connect(start_sandbox([DOCUMENTED, OTHER], faults=faults)))
+    assert list(caught.value.verdicts.items()) == [
+        ("gone", ("unknown", 'the API answered code 4 (message not found), "Message introuvable"')),
+        ("other", ("failed", "page 1: HTTP 404 without an answer that can be read (1 request)")),
+    ]
     assert str(caught.value).startswith("not every tag is complete: gone: unknown (the API answered code 4")
 
 
 def test_quarantined_rows(start_sandbox: Any, connect: Any) -> None:
-    """Rows that are not valid are refused, unless that many are allowed; the others are then given."""
-    sandbox = start_sandbox([DOCUMENTED, BAD])
+    """Rows that are not valid are refused, by tag as asked for; where so many are allowed, the others are given."""
+    worse = Campaign.of_rows("worse", [{}, {}])
+    sandbox = start_sandbox([DOCUMENTED, worse, BAD], faults=[Fault("slow", tag="worse", seconds=0.3)])
+    tags = ["documented", "worse", "bad"]
     with pytest.raises(QuarantinedRows) as caught:
-        read_statuses(["documented", "bad"], connect(sandbox))
-    assert caught.value.rows == {"bad": 1}
-    frame = read_statuses(["documented", "bad"], connect(sandbox), allow_quarantined=1)
+        read_statuses(tags, connect(sandbox), allow_quarantined=2)
+    assert list(caught.value.rows.items()) == [("worse", 2), ("bad", 1)]
+    frame = read_statuses(tags, connect(sandbox), allow_quarantined=3)
     assert frame["tag"].tolist() == ["documented"] * 2 + ["bad"] * 2
 
 
-def test_access_refused(start_sandbox: Any, connect: Any) -> None:
-    """A refused key is raised as such."""
-    with pytest.raises(AccessRefused):
-        read_statuses(["documented"], connect(start_sandbox([DOCUMENTED], api_key="another")))
-
-
-def test_key_of_the_environment(start_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a connection the key is the environment's; without that either, nothing is requested."""
-    with pytest.raises(SettingsError, match=r"^there is no API key;"):
-        read_statuses(["documented"])
+def test_no_key_says_what_to_do_in_a_notebook() -> None:
+    """Without a connection the key is the environment's; without that either, it is said how to ask for it."""
+    for read in (read_statuses, iter_snapshots):
+        with pytest.raises(SettingsError) as caught:
+            read(["documented"])
+        assert str(caught.value) == (
+            "there is no API key; set SMSPARTNER_API_KEY, or SMSPARTNER_API_KEY_FILE to a file that holds it, before "
+            "Python (or the notebook's kernel) starts; or ask for it: "
+            "connection=smspartner.Connection(smspartner.Secret(getpass.getpass()))"
+        )
     with pytest.raises(TagError):
         iter_snapshots(["two words"])
-
-
-def test_no_key_says_what_to_do_in_a_notebook() -> None:
-    """Whoever has no key set in a notebook reads how to ask for it there."""
-    with pytest.raises(SettingsError) as caught:
-        iter_snapshots(["documented"])
-    assert str(caught.value) == (
-        "there is no API key; set SMSPARTNER_API_KEY, or SMSPARTNER_API_KEY_FILE to a file that holds it, before "
-        "Python (or the notebook's kernel) starts; or ask for it: "
-        "connection=smspartner.Connection(smspartner.Secret(getpass.getpass()))"
-    )
 
 
 @pytest.mark.parametrize(
@@ -108,22 +101,16 @@ def test_arguments_of_another_kind(start_sandbox: Any, connect: Any, options: di
 
 
 def test_the_last_read_first(start_sandbox: Any, connect: Any) -> None:
-    """The frame is in the order of the tags, whichever was read first; a refused key gives what was read before."""
+    """A frame is in the order of the tags, each once, whichever came first; a refused key gives what came before."""
     sandbox = start_sandbox([DOCUMENTED, OTHER], faults=[Fault("slow", tag="other", seconds=0.2)])
-    assert read_statuses(["other", "documented"], connect(sandbox))["tag"].tolist() == ["other", *["documented"] * 2]
+    column = pd.Series(["other", "documented", "other"])
+    assert read_statuses(column, connect(sandbox))["tag"].tolist() == ["other", *["documented"] * 2]
+    assert len(sandbox.requests) == 2
     sandbox = start_sandbox([DOCUMENTED, OTHER], faults=[Fault("vendor_error_10", tag="other")])
     found = []
     with pytest.raises(AccessRefused):
         found.extend(one.tag for one in iter_snapshots(["documented", "other"], connect(sandbox, concurrency=1)))
     assert (found, len(sandbox.requests)) == (["documented"], 2)
-
-
-def test_a_column_of_a_frame_names_the_tags(start_sandbox: Any, connect: Any) -> None:
-    """Tags may stand in a column, each in many rows; each is asked for once."""
-    sandbox = start_sandbox([DOCUMENTED, OTHER])
-    column = pd.Series(["other", "documented", "other"])
-    assert read_statuses(column, connect(sandbox))["tag"].tolist() == ["other", "documented", "documented"]
-    assert len(sandbox.requests) == 2
 
 
 def test_snapshots(start_sandbox: Any, connect: Any) -> None:
@@ -139,12 +126,6 @@ def test_snapshots(start_sandbox: Any, connect: Any) -> None:
     assert all(one.table.schema == arrow_schema(STATUSES) for one in snapshots)
     assert all(one.quarantine.schema == arrow_schema(QUARANTINE) for one in snapshots)
     assert snapshots[0].quarantine["reasons"].to_pylist() == [["phone_number_unreadable", "status_unknown"]]
-
-
-def test_privacy(start_sandbox: Any, connect: Any) -> None:
-    """Numbers leave the library in the form asked for."""
-    frame = read_statuses(["other"], connect(start_sandbox([OTHER])), privacy=PhonePrivacy("masked"))
-    assert list(zip(frame["phone_number"], frame["country"], strict=True)) == [("+33*******78", "FR")]
 
 
 def test_leaving_early(start_sandbox: Any, connect: Any) -> None:

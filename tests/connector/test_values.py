@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from smspartner import values, vendor
+from smspartner import values
 from smspartner_schemas.contract import STATUS_WORDS
 
 NO_STATUS = (None, "status_missing")
@@ -153,8 +153,3 @@ def test_epoch_in_every_type(second: int) -> None:
     """A moment between 2000 and 2100 is the same moment as text, as JSON integer and as JSON float."""
     expected = (second * 1_000_000, None)
     assert [expected] * 3 == [values.read_date(value) for value in (str(second), second, float(second))]
-
-
-def test_every_documented_word_is_read() -> None:
-    """The vendor's four words give the contract's four words."""
-    assert set(STATUS_WORDS) == {values.read_status(word)[0] for word in vendor.STATUS_WORDS}

@@ -7,11 +7,12 @@ from smspartner_schemas.contract import STATUS_WORDS
 
 
 def test_codes() -> None:
-    """The documented codes are known, each with what to do; some refuse access, some may pass."""
+    """The documented codes and addresses are known, each code with what to do; some refuse access, some may pass."""
     assert {1, 2, 3, 4, 5, 6, 9, 10, 20, 30, 40, 50, 90, 96, 429, 500} == vendor.ERROR_CODES.keys()
     assert all(meaning and remedy for meaning, remedy in vendor.ERROR_CODES.values())
     assert ({1, 10, 20, 30, 40, 96}, {50, 429, 500}) == (vendor.ACCESS_CODES, vendor.RETRYABLE_CODES)
     assert (vendor.SUCCESS_CODE, vendor.UNKNOWN_TAG_CODE) == (200, 4)
+    assert (vendor.STATUS_BY_TAG, vendor.ACCOUNT) == ("bulk-status-by-tag", "me")
 
 
 def test_words() -> None:
@@ -26,12 +27,3 @@ def test_words() -> None:
         "ko": {"ko"},
     }
     assert list(meanings) == list(STATUS_WORDS)
-
-
-def test_addresses() -> None:
-    """Requests go to the documented addresses, over HTTPS."""
-    assert (*(vendor.DEFAULT_BASE_URL, vendor.STATUS_BY_TAG, vendor.ACCOUNT),) == (
-        "https://api.smspartner.fr/v1",
-        "bulk-status-by-tag",
-        "me",
-    )
