@@ -7,6 +7,7 @@ import hmac
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -35,18 +36,24 @@ SPELLINGS = [
 ]
 
 
-def test_unknown_form() -> None:
-    """A form that is misspelled is refused: numbers would be plain where nobody looks."""
-    with pytest.raises(SettingsError, match=r"^unknown form of phone numbers; give one of plain, masked, hashed$"):
-        PhonePrivacy("Masked")  # type: ignore[arg-type]
+NO_KEY = "hashed phone numbers need a secret key; set SMSPARTNER_PHONE_KEY to at least 16 random characters"
+BARE = "a phone key is given as str; wrap the text, as in Secret(getpass.getpass())"
 
 
-def test_a_phone_key_as_bare_text() -> None:
-    """A phone key that is no `Secret` is refused with how to wrap it, and the refusal does not show it."""
-    for options in ({"key": "phone-key-in-clear"}, {"retired": ("phone-key-in-clear",)}):
-        with pytest.raises(SettingsError) as caught:
-            PhonePrivacy(**options)
-        assert str(caught.value) == "a phone key is given as str; wrap the text, as in Secret(getpass.getpass())"
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"form": "Masked"}, "unknown form of phone numbers; give one of plain, masked, hashed"),
+        ({"key": "phone-key-in-clear"}, BARE),
+        ({"retired": ("phone-key-in-clear",)}, BARE),
+        *(({"form": "hashed", "key": key}, NO_KEY) for key in (None, Secret(""), Secret("fifteen letters"))),
+    ],
+)
+def test_refused_settings(options: dict[str, Any], message: str) -> None:
+    """A misspelled form, a key as bare text, and one so short that it can be tried, are refused and not shown."""
+    with pytest.raises(SettingsError) as caught:
+        PhonePrivacy(**options)
+    assert str(caught.value).startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -66,9 +73,12 @@ def test_masked(number: str, masked: str) -> None:
 
 def test_hashed() -> None:
     """Hashed numbers are the key's id and HMAC-SHA256 under the key, in hexadecimal; both differ with the key."""
-    assert HASHED.protect(NUMBER) == HASH
-    other = PhonePrivacy("hashed", OLD_KEY).protect(NUMBER)
-    assert set(HASH.split(":")) & set(other.split(":")) == set()
+    rotated = PhonePrivacy("hashed", OLD_KEY, (KEY,))
+    assert HASHED.protect(NUMBER) == rotated.hashed(NUMBER, KEY_ID) == HASH
+    assert set(HASH.split(":")) & set(rotated.protect(NUMBER).split(":")) == set()
+    assert list(rotated.keys) == [rotated.key_id, KEY_ID]
+    assert repr(HASHED) == "PhonePrivacy(form='hashed', key=***, retired=())"
+    assert KEY.reveal() not in repr(vars(HASHED))
 
 
 def test_labels() -> None:
@@ -76,27 +86,6 @@ def test_labels() -> None:
     assert ("plain", "masked", f"hashed:{KEY_ID}") == (PLAIN.label, MASKED.label, HASHED.label)
     assert PhonePrivacy("hashed", KEY, (OLD_KEY,)).label == HASHED.label
     assert PhonePrivacy("plain", KEY).label == "plain"
-
-
-def test_retired_keys_are_known_by_their_ids() -> None:
-    """Numbers hashed under a retired key can still be recognised, by the id that stands beside each hash."""
-    rotated = PhonePrivacy("hashed", OLD_KEY, (KEY,))
-    assert rotated.hashed(NUMBER, KEY_ID) == HASH != rotated.protect(NUMBER)
-    assert list(rotated.keys) == [rotated.key_id, KEY_ID]
-
-
-@pytest.mark.parametrize("key", [None, Secret(""), Secret("fifteen letters")])
-def test_hashing_needs_a_key(key: Secret | None) -> None:
-    """Hashing without a key of 16 characters is refused: short keys can be tried, like numbers."""
-    with pytest.raises(SettingsError, match="set SMSPARTNER_PHONE_KEY to at least 16 random characters"):
-        PhonePrivacy("hashed", key)
-
-
-def test_nothing_prints_the_key() -> None:
-    """The setting prints without its key."""
-    assert repr(HASHED) == "PhonePrivacy(form='hashed', key=***, retired=())"
-    assert HASHED.protect(NUMBER) == HASH
-    assert KEY.reveal() not in repr(vars(HASHED))
 
 
 @pytest.mark.parametrize("privacy", [MASKED, HASHED])
@@ -109,55 +98,42 @@ def test_columns(privacy: PhonePrivacy, numbers: list[str | None]) -> None:
     assert all(pa.compute.match_substring_regex(kept, f"^{PHONE_PATTERNS[privacy.form]}$").to_pylist())
 
 
+KEPT = [
+    *({"phoneNumber": None}, {"date": "1517989111"}, {"date": 1517989111}, {"date": "2015-02-07 22:39:46"}),
+    *({"\ud83d": "\ud83d"}, {"code": 12345, "success": False, "x": None, "y": 1.5}, "Numéro introuvable", None),
+]
+NO_NUMBERS = ["n/a", FULL_WIDTH, ARABIC, "687750020"]  # the last may be two
+SAID = [
+    *(f"call {NUMBER}!", f"lost at {FULL_WIDTH}", f"lost at {ARABIC}", "06    12    34    56    78", NUMBER),
+    *("06\u200b12\u20113456\u20e378", 33612345678, 33612345678.0),
+]
+MASK = "+33*******78"
+
+
 @pytest.mark.parametrize(
     ("row", "masked"),
     [
-        ({"phoneNumber": NUMBER, "status": "?"}, {"phoneNumber": "+33*******78", "status": "?"}),
-        ({"phoneNumber": "06 12 34 56 78"}, {"phoneNumber": "+33*******78"}),
-        ({"phoneNumber": 33612345678}, {"phoneNumber": "+33*******78"}),
-        ({"phoneNumber": "n/a"}, {"phoneNumber": "***"}),
-        ({"phoneNumber": None}, {"phoneNumber": None}),
-        ({"phoneNumber": [NUMBER]}, {"phoneNumber": ["+33*******78"]}),
+        *((row, row) for row in KEPT),
+        *(({"status": said}, {"status": "***"}) for said in SAID),
+        *(({"phoneNumber": number}, {"phoneNumber": MASK}) for number in (NUMBER, "06 12 34 56 78", 33612345678)),
+        *(({"phoneNumber": text}, {"phoneNumber": "***"}) for text in NO_NUMBERS),
+        ({"phoneNumber": NUMBER, "status": "\ud83d"}, {"phoneNumber": MASK, "status": "\ud83d"}),
+        ({"phoneNumber": [NUMBER]}, {"phoneNumber": [MASK]}),
         ({"phoneNumber": {"value": NUMBER}}, {"phoneNumber": {"value": "***"}}),
-        ({"date": "1517989111"}, {"date": "1517989111"}),
-        ({"date": 1517989111}, {"date": 1517989111}),
-        ({"date": "2015-02-07 22:39:46"}, {"date": "2015-02-07 22:39:46"}),
-        ({"date": NUMBER}, {"date": "***"}),
-        ({"date": "0612345678"}, {"date": "***"}),
-        ({"status": f"call {NUMBER}!"}, {"status": "***"}),
-        ({"number": NUMBER}, {"number": "***"}),
-        ({"number": 33612345678}, {"number": "***"}),
-        ({"number": 33612345678.0}, {"number": "***"}),
-        ({NUMBER: 1}, {"***": 1}),
-        ({"to " + FULL_WIDTH: 1}, {"to ***": 1}),
-        ({"phoneNumber": FULL_WIDTH}, {"phoneNumber": "***"}),
-        ({"phoneNumber": ARABIC}, {"phoneNumber": "***"}),
-        ({"status": f"lost at {FULL_WIDTH}"}, {"status": "***"}),
-        ({"status": f"lost at {ARABIC}"}, {"status": "***"}),
-        ({"status": "06    12    34    56    78"}, {"status": "***"}),
-        ({"status": "06\u200b12\u20113456\u20e378"}, {"status": "***"}),
-        ({"phoneNumber": NUMBER, "status": "\ud83d"}, {"phoneNumber": "+33*******78", "status": "\ud83d"}),
-        ({"\ud83d": "\ud83d"}, {"\ud83d": "\ud83d"}),
-        ({"phoneNumber": "687750020"}, {"phoneNumber": "***"}),  # not one number
-        (
-            {"code": 12345, "success": False, "x": None, "y": 1.5},
-            {"code": 12345, "success": False, "x": None, "y": 1.5},
-        ),
+        *(({"date": date}, {"date": "***"}) for date in (NUMBER, "0612345678")),
+        ({NUMBER: 1, f"to {FULL_WIDTH}": 1}, {"***": 1, "to ***": 1}),
         ({"a": {"b": [{"c": "0033612345678"}]}}, {"a": {"b": [{"c": "***"}]}}),
         (f"bad number {NUMBER}", "***"),
         (33612345678, "***"),
         ([NUMBER, "text"], ["***", "text"]),
-        ("Numéro introuvable", "Numéro introuvable"),
-        (None, None),
     ],
 )
 def test_raw_json(row: object, masked: object) -> None:
     """In the quarantine's raw JSON, whatever may be a number is replaced, wherever it stands."""
     protected = MASKED.protect_raw(json.dumps(row).encode())
     assert masked == json.loads(protected.encode())
-    assert json.loads(HASHED.protect_raw(json.dumps(row).encode())) == json.loads(
-        json.dumps(masked).replace("+33*******78", HASH)
-    )
+    hashed = HASHED.protect_raw(json.dumps(row).encode())
+    assert json.loads(hashed) == json.loads(json.dumps(masked).replace(MASK, HASH))
 
 
 @pytest.mark.parametrize("raw", [b'{"x": 1' + b"0" * 5000 + b"}", b"[" * 100_000 + b"]" * 100_000])
@@ -183,48 +159,38 @@ def test_raw_json_where_numbers_are_plain(raw: bytes, kept: str) -> None:
     assert kept == PLAIN.protect_raw(raw)
 
 
+PLACES = (
+    *('{"phoneNumber": "%s", "status": "?"}', '{"phoneNumber": "n/a", "status": "lost at %s, sorry"}', '{"%s": 1}'),
+    *('["%s"]', '{"a": [{"b": "call %s or 0712345670"}]}', '"%s 0712345670"', "no JSON %s"),
+)
+
+
 @pytest.mark.parametrize("spelling", SPELLINGS)
+def test_named_anywhere(spelling: str) -> None:
+    """A number is found in a row's JSON wherever it stands and however it is written."""
+    for row in PLACES:
+        assert NUMBER in numbers_in((row % spelling).encode())
+        assert Person(NUMBER, PRIVACY).is_named_in(row % spelling)
+        assert not Person(OTHER, PRIVACY).is_named_in(row % spelling)
+
+
 @pytest.mark.parametrize(
-    "row",
+    ("number", "written"),
     [
-        '{"phoneNumber": "%s", "status": "?"}',
-        '{"phoneNumber": "n/a", "status": "lost at %s, sorry"}',
-        '{"%s": 1}',
-        '["%s"]',
-        '{"a": [{"b": "call %s or 0712345670"}]}',
-        '"%s 0712345670"',
-        "no JSON %s",
+        *((REUNION, written) for written in ("0692123456", "06 92 12 34 56", "692123456", "+262 (0)692 123456")),
+        *(("+508411234", "0508 41 12 34"), ("+447400123456", "+44 (0)7400 123456")),
+        *(("+687750020", "687750020"), ("+33687750020", "687750020")),
     ],
 )
-def test_named_anywhere(spelling: str, row: str) -> None:
-    """A number is found in a row's JSON wherever it stands and however it is written."""
-    assert NUMBER in numbers_in((row % spelling).encode())
-    assert Person(NUMBER, PRIVACY).is_named_in(row % spelling)
-    assert not Person(OTHER, PRIVACY).is_named_in(row % spelling)
+def test_named_by_any_plan(number: str, written: str) -> None:
+    """A number that is not readable in one way only is found as each number that it may be."""
+    assert Person(number, PRIVACY).is_named_in(json.dumps({"status": f"lost at {written}."}))
 
 
 def test_numbers_as_numbers() -> None:
     """Numbers that came as JSON numbers are found, too; what is no number gives none."""
     assert NUMBER in numbers_in(b'{"phoneNumber": 33612345678}') & numbers_in(b"[612345678.0]")
     assert numbers_in(b'{"a": null, "b": true, "c": [], "d": "12345", "e": 1.5}') == set()
-
-
-@pytest.mark.parametrize(
-    ("number", "written"),
-    [
-        (REUNION, "0692123456"),
-        (REUNION, "06 92 12 34 56"),
-        (REUNION, "692123456"),
-        (REUNION, "+262 (0)692 123456"),
-        ("+508411234", "0508 41 12 34"),
-        ("+447400123456", "+44 (0)7400 123456"),
-        ("+687750020", "687750020"),
-        ("+33687750020", "687750020"),
-    ],
-)
-def test_named_by_any_plan(number: str, written: str) -> None:
-    """A number that is not readable in one way only is found as each number that it may be."""
-    assert Person(number, PRIVACY).is_named_in(json.dumps({"status": f"lost at {written}."}))
 
 
 @given(st.text(), st.integers(10**8, 10**9 - 1), st.text())
@@ -245,16 +211,12 @@ def test_person(spelling: str) -> None:
     assert Person("0692 12 34 56", PRIVACY).spellings == Person(REUNION, PRIVACY).spellings
 
 
-@pytest.mark.parametrize("number", ["", "n/a", "123", "+33", "687750020"])
-def test_no_number(number: str) -> None:
-    """What is no phone number is refused, without repeating it."""
+def test_no_person() -> None:
+    """What is no phone number is refused, without repeating it; so is an erasure without a key."""
     problem = r"^that is not a phone number, or could be more than one; write it with its calling code, such as \+336"
-    with pytest.raises(SettingsError, match=problem):
-        Person(number, PRIVACY)
-
-
-def test_an_erasure_needs_a_key() -> None:
-    """Without a secret key the record could be reversed by trying every number; it is not made."""
+    for number in ("", "n/a", "123", "+33", "687750020"):
+        with pytest.raises(SettingsError, match=problem):
+            Person(number, PRIVACY)
     with pytest.raises(SettingsError, match=r"^an erasure is recorded under a secret key; set SMSPARTNER_PHONE_KEY"):
         Person(NUMBER, PhonePrivacy())
 

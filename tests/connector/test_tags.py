@@ -18,9 +18,9 @@ from smspartner.redaction import REDACT, Secret
 from smspartner.tags import check_no_secret, check_tags, read_tags_file
 
 
-@pytest.mark.parametrize(
-    "tag",
-    [
+def test_tags() -> None:
+    """Any 1 to 20 characters that can be seen are a tag, asked once, in the order they first came."""
+    tags = [
         "a",
         "promo-nov",
         "a" * 20,
@@ -34,19 +34,9 @@ from smspartner.tags import check_no_secret, check_tags, read_tags_file
         "&tag=x",
         '"',
         "\\",
-        "-",
-        "0",
-    ],
-)
-def test_tags(tag: str) -> None:
-    """Any 1 to 20 characters that can be seen are a tag."""
-    assert [tag] == check_tags([tag])
-
-
-def test_each_once() -> None:
-    """Duplicates are asked once, in the order they first came; tags that differ in case or accents are others."""
-    given_tags = ["b", "a", "b", "A", "a", "e\u0301", "\u00e9"]
-    assert check_tags(iter(given_tags)) == ["b", "a", "A", "e\u0301", "\u00e9"]
+    ]
+    tags += ["-", "0", "A", "e\u0301", "\u00e9"]  # tags that differ in case or accents are others
+    assert check_tags(iter([*tags, *tags])) == tags
 
 
 @pytest.mark.parametrize(
@@ -97,26 +87,18 @@ def test_lists_of_any_kind(tags: Iterable[str]) -> None:
     checked = check_tags(tags)
     assert checked == ["b", "a"]
     assert {type(tag) for tag in checked} == {str}
-
-
-def test_a_set_is_sorted() -> None:
-    """A set has no order of its own: the same set is read in the same order in every process."""
-    assert check_tags({"c", "a", "d", "b"}) == ["a", "b", "c", "d"]
+    assert check_tags({"c", "a", "d", "b"}) == ["a", "b", "c", "d"]  # a set has no order of its own
 
 
 @pytest.mark.parametrize("tags", ["promo", None, 7, b"promo", pd.DataFrame({"tag": ["promo"]})], ids=type)
 def test_what_lists_no_tags(tags: object) -> None:
-    """A text, whose letters would be tags, and all that is no list of tags, is refused with what to give."""
+    """A text, whose letters would be tags, all that is no list, and an empty one, are refused with what to give."""
     with pytest.raises(TagError) as caught:
         check_tags(tags)  # type: ignore[arg-type]
     assert str(caught.value) == (
         f"tags is {type(tags).__name__}; give a list of tags, such as ['promo-nov', 'relance'], or the column of a "
         "frame that holds them"
     )
-
-
-def test_no_tag_at_all() -> None:
-    """A run without tags is refused."""
     with pytest.raises(TagError, match=r"^no tag was given; name at least one, or a file of tags \(--tags-file\)$"):
         check_tags([])
 
@@ -128,14 +110,9 @@ def test_tags_files(tmp_path: Path) -> None:
         "\ufeff# all campaigns\r\n\r\npromo-nov\r\n  relance\t# the second one\n\t\na#b\n#1\nété #\nlast".encode()
     )
     assert read_tags_file(str(file)) == ["promo-nov", "relance", "a#b", "été", "last"]
-
-
-@pytest.mark.parametrize("content", [b"", b"\n\n", b"# nothing\n", b"\xef\xbb\xbf"])
-def test_empty_files(tmp_path: Path, content: bytes) -> None:
-    """A file without tags gives none."""
-    file = tmp_path / "tags.txt"
-    file.write_bytes(content)
-    assert read_tags_file(str(file)) == []
+    for content in (b"", b"\n\n", b"# nothing\n", b"\xef\xbb\xbf"):
+        file.write_bytes(content)
+        assert read_tags_file(str(file)) == []
 
 
 def test_wrong_lines(tmp_path: Path) -> None:
