@@ -26,19 +26,13 @@ def dtypes(frame: pd.DataFrame) -> dict[str, str]:
     return {str(name): str(dtype) for name, dtype in frame.dtypes.items()}
 
 
-def test_dtypes(statuses):
-    """A frame has the native dtypes that the contract derives, nulls in nullable columns included."""
-    frame = to_frame(statuses({}, {"country": None, "status_at": None}))
-    assert dtypes(frame) == DTYPES
-    assert not isinstance(frame["status_at"].dtype, pd.ArrowDtype)
-
-
 def test_rows_survive(statuses):
-    """Every value of the Arrow table is in the frame, to the microsecond."""
+    """Every value of the Arrow table is in the frame, to the microsecond, in the native dtypes of the contract."""
     table = statuses({}, {"country": None, "status_at": None, "status": "waiting"})
     frame = to_frame(table)
     back = pa.Table.from_pandas(frame, preserve_index=False).to_pylist()
-    assert (back, list(frame.index)) == (table.to_pylist(), [0, 1])
+    assert (back, list(frame.index), dtypes(frame)) == (table.to_pylist(), [0, 1], DTYPES)
+    assert not isinstance(frame["status_at"].dtype, pd.ArrowDtype)
 
 
 def test_empty_frames(statuses):
@@ -72,17 +66,12 @@ def test_forbidden_nulls_stay(statuses):
 
 
 def test_foreign_encodings(statuses):
-    """Plain or large strings, other integers, and dictionaries with a null or a word twice are read alike."""
+    """Large strings, other integers, dictionaries with a null or a word twice, another order, are read alike."""
     table = statuses({"status": "ko"}, {"status": "ko", "country": None}, {"status": "waiting"})
     null, twice = pa.array(["ko", None, "waiting"]), pa.array([table["run_id"][0].as_py()] * 2)
     foreign = table.set_column(4, "status", pa.DictionaryArray.from_arrays(pa.array([0, 0, 2], pa.int32()), null))
     foreign = foreign.set_column(8, "run_id", pa.DictionaryArray.from_arrays(pa.array([0, 1, 0], pa.int32()), twice))
     foreign = foreign.set_column(2, "occurrence", pc.cast(table["occurrence"], pa.int64()))
     foreign = foreign.set_column(0, "tag", pc.cast(table["tag"], pa.large_string()))
-    pd.testing.assert_frame_equal(to_frame(foreign), to_frame(table))
-
-
-def test_columns_come_from_the_contract(statuses):
-    """Columns stand in the contract's order, whatever order and company they come in."""
-    table = statuses({}).select(list(reversed(STATUSES.column_names))).append_column("more", pa.array([1]))
-    assert list(to_frame(table).columns) == list(STATUSES.column_names)
+    for read in (foreign, foreign.select(foreign.column_names[::-1]).append_column("more", foreign["tag"])):
+        pd.testing.assert_frame_equal(to_frame(read), to_frame(table))
