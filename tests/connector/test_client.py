@@ -5,6 +5,7 @@ import http.client
 import logging
 import select
 import socket
+import ssl
 import threading
 from urllib.parse import quote
 
@@ -203,15 +204,16 @@ def test_a_kept_connection_that_the_server_closed(start_raw, client_of):
     assert client.fetch_page("t", 1).rows_json == b"[]"
 
 
-def drip(data, stop):
-    """Make the `serve` of a server that sends one byte every 20 ms, for as long as anybody reads."""
+def drip(data, ended):
+    """Make the `serve` of a server that sends a byte every 20 ms, for 40 s or as long as anybody reads."""
 
     def serve(connection, _number):
         connection.recv(65536)
-        for at in range(len(data)):
+        for at in range(2000):
             connection.sendall(data[at : at + 1])
-            if stop.wait(0.02):
+            if ended.wait(0.02):
                 return
+        ended.set()
 
     return serve
 
@@ -232,22 +234,23 @@ DRIPS = {
 @pytest.mark.parametrize("where", DRIPS)
 def test_a_dripping_answer_ends_in_time(start_raw, client_of, where):
     """The timeout bounds the whole answer, wherever it drips: each byte alone would be in time."""
-    stop = threading.Event()
-    url = start_raw(drip(DRIPS[where], stop)).url
+    ended = threading.Event()
+    url = start_raw(drip(DRIPS[where], ended)).url
     error = failure_of(client_of(url.replace("http:", "https:") if "TLS" in where else url, timeout=0.25))
-    stop.set()
-    assert (errors.ResponseTimeout, "no whole answer within 0.25 s") == (type(error), error.what)
+    assert (type(error), ended.is_set()) == (errors.ResponseTimeout, False)
+    ended.set()
+    assert error.what == "no whole answer within 0.25 s"
 
 
 def test_a_kept_connection_is_watched(start_raw, client_of):
     """The timeout bounds each answer of a connection, not only its first."""
-    stop = threading.Event()
-    server = start_raw(once(WHOLE, drip(DRIPS["body"], stop)))
+    ended = threading.Event()
+    server = start_raw(once(WHOLE, drip(DRIPS["body"], ended)))
     client = client_of(server.url, timeout=0.3)
     client.fetch_page("t", 1)
     error = failure_of(client)
-    stop.set()
-    assert (type(error), server.accepted) == (errors.ResponseTimeout, 1)
+    assert (type(error), server.accepted, ended.is_set()) == (errors.ResponseTimeout, 1, False)
+    ended.set()
 
 
 def test_large_answers_arrive_whole(start_raw, answer_with, client_of):
@@ -356,11 +359,24 @@ def test_tls(start_sandbox, client_of, certificate, authority_file, monkeypatch)
     assert client_of(sandbox.url).fetch_page("promo", 1).row_count == 5
     other = failure_of(client_of(sandbox.url.replace("127.0.0.1", "localhost")))
     assert other.what == "no secure connection to the server: its certificate is for another host"
-    sandbox.faults.add(Fault("drip", seconds=0.1))
-    assert isinstance(failure_of(client_of(sandbox.url, timeout=0.3)), errors.ResponseTimeout)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", f"{authority_file}.missing")
     with pytest.raises(errors.SettingsError, match="does not exist; correct that variable"):
         client_of(sandbox.url)
+
+
+def test_a_dripping_answer_over_tls_ends_in_time(start_raw, client_of, certificate, authority_file, monkeypatch):
+    """The timeout bounds the whole answer there, too."""
+    ended, context = threading.Event(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(**certificate)
+
+    def serve(connection, number):
+        with context.wrap_socket(connection, server_side=True) as secured:
+            drip(DRIPS["body"], ended)(secured, number)
+
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", authority_file)
+    error = failure_of(client_of(start_raw(serve).url.replace("http:", "https:"), timeout=0.3))
+    assert (type(error), ended.is_set()) == (errors.ResponseTimeout, False)
+    ended.set()
 
 
 def test_no_answer(start_sandbox, client_of, assert_hidden, monkeypatch):
