@@ -90,9 +90,6 @@ def contract(engine: Engine) -> dict[str, Validator]:
     return {form: Validator(form) for form in PHONE_PATTERNS}
 
 
-# What the contract says of rows
-
-
 def test_rows_are_found_in_their_tag(contract):
     """A failing row is named by its index in its own tag's table, with everything it breaks; others are untouched."""
     tables = [
@@ -176,6 +173,8 @@ def test_every_value_is_judged_alike(contract):
 
 # What the user's expectations say
 
+LATER = {"column_A": "extracted_at", "column_B": "status_at", "or_equal": True}
+LATER["ignore_row_if"] = "either_value_is_missing"
 USERS = (
     ("expect_column_values_to_be_in_set", {"column": "country", "value_set": ["FR"]}),
     ("expect_column_values_to_be_in_set", {"column": "country", "value_set": ["FR"], "mostly": 0.5}),
@@ -183,15 +182,7 @@ USERS = (
     ("expect_compound_columns_to_be_unique", {"column_list": ["phone_number", "status"]}),
     ("expect_table_row_count_to_be_between", {"min_value": 2}),
     ("expect_column_distinct_values_to_be_in_set", {"column": "status", "value_set": ["delivered", "waiting"]}),
-    (
-        "expect_column_pair_values_a_to_be_greater_than_b",
-        {
-            "column_A": "extracted_at",
-            "column_B": "status_at",
-            "or_equal": True,
-            "ignore_row_if": "either_value_is_missing",
-        },
-    ),
+    ("expect_column_pair_values_a_to_be_greater_than_b", LATER),
     ("expect_column_unique_value_count_to_be_between", {"column": "tag", "max_value": 1}),
 )
 TABLES = [
@@ -218,14 +209,14 @@ def test_batches_do_not_change_the_meaning(user, engine, size):
     assert [judgement for batch in batches for judgement in judge(judging, *batch)] == EXPECTED
 
 
+QUANTILES = {"quantiles": [0.5], "value_ranges": [[1, 9]]}
+
+
 @pytest.mark.parametrize(
     ("kind", "kwargs"),
     [
         ("expect_column_mean_to_be_between", {"column": "occurrence", "min_value": 0.5}),
-        (
-            "expect_column_quantile_values_to_be_between",
-            {"column": "occurrence", "quantile_ranges": {"quantiles": [0.5], "value_ranges": [[1, 9]]}},
-        ),
+        ("expect_column_quantile_values_to_be_between", {"column": "occurrence", "quantile_ranges": QUANTILES}),
         ("expect_column_proportion_of_unique_values_to_be_between", {"column": "phone_number", "min_value": 0.1}),
         ("expect_table_row_count_to_be_between", {"min_value": 1}),
         ("expect_column_values_to_be_in_set", {"column": "country", "value_set": ["FR"], "mostly": 0.9}),
@@ -287,9 +278,6 @@ def test_an_exception_is_not_bad_data(engine):
         assert (str(caught.value), caught.value.__cause__, caught.value.__context__) == (expected, None, None)
 
 
-# The user's file
-
-
 def test_user_expectations(tmp_path):
     """Expectations are named by `meta.rule`, else by number and type; ids, result formats and numbers are left out."""
     document = {
@@ -326,23 +314,19 @@ def test_user_expectations(tmp_path):
             "already: x",
         ),
         ('{"expectations": ["\udcff"]}', "is not JSON"),
+        (None, "can't be read: No such file"),
+        (Path("/dev/zero"), "is larger than 10 MB"),
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_wrong_files(tmp_path, text, why):
-    """A file that is no suite is refused, saying where and why."""
-    path = tmp_path / "suite.json"
-    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    """A file that is no suite, is not there, or never ends, is refused, saying where and why."""
+    path = text if isinstance(text, Path) else tmp_path / "suite.json"
+    if isinstance(text, str):
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(SettingsError, match=why) as caught:
         user_expectations(path)
     assert str(path) in str(caught.value)
-
-
-@pytest.mark.parametrize(("path", "why"), [("nothing.json", "No such file"), ("/dev/zero", "larger than 10 MB")])
-def test_files_that_can_not_be_read(path, why):
-    """A file that is not there, or never ends, is refused with its path."""
-    with pytest.raises(SettingsError, match=rf"the suite {path} .*{why}"):
-        user_expectations(path)
 
 
 def test_suites_round_trip(engine, tmp_path):
@@ -356,9 +340,6 @@ def test_suites_round_trip(engine, tmp_path):
     kind = "expect_table_row_count_to_be_between"
     expected = Expectation(f"expectation_1_{kind}", kind, {"min_value": 1}, of_user=True)
     assert user_expectations(write(tmp_path / "mine.json", mine.to_json_dict())) == [expected]
-
-
-# What is said of it
 
 
 def test_results(user, engine):
@@ -381,9 +362,6 @@ def test_results(user, engine):
     assert found["status_in_set"] == ("contract", ["status"], 5, 1, 0)
     assert found["rule_1"] == ("user", ["phone_number"], 5, 1, 0)
     assert found["rule_2"] == ("user", [], 5, 0, 1)
-
-
-# The library, kept in its place
 
 
 def test_the_library_is_as_we_need_it(engine):
