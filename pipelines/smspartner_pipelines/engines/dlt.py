@@ -33,8 +33,8 @@ from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import ACCEPTED, LOADED_TAGS, QUARANTINE, STATUSES, TAG_RUNS, PhoneForm, Table
 
 from smspartner_pipelines.load.destination import LoadedTag, state_of
-from smspartner_pipelines.loading import in_batches
 from smspartner_pipelines.outcome import RunOutcome, Target
+from smspartner_pipelines.run import in_batches
 from smspartner_pipelines.selection import refuse_shrunk, select_tags
 from smspartner_pipelines.settings import Refresh, RunSettings, Validate, parse_duration, phone_privacy
 from smspartner_pipelines.validation import Validator

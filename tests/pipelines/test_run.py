@@ -1,4 +1,4 @@
-"""Batches of snapshots, loading into several destinations, and what a run came to."""
+"""The run: batches of snapshots, loading into several destinations, and what a run came to."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from smspartner.errors import AccessRefused, CountMismatch, DestinationError, Interrupted, SettingsError
-from smspartner_pipelines.loading import finish, in_batches, load, open_destinations
 from smspartner_pipelines.outcome import RunOutcome, Target
+from smspartner_pipelines.run import finish, in_batches, load, open_destinations
 from smspartner_pipelines.selection import select_tags
 from smspartner_pipelines.validation import Validator
 from smspartner_schemas.contract import ExitCode
