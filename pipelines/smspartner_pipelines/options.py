@@ -5,22 +5,22 @@ Command line beats environment beats file. A key of the file is the option's lon
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
-from functools import partial, wraps
-from typing import Any, TypeVar
+from functools import partial, reduce, wraps
+from pathlib import Path
+from typing import Any
 
 import click
 from smspartner.api_key import learn_key_file
+from smspartner.errors import SettingsError
 from smspartner.vendor import DEFAULT_BASE_URL
 
-from smspartner_pipelines.config_file import read_config
 from smspartner_pipelines.output import start_logging
 
 PREFIX = "SMSPARTNER_"
 _GROUPS = ("Tags", "Destinations", "Incremental loading", "Validation", "API connection", "Output")
 """Headings of the help, in their order."""
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class GroupedCommand(click.Command):
@@ -37,51 +37,69 @@ class GroupedCommand(click.Command):
             record = parameter.get_help_record(ctx)
             if record and isinstance(parameter, click.Option):
                 groups[getattr(parameter, "group", "Output")].append(record)
-        for title, records in ((title, records) for title, records in groups.items() if records):
+        groups["Exit codes"] = [(str(int(code)), meaning) for code, meaning in self._exit_codes.items()]
+        for title in filter(groups.get, groups):
             with formatter.section(title):
-                formatter.write_dl(records)
-        if self._exit_codes:
-            with formatter.section("Exit codes"):
-                formatter.write_dl([(str(int(code)), meaning) for code, meaning in self._exit_codes.items()])
+                formatter.write_dl(groups[title])
 
 
 class _GroupedOption(click.Option):
-    def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, names: list[str], *, group: str, **attributes: Any) -> None:
+        """Give the option its heading in the help, and its variable (`--fresh-for`: SMSPARTNER_FRESH_FOR)."""
+        long_name = next(name.removeprefix("--") for name in names if name.startswith("--"))
+        super().__init__(names, envvar=PREFIX + long_name.upper().replace("-", "_"), **attributes)
         self.group = group
 
 
-def option(*names: str, group: str, **attributes: Any) -> Callable[[Command], Command]:
-    """Declare an option, with the environment variable its long name gives (`--fresh-for`: SMSPARTNER_FRESH_FOR).
-
-    `group` is its heading in the command's help.
-    """
-    long_name = next(name for name in names if name.startswith("--")).removeprefix("--")
-    variable = PREFIX + long_name.upper().replace("-", "_")
-    return click.option(*names, cls=_GroupedOption, group=group, envvar=variable, **attributes)
-
-
-tags_option = partial(option, group="Tags")
-destination_option = partial(option, group="Destinations")
-incremental_option = partial(option, group="Incremental loading")
-validation_option = partial(option, group="Validation")
-connection_option = partial(option, group="API connection")
-output_option = partial(option, group="Output")
+_option = partial(click.option, cls=_GroupedOption)
+tags_option = partial(_option, group="Tags")
+destination_option = partial(_option, group="Destinations")
+incremental_option = partial(_option, group="Incremental loading")
+validation_option = partial(_option, group="Validation")
+connection_option = partial(_option, group="API connection")
+output_option = partial(_option, group="Output")
 
 
-def _together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
-    def decorate(command: Command) -> Command:
-        for declare in reversed(options):
-            command = declare(command)
-        return command
+def _together(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def decorate(command: Any) -> Any:
+        return reduce(lambda declared, declare: declare(declared), reversed(options), command)
 
     return decorate
 
 
 def _load_config(context: click.Context, _parameter: click.Parameter, path: str | None) -> None:
-    if path:
-        program: Any = context.find_root().command
-        context.default_map = read_config(path, program.commands["run"])
+    """Take the keys of a configuration file as defaults: texts, which click checks as on the command line.
+
+    No value is repeated where one is wrong: it may be the API key in the wrong place.
+    """
+    if not path:
+        return
+    program: Any = context.find_root().command
+    options = {max(one.opts, key=len): one for one in program.commands["run"].params if isinstance(one, click.Option)}
+    context.default_map = found = {}
+    for key, value in _read_toml(path).items():
+        option = options.get("--" + key.replace("_", "-"))
+        if option is None or key == "config":
+            raise SettingsError(
+                f"configuration file {path}: there is no setting {key[:40]!r}",
+                remedy="the keys are the options of `smspartner run --help`, with _ for -; the API key is not one: set "
+                "SMSPARTNER_API_KEY, or api_key_file to a file that only you can read",
+            )
+        values = value if isinstance(value, list) else [value]
+        found[option.name or key] = list(map(str, values)) if option.multiple else str(value)
+
+
+def _read_toml(path: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(path).read_bytes().decode("utf-8-sig"))
+    except OSError as exc:
+        problem = exc.strerror or "it can't be read"
+    except ValueError as exc:  # no TOML, no UTF-8, or no path at all
+        line = getattr(exc, "lineno", None)
+        problem = f"line {line} is not TOML" if line else "it is not TOML"
+    raise SettingsError(
+        f"configuration file {path}: {problem}", remedy="name a TOML file with lines such as concurrency = 8"
+    )
 
 
 def _learn_key_file(_context: click.Context, _parameter: click.Parameter, path: str | None) -> str | None:
