@@ -24,8 +24,11 @@ _DEEPEST = 4
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U000([0-9a-fA-F]{5})|(.))", re.DOTALL)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}){6,}")
-_NUMBERS = re.compile(r"6\W{0,3}3\W{0,3}9\W{0,3}9\W{0,3}8\W{0,3}0\W{0,3}0")
-"""How all numbers of these tests begin, however they are grouped."""
+_GAP = r"[\W_]{0,3}"
+_NUMBERS = re.compile(
+    rf"(?<![0-9])(?<![0-9][.])(?:(?:00)?33|0)?{_GAP}{_GAP.join('6399800')}{_GAP}(?:0{_GAP}[0-5]|9{_GAP}[89])"
+)
+"""All numbers of these tests, however they are grouped, and no part of a longer run of digits: times have many."""
 
 
 def _unescaped(text: str) -> str:
@@ -87,8 +90,13 @@ class Leaks:
         return [name for name, texts in read.items() if any(key in text for key in wanted for text in texts)]
 
     def of_numbers(self, outputs: dict[str, str]) -> list[str]:
-        """Name the outputs that hold a phone number."""
-        return [name for name, text in outputs.items() if any(map(_NUMBERS.search, readings(text)))]
+        """Give the phone numbers in outputs, with what is around them."""
+        found = {(name, one) for name, text in outputs.items() for reading in readings(text) for one in _seen(reading)}
+        return [f"{name}: {one}" for name, one in sorted(found)]
+
+
+def _seen(text: str) -> Iterator[str]:
+    yield from (text[max(one.start() - 40, 0) : one.end() + 40] for one in _NUMBERS.finditer(text))
 
 
 @pytest.fixture
