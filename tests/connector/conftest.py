@@ -2,17 +2,14 @@
 
 import base64
 import json
-import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from urllib.parse import quote, quote_plus
 
 import pytest
-
-Serve = Callable[[socket.socket, int], None]
+from smspartner_pipelines.sandbox.http_server import HttpServer
 
 
 class Clock(threading.Event):
@@ -38,57 +35,41 @@ def clock(monkeypatch):
     return made
 
 
-class RawServer:
-    """Accepts connections on loopback and gives each to `serve`, with its number from 1, in a thread of its own."""
+class RawServer(HttpServer):
+    """Gives each connection on loopback to `serve`, with its number from 1, in a thread of its own."""
 
     def __init__(self, serve):
         self._serve = serve
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._accept, daemon=True)
-        self._threads = []
-        self._connections = []
-        self.accepted = 0
+        self._numbers = {}
+        super().__init__(("127.0.0.1", 0), None, None)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/v1"
 
     @property
-    def url(self):
-        """The base URL."""
-        return f"http://127.0.0.1:{self._listening.getsockname()[1]}/v1"
+    def accepted(self):
+        """How many connections there were."""
+        return len(self._numbers)
 
-    def __enter__(self):
-        self._thread.start()
-        return self
+    def process_request(self, request, client_address):
+        """Number a connection."""
+        self._numbers[request] = self.accepted + 1
+        super().process_request(request, client_address)
 
-    def __exit__(self, *exc_info):
-        with suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        self._thread.join()
-        for connection in self._connections:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join()
-
-    def _accept(self):
-        with suppress(OSError):
-            while True:
-                connection, _ = self._listening.accept()
-                self.accepted += 1
-                self._connections.append(connection)
-                thread = threading.Thread(target=self._one, args=(connection, self.accepted), daemon=True)
-                self._threads.append(thread)
-                thread.start()
-
-    def _one(self, connection, number):
-        with connection, suppress(OSError):
-            self._serve(connection, number)
+    def finish_request(self, request, *_address):
+        """Serve it."""
+        self._serve(request, self._numbers[request])
 
 
 @pytest.fixture
 def start_raw():
     """Start raw servers; all stop when the test ends."""
     with ExitStack() as running:
-        yield lambda serve: running.enter_context(RawServer(serve))
+
+        def start(serve):
+            server = RawServer(serve)
+            running.callback(server.stop)
+            return server
+
+        yield start
 
 
 @pytest.fixture

@@ -63,23 +63,22 @@ def test_what_is_sent(start_raw, client_of):
 
     def serve(connection, _number):
         while chunk := connection.recv(65536):
-            received.append(chunk.decode())
+            received.append(chunk.decode().split("\r\n"))
             connection.sendall(WHOLE.replace(HEAD, HEAD + b"Set-Cookie: a=1\r\n"))
 
     client = client_of(start_raw(serve).url + "/")
-    client.fetch_page("a&b", 1)
-    client.fetch_page("a&b", 2)
+    for number in (1, 2):
+        client.fetch_page("a&b", number)
     client.fetch_raw("a&b", 1)
     client.fetch_account()
     key = quote(KEY, safe="")
-    paths = [text.split(" ")[1] for text in received]
     by_tag = f"/v1/bulk-status-by-tag?apiKey={key}&tag=a%26b"
+    paths = [request.split(" ")[1] for request, *_ in received]
     assert paths == [by_tag, f"{by_tag}&page=2", f"{by_tag}&page=1", f"/v1/me?apiKey={key}"]
-    heads = [sorted(text.split("\r\n")[1:-2]) for text in received]
-    assert heads[1:] == heads[:-1]
-    names = sorted(line.partition(":")[0] for line in heads[0])
-    assert names == ["Accept", "Accept-Encoding", "Host", "User-Agent"]
-    assert "User-Agent: smspartner-connector/" in received[0]
+    for _, *head in received:
+        names = sorted(line.partition(":")[0] for line in head if line)
+        assert names == ["Accept", "Accept-Encoding", "Host", "User-Agent"]
+        assert any(line.startswith("User-Agent: smspartner-connector/") for line in head)
 
 
 @pytest.mark.parametrize("tag", ["a&b=c", "100%", "a#b", "a?b", "../x", "a+b", "\u00e9t\u00e9", "\U0001f600", "%2e"])
@@ -246,7 +245,7 @@ def test_a_kept_connection_is_watched(start_raw, client_of):
     """The timeout bounds each answer of a connection, not only its first."""
     ended = threading.Event()
     server = start_raw(once(WHOLE, drip(DRIPS["body"], ended)))
-    client = client_of(server.url, timeout=0.3)
+    client = client_of(server.url, timeout=1)
     client.fetch_page("t", 1)
     error = failure_of(client)
     assert (type(error), server.accepted, ended.is_set()) == (errors.ResponseTimeout, 1, False)
