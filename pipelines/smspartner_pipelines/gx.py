@@ -83,8 +83,7 @@ class Engine:
         """
         broken = self._failing(frame, expectations, "BOOLEAN_ONLY")
         found = self._failing(frame, [one for one in expectations if one.rule in broken], _WITH_ROWS)
-        in_order = [one.rule for one in expectations if one.rule in found]  # the library groups its results by column
-        return {rule: Failure.of(found[rule]) for rule in in_order}
+        return {one.rule: Failure.of(found[one.rule]) for one in expectations if one.rule in found}
 
     def try_out(self, frame: pd.DataFrame, expectation: Expectation) -> str:
         """Judge made-up rows by an expectation; say why that can't be done, or nothing."""

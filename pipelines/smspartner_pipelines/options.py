@@ -145,7 +145,8 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
         start_logging(verbose, log_level, log_format)
         return command(*args, **given)
 
-    return _log_options(logged)
+    decorated: Callable[..., Any] = _log_options(logged)
+    return decorated
 
 
 connection_options = _together(

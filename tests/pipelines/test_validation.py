@@ -229,6 +229,12 @@ def test_nothing_to_judge_is_no_failure(user, kind, kwargs):
     assert judge(judging, empty_table(STATUSES), tag("a", {})) == [Judgement(), Judgement()]
 
 
+def test_no_value_is_repeated(user):
+    """Of a tag that fails as a whole a number is said, as a count or a mean, never a text: it could be a phone number."""
+    judging = user(("expect_column_most_common_value_to_be_in_set", {"column": "phone_number", "value_set": ["x"]}))
+    assert judge(judging, tag("a", {})) == [Judgement(failed={"rule_1": ""})]
+
+
 def test_row_conditions(user):
     """An expectation with a condition judges only the rows it speaks of."""
     condition = {"type": "comparison", "column": {"name": "country"}, "operator": "==", "parameter": "FR"}
