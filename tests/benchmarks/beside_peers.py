@@ -33,7 +33,6 @@ CONTESTANTS = {
     "limit_requests": "`limit_requests`: the same over requests",
     "dlt_tuned": "`dlt_tuned`: dlt, Arrow tables, in threads",
     "dlt_rest": "`dlt_rest`: dlt's declarative REST source",
-    "airbyte": "`airbyte`: declarative source, minimal reader",
     "singer": "`singer`: SDK tap and target",
     "pandas_script": "`pandas_script`: requests, pandas, Great Expectations",
 }

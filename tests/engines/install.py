@@ -21,7 +21,7 @@ ENVIRONMENTS = PROJECT / "build" / "engines"
 EXTRAS = {"spark": "spark", "dlt": "dlt,duckdb", "airflow": "airflow,duckdb", "dagster": "dagster,postgres"}
 """The extras of this product that an engine's environment has."""
 BESIDES = {"dlt": ["dlt[duckdb,postgres]"]}
-"""What an engine needs for the destinations that tests load into."""
+"""What an engine needs for the destinations that its cases load into; pytest, which runs them, comes with each."""
 
 
 def uv() -> list[str]:
@@ -42,7 +42,7 @@ def build(folder: str) -> Path:
 def install(name: str, wheel: Path) -> bool:
     """Make one engine's environment anew; returns whether everything it needs could be had."""
     environment = ENVIRONMENTS / name
-    wanted = [f"{wheel}[{EXTRAS[name]}]", *BESIDES.get(name, ())]
+    wanted = [f"{wheel}[{EXTRAS[name]}]", "pytest>=9,<10", *BESIDES.get(name, ())]
     venv.create(environment, clear=True, with_pip=not uv())
     python = environment / "bin" / "python"
     pip = [*uv(), "pip", "install", "--python", python] if uv() else [python, "-m", "pip", "install"]

@@ -51,9 +51,7 @@ class LoadStatuses(BaseOperator):
         # Airflow would call a function in a template field as it calls its own, with a context.
         self._function = tags if callable(tags) else None
         self.tags = () if callable(tags) else tags
-        self.to = [to] if isinstance(to, str) else list(to)
-        self.options = dict(options or {})
-        self.command = command
+        self.to, self.options, self.command = to, dict(options or {}), command
         self._job = Job(self.to, self.options, self.command)
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:

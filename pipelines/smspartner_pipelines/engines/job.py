@@ -34,8 +34,10 @@ Say: TypeAlias = Callable[[int, str], object]
 _FINAL = frozenset({ExitCode.OK, ExitCode.WRONG_SETTINGS, ExitCode.ROWS_IN_QUARANTINE, ExitCode.REFUSED})
 """Exit codes that another try would not change."""
 
-_OURS = ("json", "log_format", "plan", "tags_file", "to")
+_OURS = frozenset({"json", "log_format", "plan", "tags_file", "to"})
 """Options of the command that a job sets itself."""
+
+_SECRET = frozenset({"api_key", "phone_key"})
 
 _KILL_AFTER = 60.0
 """Seconds that a run has to end in order once it was asked to; killed, it loses its last tags and nothing else."""
@@ -59,13 +61,13 @@ def find_tags(tags: Tags) -> list[str]:
 class JobEnd:
     """How a job ended; nothing of it holds a secret or a phone number.
 
-    `exit_code` is negative if a signal killed the process. `report` is the run report, None if there is none. `errors`
-    are the lines in which the command said what went wrong.
+    `exit_code` is negative if a signal killed the process. `report` is the run report, None if there is none. `error`
+    is the last line in which the command said what went wrong.
     """
 
     exit_code: int
     report: dict[str, Any] | None
-    errors: tuple[str, ...] = ()
+    error: str = ""
 
     @property
     def try_again(self) -> bool:
@@ -80,28 +82,30 @@ class JobEnd:
         return [{name: row[name] for name in facts} for row in rows if row["verdict"] not in ACCEPTED]
 
     @property
-    def sentence(self) -> str:
-        """Say how it ended, with the first of the tags that are not complete."""
-        return f"exit code {self.exit_code}: " + "; ".join(self._said())
-
-    def _said(self) -> Iterator[str]:
+    def meaning(self) -> str:
+        """Say why it ended so, with the first of the tags that are not complete."""
         if self.report is None:
             known = self.exit_code in set(ExitCode)
-            yield EXIT_MEANINGS[ExitCode(self.exit_code)] if known else "killed, or the command is not `smspartner`"
-            yield from self.errors[-1:]
-            return
-        yield self.report["failure"] or self.report["meaning"]
-        yield from (f"{one['uri']}: {one['failure']}" for one in self.report["destinations"] if one["failure"])
+            ended = EXIT_MEANINGS[ExitCode(self.exit_code)] if known else "killed, or the command is not `smspartner`"
+            return "; ".join(filter(None, [ended, self.error]))
+        said = [self.report["failure"] or self.report["meaning"]]
+        said += [f"{one['uri']}: {one['failure']}" for one in self.report["destinations"] if one["failure"]]
         if missing := [f"{row['tag']} ({row['verdict']})" for row in self.not_complete]:
-            yield ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if missing[_NAMED:] else "")
+            said += [", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if missing[_NAMED:] else "")]
         if self.report["not_reached"]:
-            yield f"{len(self.report['not_reached'])} tags were not reached"
+            said += [f"{len(self.report['not_reached'])} tags were not reached"]
+        return "; ".join(said)
+
+    @property
+    def sentence(self) -> str:
+        """Say how it ended, and why."""
+        return f"exit code {self.exit_code}: {self.meaning}"
 
     def summary(self) -> dict[str, Any]:
         """Give what an orchestrator may keep: counts and verdicts, names of tags, and neither numbers nor keys."""
-        ended: dict[str, Any] = {"exit_code": self.exit_code, "meaning": "; ".join(self._said())}
+        ended: dict[str, Any] = {"exit_code": self.exit_code, "meaning": self.meaning, "run_id": None}
         if self.report is None:
-            return {**ended, "run_id": None}
+            return ended
         return {
             **ended,
             **{name: self.report[name] for name in ("run_id", "seconds")},
@@ -127,20 +131,18 @@ class Job:
     def __init__(
         self, to: Sequence[str] = (), options: Mapping[str, Option] | None = None, command: Sequence[str] = ()
     ) -> None:
-        self._to = [to] if isinstance(to, str) else list(to)
-        self._options = dict(options or {})
+        self._to, self._options = [to] if isinstance(to, str) else list(to), dict(options or {})
         start = [command] if isinstance(command, str) else list(command)
         self._command = start or [sys.executable, "-P", "-m", "smspartner_pipelines.process"]
         self._process: subprocess.Popen[bytes] | None = None
         if any(any(secrets_in(uri)) for uri in self._to):
             what = "a destination holds a password, which the orchestrator would keep"
             raise SettingsError(what, remedy="set SMSPARTNER_TO, or PGPASSWORD, where the job runs")
-        for name in self._options:
-            if name in {"api_key", "phone_key"}:
-                remedy = f"set SMSPARTNER_{name.upper()} where the job runs"
-                raise SettingsError(f"the orchestrator would keep {name}", remedy=remedy)
-            if name in _OURS:
-                raise SettingsError(f"a job sets the option {name} itself", remedy="leave it out")
+        for name in _SECRET & self._options.keys():
+            what = f"the orchestrator would keep {name}"
+            raise SettingsError(what, remedy=f"set SMSPARTNER_{name.upper()} where the job runs")
+        for name in _OURS & self._options.keys():
+            raise SettingsError(f"a job sets the option {name} itself", remedy="leave it out")
 
     def run(self, tags: Iterable[str], say: Say, since: datetime | None = None) -> JobEnd:
         """Run the command for these tags, to its end.
@@ -152,28 +154,29 @@ class Job:
         Raises:
             SettingsError: the command can't be started.
         """
-        asked, errors = list(tags), list[str]()
+        asked = list(tags)
         again = {"fresh_since": since.isoformat()} if since else {}
         options = {"log_level": "info", **again, **self._options, "to": self._to}
         # A file can't hold tags that begin like a comment; the list of arguments is limited, and everybody can see it.
         arguments = [*_arguments(options), "--", *(tag for tag in asked if tag.startswith("#"))]
-        with TemporaryFile() as by_line, TemporaryFile() as report:
+        with TemporaryFile() as by_line, TemporaryFile() as written:
             by_line.write("\n".join(asked).encode())
             by_line.seek(0)
-            with self._start(arguments, by_line, report) as process:
+            with self._start(arguments, by_line, written) as process:
                 try:
-                    _relay(process.stderr or (), say, errors)
+                    error = _relay(process.stderr or (), say)
                     process.wait()
                 except BaseException:
                     self.stop()
                     with suppress(Exception):  # a process that nobody listens to would not end
-                        _relay(process.communicate(timeout=_KILL_AFTER)[1].splitlines(), say, errors)
+                        _relay(process.communicate(timeout=_KILL_AFTER)[1].splitlines(), say)
                     process.kill()
                     raise
-            report.seek(0)
+            written.seek(0)
+            report = None
             with suppress(ValueError):  # none was written, or not to its end
-                return JobEnd(process.returncode, json.load(report), tuple(errors))
-        return JobEnd(process.returncode, None, tuple(errors))
+                report = json.load(written)
+        return JobEnd(process.returncode, report, error)
 
     def stop(self) -> None:
         """Ask a command that runs to end: it drops or finishes the tag in hand. Once: asked twice, it hurries."""
@@ -182,10 +185,9 @@ class Job:
             process.terminate()
 
     def _start(self, arguments: list[str], tags: IO[bytes], report: IO[bytes]) -> subprocess.Popen[bytes]:
+        command = [*self._command, "run", *arguments]
         try:
-            self._process = subprocess.Popen(  # noqa: S603  # the command, as whoever wrote the job names it
-                [*self._command, "run", *arguments], stdin=tags, stdout=report, stderr=subprocess.PIPE
-            )
+            self._process = subprocess.Popen(command, stdin=tags, stdout=report, stderr=subprocess.PIPE)  # noqa: S603
         except OSError as exc:
             why = exc.strerror
         else:
@@ -203,8 +205,9 @@ def _arguments(options: Mapping[str, Option]) -> Iterator[str]:
             yield from (f"{long_name}={one}" for one in ([value] if isinstance(value, str | int | float) else value))
 
 
-def _relay(lines: Iterable[bytes], say: Say, errors: list[str]) -> None:
-    """Pass on the lines of the command, and gather its errors: a log record is JSON, the rest is text."""
+def _relay(lines: Iterable[bytes], say: Say) -> str:
+    """Pass on the lines of the command, and give its last error: a log record is JSON, the rest is text."""
+    error = ""
     for line in lines:
         text = line.decode(errors="replace").rstrip("\n")
         level = logging.ERROR if text.startswith("error: ") else logging.INFO
@@ -212,7 +215,7 @@ def _relay(lines: Iterable[bytes], say: Say, errors: list[str]) -> None:
             record = json.loads(text)
             text = "\n".join(filter(None, [record["message"], record.get("exception")]))
             level = logging.getLevelNamesMapping()[record["level"].upper()]
-        if level >= logging.ERROR:
-            errors.append(text)
+        error = text if level >= logging.ERROR else error
         if text:
             say(level, text)
+    return error

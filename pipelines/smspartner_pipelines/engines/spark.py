@@ -19,7 +19,7 @@ from typing import Any, get_args
 import pyarrow as pa
 from smspartner.api_key import read_api_key
 from smspartner.connection import BASE_URL_VARIABLE, Connection, Rate, check_base_url, parse_rate
-from smspartner.errors import NotComplete, QuarantinedRows, SettingsError, SmsPartnerError
+from smspartner.errors import NotComplete, QuarantinedRows, SettingsError, SmsPartnerError, raise_alone
 from smspartner.extract import extract
 from smspartner.snapshot import Snapshot, new_run_id
 from smspartner.tags import check_no_secret, check_tags
@@ -55,13 +55,8 @@ def _count(text: str) -> int:
     return int(text)
 
 
-_LIMITS: dict[str, Callable[[str], Any]] = {
-    "concurrency": int,
-    "rate": parse_rate,
-    "timeout": float,
-    "retries": int,
-    "backoff": float,
-}
+_LIMITS: dict[str, Callable[[str], Any]]
+_LIMITS = {"concurrency": int, "rate": parse_rate, "timeout": float, "retries": int, "backoff": float}
 """Options that are limits of a `Connection`, and how their texts are read."""
 
 _READ: dict[str, Callable[[str], Any]] = {
@@ -74,7 +69,6 @@ _READ: dict[str, Callable[[str], Any]] = {
     "baseUrl": check_base_url,
     **_LIMITS,
 }
-
 _DEFAULTS = {"table": "statuses", "onIncomplete": "fail", "allowQuarantined": 0, "tasks": 0, "phoneNumbers": "plain"}
 
 
@@ -154,16 +148,12 @@ class SmsPartnerReader(DataSourceReader):
             SmsPartnerError: no key, a refused one, a tag that is not complete (NotComplete, when all tags are read), or
                 rows in quarantine (QuarantinedRows).
         """
-        failure: SmsPartnerError | None = None
         try:
             yield from self._batches(partition.value)
         except SmsPartnerError as exc:
-            failure = exc.with_traceback(None)
+            raise_alone(exc.with_traceback(None))
         except Exception as exc:  # noqa: BLE001  # what a library says may hold a URL with the key
-            failure = SmsPartnerError(f"{type(exc).__name__} while tags were read", remedy="report this bug")
-        if failure is not None:
-            failure.__cause__ = failure.__context__ = None
-            raise failure
+            raise_alone(SmsPartnerError(f"{type(exc).__name__} while tags were read", remedy="report this bug"))
 
     def _batches(self, task: _Task) -> Iterator[pa.RecordBatch]:
         """Give the rows of the table asked for, and refuse at the end what is not complete or not valid."""

@@ -22,7 +22,6 @@ REQUIREMENTS = {
     "dlt_tuned": ("dlt[parquet]>=1.15,<2", "requests>=2.34,<3"),
     "dlt_rest": ("dlt[parquet]>=1.15,<2",),
     "singer": ("singer-sdk>=0.47,<1", "pyarrow>=26,<27"),
-    "airbyte": ("airbyte-cdk>=6,<8", "pyarrow>=26,<27"),
 }
 
 

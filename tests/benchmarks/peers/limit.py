@@ -26,9 +26,7 @@ _BODIES = 100
 """Read as one piece of JSON, and written as one row group."""
 _AHEAD = threading.BoundedSemaphore(3 * _BODIES)
 """Holds back the threads that fetch where they are faster than what comes after."""
-_ROW = pa.struct(
-    {"phoneNumber": pa.string(), "status": pa.string(), "stopSMS": pa.bool_(), "date": pa.string()},
-)
+_ROW = pa.struct({"phoneNumber": pa.string(), "status": pa.string(), "stopSMS": pa.bool_(), "date": pa.string()})
 _SCHEMA = pa.schema({"total": pa.int64(), "StatutResponse_List": pa.list_(_ROW)})
 
 Get = Callable[[str], bytes]
