@@ -13,10 +13,10 @@ import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from smspartner.errors import SettingsError
 from smspartner.redaction import REDACT, Secret
+from smspartner.small_files import read_small_file
 
 KEY_VARIABLE = "SMSPARTNER_API_KEY"
 KEY_FILE_VARIABLE = "SMSPARTNER_API_KEY_FILE"
@@ -58,11 +58,7 @@ def read_api_key(
 def _in_file(path: str) -> str:
     problem = "is empty"
     try:
-        with Path(path).open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            problem = f"is larger than {_MOST_KB} KB"
-        elif text := content.decode("utf-8-sig", "surrogateescape").strip():
+        if text := read_small_file(path, _MOST_BYTES).decode("utf-8-sig", "surrogateescape").strip():
             return text
     except (OSError, ValueError) as exc:  # a NUL in its name
         problem = f"can't be read: {getattr(exc, 'strerror', 'no file has such a name')}"

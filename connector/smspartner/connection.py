@@ -18,13 +18,14 @@ BASE_URL_VARIABLE = "SMSPARTNER_BASE_URL"
 
 _RATE_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _RATE_REMEDY = "give a number above 0 and a unit, such as 10/s or 300/min"
-_LIMITS = {
+LIMITS = {
     "concurrency": (1, 256),
     "timeout": (0.001, 3600),
     "retries": (0, 100),
     "backoff": (0, 3600),
     "passes": (1, 100),
 }
+"""The least and the most that settings of a connection may be."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Rate:
         return f"{self.count:g}/{units.get(self.per_seconds) or f'{self.per_seconds:g}s'}"
 
 
-def parse_rate(text: str) -> Rate:
+def parse_rate(text: str, name: str = "the rate") -> Rate:
     """Read `10/s`, `300/min` or `5000/h`.
 
     Raises:
@@ -62,7 +63,7 @@ def parse_rate(text: str) -> Rate:
     """
     match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*/\s*(s|min|h)\s*", text)
     if match is None:
-        raise SettingsError("the rate is not a number of requests per s, min or h", remedy=_RATE_REMEDY)
+        raise SettingsError(f"{name} is not a number of requests per s, min or h", remedy=_RATE_REMEDY)
     return Rate(float(match[1]), _RATE_UNITS[match[2]])
 
 
@@ -93,7 +94,7 @@ class Connection:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", check_base_url(self.base_url))
-        for name, (lowest, highest) in _LIMITS.items():
+        for name, (lowest, highest) in LIMITS.items():
             _check_range(name, getattr(self, name), lowest, highest)
         if not isinstance(self.rate, Rate | None):
             kind = type(self.rate).__name__

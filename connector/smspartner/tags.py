@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 import unicodedata
 from collections.abc import Iterable, Set
-from pathlib import Path
 
 from smspartner.errors import TagError
 from smspartner.redaction import REDACT
+from smspartner.small_files import read_bounded, read_small_file
 
 _LONGEST = 20
 """Vendor page "Envoi par lots": at most 20 characters, no spaces."""
 
-_LONGEST_FILE = 16 * 1024 * 1024
+_MOST = 16 * 1024 * 1024
 """Bytes of a tags file: some 800,000 tags, and less than `/dev/zero` has."""
 
 _INVISIBLE_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
@@ -65,22 +65,13 @@ def read_tags_file(path: str) -> list[str]:
 
 def _read_text(path: str, shown: str) -> str:
     try:
-        data = _read_bounded(path)
-        if len(data) <= _LONGEST_FILE:
-            return data.decode("utf-8")
-        problem = f"it is larger than {_LONGEST_FILE // 1024 // 1024} MB"
+        data = read_bounded(sys.stdin.buffer, _MOST) if path == "-" else read_small_file(path, _MOST)
+        return data.decode("utf-8")
     except UnicodeDecodeError:
         problem = "it is not UTF-8 text"
     except (OSError, ValueError, AttributeError) as exc:  # a path with a NUL; no standard input, as behind `<&-`
         problem = getattr(exc, "strerror", None) or "it can't be read"
     raise TagError(f"tags file {shown}: {problem}", remedy="give a text file with one tag a line")
-
-
-def _read_bounded(path: str) -> bytes:
-    if path == "-":
-        return sys.stdin.buffer.read(_LONGEST_FILE + 1)
-    with Path(path).open("rb") as file:
-        return file.read(_LONGEST_FILE + 1)
 
 
 def _without_comment(line: str) -> str:

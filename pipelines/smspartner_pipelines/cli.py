@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 from click.exceptions import NoArgsIsHelpError
 from smspartner.api_key import (
     KEY_FILE_VARIABLE,
@@ -31,13 +30,11 @@ from smspartner_pipelines.commands.schema import schema
 from smspartner_pipelines.commands.tags import tags
 from smspartner_pipelines.commands.validate import validate
 from smspartner_pipelines.load import learn_secrets
-from smspartner_pipelines.options import PREFIX
+from smspartner_pipelines.options import PREFIX, origin
 from smspartner_pipelines.output import say
 
 _PASSWORDS = ("PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 """Where the environment may hold what destinations ask for, besides their URIs."""
-
-_SOURCES = {ParameterSource.ENVIRONMENT: "in the environment, ", ParameterSource.DEFAULT_MAP: "in the --config file, "}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True})
@@ -68,8 +65,7 @@ def run_command(arguments: list[str]) -> ExitCode:
     _learn_secrets(arguments)
     try:
         code = smspartner.main(arguments, prog_name="smspartner", standalone_mode=False)
-        if sys.stdout is not None:  # it is where standard output is closed
-            sys.stdout.flush()
+        sys.stdout.flush()
     except BaseException as exc:  # noqa: BLE001  # panics of extensions are no Exception
         return _ended_by(exc)
     return ExitCode(code) if isinstance(code, int) else ExitCode.OK
@@ -117,17 +113,15 @@ def _usage_problem(exc: click.ClickException) -> str:
     if parameter is None or context is None:
         in_command = context is not None and not isinstance(context.command, click.Group)
         return f"{'an argument too many' if in_command else f'there is no such command{meant}'}; {see}"
-    option = isinstance(parameter, click.Option)
-    name = max(parameter.opts, key=len) if option else parameter.make_metavar(context)
+    name = origin(context, parameter)
     if isinstance(exc, click.MissingParameter):
         return f"{name} is missing; {see}"
-    where, kind = _SOURCES.get(context.get_parameter_source(parameter.name or ""), ""), parameter.type  # type: ignore[arg-type]
-    expected = (
-        f"one of {', '.join(map(str, kind.choices))}"
-        if isinstance(kind, click.Choice)
-        else f"a value of type {kind.name}"
-    )
-    return f"{where}{name} has a value that is not valid; give {expected}"
+    kind, expected = parameter.type, f"a value of type {parameter.type.name}"
+    if isinstance(kind, click.Choice):
+        expected = f"one of {', '.join(map(str, kind.choices))}"
+    if isinstance(kind, click.IntRange | click.FloatRange):
+        expected = f"a number from {kind.min} to {kind.max}" if kind.max is not None else f"{kind.min} or more"
+    return f"{name} has a value that is not valid; give {expected}"
 
 
 def _problem(exc: BaseException) -> str:
@@ -135,8 +129,8 @@ def _problem(exc: BaseException) -> str:
         return _usage_problem(exc)
     if isinstance(exc, SmsPartnerError):
         return str(exc)
-    if isinstance(exc, OSError) and exc.filename is None:  # files have names
-        return f"standard output does not take the result ({exc.strerror}); check where it leads"
+    if isinstance(exc, OSError) and exc is getattr(sys.stdout, "failure", None):
+        return f"standard output does not take the result ({exc.strerror or 'it is closed'}); check where it leads"
     if isinstance(exc, MemoryError):
         return "there is not enough memory; run with fewer tags at once, or with a smaller --concurrency"
     trace = exc.__traceback__

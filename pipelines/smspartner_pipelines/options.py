@@ -8,17 +8,21 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable
 from functools import partial, reduce, wraps
-from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from smspartner.api_key import learn_key_file
+from smspartner.connection import LIMITS
 from smspartner.errors import SettingsError
+from smspartner.small_files import read_small_file
 from smspartner.vendor import DEFAULT_BASE_URL
 
 from smspartner_pipelines.output import start_logging
 
 PREFIX = "SMSPARTNER_"
+_CONFIG = "smspartner.config"
+_MOST_BYTES = 1024 * 1024  # of a configuration file
 _GROUPS = ("Tags", "Destinations", "Incremental loading", "Validation", "API connection", "Output")
 """Headings of the help, in their order."""
 
@@ -60,6 +64,14 @@ connection_option = partial(_option, group="API connection")
 output_option = partial(_option, group="Output")
 
 
+def limited_option(name: str, *, default: float, **attributes: Any) -> Callable[[Any], Any]:
+    """Declare an option of the connection that is a number within limits."""
+    least, most = LIMITS[name.removeprefix("--")]
+    whole = isinstance(default, int)
+    limits = click.IntRange(int(least), int(most)) if whole else click.FloatRange(least, most)
+    return connection_option(name, type=limits, default=default, **attributes)
+
+
 def _together(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def decorate(command: Any) -> Any:
         return reduce(lambda declared, declare: declare(declared), reversed(options), command)
@@ -76,6 +88,7 @@ def _load_config(context: click.Context, _parameter: click.Parameter, path: str 
         return
     program: Any = context.find_root().command
     options = {max(one.opts, key=len): one for one in program.commands["run"].params if isinstance(one, click.Option)}
+    context.meta[_CONFIG] = path
     context.default_map = found = {}
     for key, value in _read_toml(path).items():
         option = options.get("--" + key.replace("_", "-"))
@@ -91,7 +104,7 @@ def _load_config(context: click.Context, _parameter: click.Parameter, path: str 
 
 def _read_toml(path: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(Path(path).read_bytes().decode("utf-8-sig"))
+        return tomllib.loads(read_small_file(path, _MOST_BYTES).decode("utf-8-sig"))
     except OSError as exc:
         problem = exc.strerror or "it can't be read"
     except ValueError as exc:  # no TOML, no UTF-8, or no path at all
@@ -100,6 +113,24 @@ def _read_toml(path: str) -> dict[str, Any]:
     raise SettingsError(
         f"configuration file {path}: {problem}", remedy="name a TOML file with lines such as concurrency = 8"
     )
+
+
+def origin(context: click.Context, parameter: click.Parameter) -> str:
+    """Name a parameter by where its value comes from: `--retries`, SMSPARTNER_RETRIES, or the key of a file."""
+    if not isinstance(parameter, click.Option):
+        return parameter.make_metavar(context)
+    name, source = max(parameter.opts, key=len), context.get_parameter_source(parameter.name or "")
+    if source is ParameterSource.ENVIRONMENT:
+        return str(parameter.envvar)
+    if source is ParameterSource.DEFAULT_MAP:
+        return f"configuration file {context.meta[_CONFIG]}: {name.removeprefix('--').replace('-', '_')}"
+    return name
+
+
+def origin_of(name: str) -> str:
+    """Give the origin of a parameter of the command that runs."""
+    context = click.get_current_context()
+    return origin(context, next(one for one in context.command.params if one.name == name))
 
 
 def _learn_key_file(_context: click.Context, _parameter: click.Parameter, path: str | None) -> str | None:
@@ -158,18 +189,17 @@ connection_options = _together(
         "command lines can be seen by others.",
     ),
     connection_option("--base-url", default=DEFAULT_BASE_URL, metavar="URL", help="Where the API is."),
-    connection_option("--concurrency", type=int, default=8, metavar="N", help="Requests sent at once, at most."),
+    limited_option("--concurrency", default=8, metavar="N", help="Requests sent at once, at most."),
     connection_option(
         "--rate",
         metavar="N/s|N/min",
         help="Requests allowed by the second or minute, for all workers together.  "
         "[default: 1800/min; none for an API on this machine]",
     ),
-    connection_option("--timeout", type=float, default=30.0, metavar="SECONDS", help="Limit for a whole response."),
-    connection_option("--retries", type=int, default=5, metavar="N", help="Tries after the first."),
-    connection_option(
+    limited_option("--timeout", default=30.0, metavar="SECONDS", help="Limit for a whole response."),
+    limited_option("--retries", default=5, metavar="N", help="Tries after the first."),
+    limited_option(
         "--backoff",
-        type=float,
         default=0.5,
         metavar="SECONDS",
         help="Wait before the first retry; it doubles from one to the next.",
@@ -242,7 +272,7 @@ validation_options = _together(
     expectations_option,
     validation_option(
         "--allow-quarantined",
-        type=int,
+        type=click.IntRange(0),
         default=0,
         metavar="N",
         help="Rows in quarantine that still count as success.",

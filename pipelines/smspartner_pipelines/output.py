@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import textwrap
-from contextlib import suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from shutil import get_terminal_size
 from threading import RLock
@@ -27,7 +27,7 @@ _LEVELS = ("warning", "info", "debug")
 
 
 class RedactingStream:
-    """A text stream that passes on whole lines without secrets; bytes written to its `buffer` are data, and pass as is.
+    """A text stream that passes on whole lines without secrets.
 
     A line that is not ended yet is held back, since a secret may be written in pieces, until it ends or is flushed.
     `may_fail` is for talk: what a full disk or a reader that has gone does not take is lost, and nothing is raised.
@@ -35,13 +35,15 @@ class RedactingStream:
 
     def __init__(self, stream: TextIO, *, may_fail: bool = False) -> None:
         self._stream = stream
-        self._ignored = (OSError,) if may_fail else ()
+        self._may_fail = may_fail
+        self.failure: OSError | None = None
+        """The last error of a write."""
         self._held = ""
         self._lock = RLock()
 
     def write(self, text: str) -> int:
         """Write the lines that end with this text."""
-        with self._lock, suppress(*self._ignored):
+        with self._writing():
             lines, end, self._held = (self._held + text).rpartition("\n")
             if end:
                 self._stream.write(REDACT(lines) + end)
@@ -53,10 +55,28 @@ class RedactingStream:
 
     def flush(self) -> None:
         """Write also what is no whole line yet."""
-        with self._lock, suppress(*self._ignored):
+        with self._writing():
             held, self._held = self._held, ""
-            self._stream.write(REDACT(held))
+            if held:
+                self._stream.write(REDACT(held))
             self._stream.flush()
+
+    def write_data(self, data: bytes) -> None:
+        """Write bytes as they are."""
+        with self._writing():
+            self._stream.flush()
+            self._stream.buffer.write(data)
+            self._stream.buffer.flush()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except OSError as exc:
+                self.failure = exc
+                if not self._may_fail:
+                    raise
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -66,8 +86,8 @@ def prepare_standard_streams() -> None:
     """Make the streams of a process ready, to its very end: closed, broken, full, or of any encoding.
 
     Where standard error is closed, the next file to be opened would get its number, and what a library says to the user
-    would be written into it. Both are buffered also under PYTHONUNBUFFERED: a write that the system takes in part is
-    then completed.
+    would be written into it. Where standard output is closed, writing to it fails. Both are buffered also under
+    PYTHONUNBUFFERED: a write that the system takes in part is then completed.
     """
     for descriptor in range(3):
         try:
@@ -76,15 +96,14 @@ def prepare_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
     for descriptor, name, buffering in ((1, "stdout", -1), (2, "stderr", 1)):
         before = getattr(sys, name)
-        if before is not None:  # it is where the stream is closed
-            ascii_only = (
-                codecs.lookup(before.encoding).name == "ascii"
-            )  # which click would replace, below the redaction
-            encoding = "utf-8" if ascii_only else before.encoding
-            opened = os.fdopen(descriptor, "w", buffering, encoding, "backslashreplace", closefd=False)
-            stream = RedactingStream(opened, may_fail=name == "stderr")
-            setattr(sys, name, stream)
-            setattr(sys, f"__{name}__", stream)
+        encoding = "ascii" if before is None else before.encoding  # it is None where the stream is closed
+        if codecs.lookup(encoding).name == "ascii":  # which click would replace, below the redaction
+            encoding = "utf-8"
+        mode = "r" if before is None and name == "stdout" else "w"
+        opened: Any = os.fdopen(descriptor, mode, buffering, encoding, "backslashreplace", closefd=False)
+        stream = RedactingStream(opened, may_fail=name == "stderr")
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
 
 
 def say(text: str, *, to_stdout: bool = False, style: str | None = None) -> None:
@@ -93,7 +112,7 @@ def say(text: str, *, to_stdout: bool = False, style: str | None = None) -> None
     `style` is a colour of click's, for terminals that have not asked for none (NO_COLOR).
     """
     stream = sys.stdout if to_stdout else sys.stderr
-    if stream is not None and stream.isatty():
+    if stream.isatty():
         wrap = textwrap.TextWrapper(get_terminal_size().columns, subsequent_indent="  ")
         wrap.break_long_words = wrap.break_on_hyphens = False
         text = wrap.fill(REDACT(text))

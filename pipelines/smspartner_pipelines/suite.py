@@ -10,10 +10,11 @@ from typing import Any
 
 from smspartner.errors import SettingsError
 from smspartner.redaction import REDACT, plain_text
+from smspartner.small_files import read_small_file
 from smspartner_schemas.contract import PhoneForm
 from smspartner_schemas.rules import END, suite
 
-_LARGEST_FILE = 10_000_000
+_LARGEST_FILE = 10 * 1024 * 1024
 
 _ROW_BY_ROW = frozenset(
     {
@@ -100,10 +101,7 @@ def user_expectations(path: Path | str) -> list[Expectation]:
 def _json(path: Path) -> Any:
     document, problem = None, ""
     try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
-        problem = "is larger than 10 MB" if len(content) > _LARGEST_FILE else ""
-        document = None if problem else json.loads(content.decode("utf-8-sig"))
+        document = json.loads(read_small_file(path, _LARGEST_FILE).decode("utf-8-sig"))
     except OSError as error:
         problem = f"can't be read: {error.strerror}"
     except (ValueError, RecursionError):

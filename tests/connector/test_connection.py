@@ -177,8 +177,8 @@ def test_key_files_that_cannot_be_read(tmp_path: Path) -> None:
         ("s3cret-key-in-its-place", "can't be read: No such file or directory"),
         ("s3cret\0", "can't be read: no file has such a name"),
         (str(tmp_path), "can't be read: Is a directory"),
-        (str(tmp_path / "large"), "is larger than 64 KB"),
-        ("/dev/zero", "is larger than 64 KB"),
+        (str(tmp_path / "large"), "can't be read: it is larger than 64 KB"),
+        ("/dev/zero", "can't be read: it is larger than 64 KB"),
     ):
         error = refusal_of(read_api_key, path, {})
         assert error.what == f"the API key file named by SMSPARTNER_API_KEY_FILE or --api-key-file {problem}"

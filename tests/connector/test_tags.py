@@ -133,7 +133,7 @@ def test_unreadable_files(tmp_path: Path) -> None:
         (tmp_path / "missing", "No such file or directory"),
         (tmp_path, "Is a directory"),
         (latin, "it is not UTF-8 text"),
-        (Path("/dev/zero"), "it is larger than 16 MB"),
+        (Path("/dev/zero"), "it is larger than 16,384 KB"),
         (Path("a\0b"), "it can't be read"),
     ):
         with pytest.raises(TagError) as caught:

@@ -16,7 +16,7 @@ def handlers() -> list[object]:
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_asks_the_run_to_end(number: int) -> None:
-    """A signal sets the event, further ones change nothing; after the run, also a failed one, all is as before."""
+    """A signal sets the event, a second one is no end yet; after the run, also a failed one, all is as before."""
     before = handlers()
     with pytest.raises(ValueError, match="x"), stop_on_signals() as stop:  # noqa: PT012
         for is_set in (False, True):

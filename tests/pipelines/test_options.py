@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,9 @@ def test_precedence(tmp_path: Path) -> None:
     assert given("--config", str(file))["to"] == ["data"]
 
 
-WRONG = "in the --config file, {} has a value that is not valid; give {}"
-NO_INTEGER = WRONG.format("--retries", "a value of type integer")
+WRONG = "configuration file smspartner.toml: {} has a value that is not valid; give {}"
+NO_INTEGER = WRONG.format("retries", "a number from 0 to 100")
+IN_FILE = "configuration file smspartner.toml: "
 NO_SETTING = "configuration file smspartner.toml: there is no setting {!r}; the keys are the options of"
 NO_TOML = "configuration file smspartner.toml: it is not TOML; name a TOML file with lines such as concurrency = 8"
 FILES = {
@@ -90,13 +92,16 @@ FILES = {
     "the key for a number": (f"retries = '{KEY}'".encode(), NO_INTEGER),
     "true for a number": (b"retries = true", NO_INTEGER),
     "a list for a number": (b"retries = [1]", NO_INTEGER),
-    "a table for text": (b"rate = {a = 1}", "the rate is not a number of requests per s, min or h; give "),
-    "text for a flag": (b"verify = 'maybe'", WRONG.format("--verify", "a value of type boolean")),
-    "no choice": (b"refresh = 'never'", WRONG.format("--refresh", "one of auto, all, unsettled")),
+    "out of range": (b"timeout = 0", WRONG.format("timeout", "a number from 0.001 to 3600")),
+    "no duration": (b"fresh_for = 6", f"{IN_FILE}fresh_for is no duration; give a number and a unit"),
+    "no time": (b"fresh_since = 'now'", f"{IN_FILE}fresh_since is no time; give date, time and offset"),
+    "a table for text": (b"rate = {a = 1}", f"{IN_FILE}rate is not a number of requests per s, min or h; give "),
+    "text for a flag": (b"verify = 'maybe'", WRONG.format("verify", "a value of type boolean")),
+    "no choice": (b"refresh = 'never'", WRONG.format("refresh", "one of auto, all, unsettled")),
     "no TOML": (b"retries = ", NO_TOML),
     "the key for TOML": (KEY.encode(), NO_TOML),
     "no UTF-8": (b"\xff", NO_TOML),
-    "no file": (None, "configuration file smspartner.toml: No such file or directory; name a TOML file"),
+    "no file": (None, f"{IN_FILE}No such file or directory; name a TOML file"),
 }
 
 
@@ -117,6 +122,24 @@ def test_wrong_files(
     said = capsys.readouterr().err
     assert said.startswith(f"error: {message}")
     assert ("s3cret" in said, KEY in said, said.count("\n")) == (False, False, 1)
+
+
+@pytest.mark.parametrize("name", ["--config", "--tags-file", "--api-key-file", "--expectations"])
+def test_what_is_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """A file without end, a directory, and a pipe that nobody writes into are refused at once, as settings are."""
+    monkeypatch.chdir(tmp_path)
+    if name == "--expectations":
+        monkeypatch.setenv("SMSPARTNER_API_KEY", "key-of-the-options-tests")
+    os.mkfifo(tmp_path / "pipe")
+    for path, problem in (
+        ("/dev/zero", "it is larger than"),
+        (tmp_path, "Is a directory"),
+        (tmp_path / "pipe", "it is a pipe that nobody writes into"),
+    ):
+        assert run_command(["run", "t", "--to", "data", name, str(path)]) == 2
+        assert f": {problem}" in capsys.readouterr().err
 
 
 def test_every_option_has_a_variable() -> None:

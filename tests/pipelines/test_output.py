@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from smspartner.redaction import REDACT, Secret
@@ -26,17 +27,24 @@ def run(redirection: str, *arguments: str, **changes: str) -> subprocess.Complet
     return subprocess.run(shell, check=False, capture_output=True, timeout=60, env={**os.environ, **changes})
 
 
-@pytest.mark.parametrize("redirection", ["", "2>/dev/full", "2>&-", ">&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("redirection", ["", "2>/dev/full", "2>&-", "<&- 2>&-"])
 def test_exit_code_survives_the_streams(redirection: str) -> None:
-    """Whichever streams are closed or full, the exit code says how the command ended."""
+    """Whichever streams are closed or full that hold no result, the exit code says how the command ended."""
     assert (run(redirection, "schema").returncode, run(redirection, "no-such").returncode) == (0, 2)
 
 
-def test_full_output() -> None:
-    """An output that takes nothing is named, with what to do."""
-    ended = run(">/dev/full", "schema")
-    said = b"error: standard output does not take the result (No space left on device); check where it leads\n"
-    assert (ended.returncode, ended.stderr) == (1, said)
+@pytest.mark.parametrize(
+    ("redirection", "why"), [(">/dev/full", b"No space left on device"), (">&-", b"it is closed")], ids=str
+)
+def test_an_output_that_takes_nothing(redirection: str, why: bytes, start_sandbox: Any, tmp_path: Path) -> None:
+    """A result that standard output does not take, text or JSON, ends with 1 and a line that names it."""
+    given = {"SMSPARTNER_BASE_URL": start_sandbox([]).url, "SMSPARTNER_API_KEY": "sandbox-key"}
+    load = ("run", "t", "--to", str(tmp_path / "data"), "--quiet")
+    said = b"error: standard output does not take the result (%b); check where it leads\n" % why
+    for arguments in (("schema",), ("--help",), (*load, "--json")):
+        ended = run(redirection, *arguments, **given)
+        assert (ended.returncode, ended.stderr) == (1, said)
+    assert run(redirection, *load, **given).returncode == 0
 
 
 def test_closed_input() -> None:
@@ -110,12 +118,12 @@ def test_a_bug_is_told_by_class_and_place(tmp_path: Path) -> None:
         "from smspartner_pipelines import cli\n"
         "@cli.smspartner.command()\n"
         "def bug():\n"
-        "    raise LookupError('+33612345678')\n"
+        "    raise OSError(5, '+33612345678')\n"
         "sys.exit(cli.run_command(['bug']))\n",
         encoding="utf-8",
     )
     ended = subprocess.run([sys.executable, script], check=False, capture_output=True, text=True, timeout=60)
-    said = "error: a bug, not your doing: LookupError in bug.py, line 5; please report it\n"
+    said = "error: a bug, not your doing: OSError in bug.py, line 5; please report it\n"
     assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", said)
 
 

@@ -3,7 +3,9 @@
 import json
 import os
 import resource
+import select
 import signal
+import subprocess
 
 import pytest
 from faults import Campaign, Fault
@@ -187,11 +189,15 @@ def test_130(serve, start, rows, here, number):
     assert {"rows.csv", "data"} == {path.name for path in here.iterdir()}
 
 
-def test_130_twice(serve, start):
-    """130: further signals change nothing."""
-    run = start(serve(Fault("slow", tag="struck", seconds=60)), "run", "promo", "struck", "--to", "data", "-v")
+def test_130_while_a_destination_hangs(start_sandbox, start):
+    """130: the first signal waits for what is being loaded, here by a reader that reads nothing; a second ends that."""
+    sandbox = start_sandbox([Campaign("promo", 5000, sent_at=1_700_000_000)])
+    run = start(sandbox, "run", "promo", "--to", "-", "-v")
     until(run, "tag promo: complete")
-    for _ in range(3):
-        run.send_signal(signal.SIGINT)
-    _, stderr = run.communicate(timeout=30)
-    assert (run.returncode, "Traceback" in stderr) == (130, False)
+    while select.select([run.stdout], [], [], 0.1)[0] == []:
+        assert run.poll() is None
+    run.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        run.wait(0.5)
+    run.send_signal(signal.SIGINT)
+    assert (run.wait(30), run.stderr.read()) == (130, "error: interrupted\n")

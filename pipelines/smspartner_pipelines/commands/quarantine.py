@@ -47,7 +47,8 @@ def quarantine(destination: str, *, as_json: bool) -> ExitCode:
             )
             for one in counts
         ]
-        click.echo("\n".join(text_table(("tag", "reason", "rows", "first at", "meaning"), rows, ("rows",))))
+        for line in text_table(("tag", "reason", "rows", "first at", "meaning"), rows, ("rows",)):
+            say(line, to_stdout=True)
     else:
         click.echo("nothing is in quarantine")
     for damage in damages:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.abc import MetaPathFinder
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from click.core import ParameterSource
@@ -18,6 +18,7 @@ from smspartner_pipelines import options
 if TYPE_CHECKING:
     from smspartner.connection import Connection
 
+    from smspartner_pipelines.output import RedactingStream
     from smspartner_pipelines.settings import RunSettings
 
 _AS_GIVEN_TO_CONNECT = ("base_url", "concurrency", "timeout", "retries", "backoff")
@@ -64,7 +65,7 @@ def _run(settings: RunSettings, *, as_json: bool, quiet: bool) -> ExitCode:
     outcome = run_pipeline(settings, progress_on_terminal(quiet=quiet))
     print_summary(outcome, quiet=quiet)
     if as_json:
-        click.echo(report_json(outcome), nl=False)
+        cast("RedactingStream", sys.stdout).write_data(report_json(outcome))
     return outcome.exit_code
 
 
@@ -108,13 +109,14 @@ def _settings(tags: tuple[str, ...], given: dict[str, Any]) -> RunSettings:
 
     from smspartner_pipelines.settings import AS_GIVEN, RunSettings, parse_duration, parse_time, phone_privacy
 
+    since = given["fresh_since"]
     of_file = read_tags_file(given["tags_file"]) if given["tags_file"] else []
     return RunSettings(
         tags=tuple(check_tags([*tags, *of_file])),
         connection=connection_from(given),
         to=tuple(given["to"]),
-        fresh_for=parse_duration(given["fresh_for"], "--fresh-for"),
-        fresh_since=parse_time(given["fresh_since"], "--fresh-since") if given["fresh_since"] else None,
+        fresh_for=parse_duration(given["fresh_for"], options.origin_of("fresh_for")),
+        fresh_since=parse_time(since, options.origin_of("fresh_since")) if since else None,
         privacy=phone_privacy(given["phone_numbers"]),
         **{name: given[name] for name in AS_GIVEN},
     )
@@ -127,7 +129,7 @@ def connection_from(given: dict[str, Any]) -> Connection:
 
     return Connection(
         api_key=read_api_key(*_where_the_key_is(given["api_key_file"])),
-        rate=parse_rate(given["rate"]) if given["rate"] else None,
+        rate=parse_rate(given["rate"], options.origin_of("rate")) if given["rate"] else None,
         verify=given.get("verify", False),
         **{name: given[name] for name in _AS_GIVEN_TO_CONNECT},
     )

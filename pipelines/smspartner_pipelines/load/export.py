@@ -191,12 +191,12 @@ class StdoutExport(Export):
 
     def check(self) -> None:
         """See `Destination.check`."""
-        _stdout()
+        stdout_descriptor()
 
     @contextmanager
     def _place(self) -> Iterator[Any]:
         """Give a file that nobody sees."""
-        _stdout()
+        stdout_descriptor()
         with SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
             yield file
 
@@ -204,13 +204,18 @@ class StdoutExport(Export):
         # Python's own standard output is left alone: unbuffered, it may take less than it is given; buffered, it would
         # complain at the end of the process about what it could not write.
         self._staged.seek(0)
-        with open(_stdout(), "wb", closefd=False) as output:
+        with open(stdout_descriptor(), "wb", closefd=False) as output:
             shutil.copyfileobj(self._staged, output, _IN_MEMORY)
         return []
 
 
-def _stdout() -> int:
-    """Return the descriptor of standard output."""
-    with suppress(AttributeError, OSError, ValueError):  # closed, or replaced by something that is no file
-        return sys.stdout.fileno()
+def stdout_descriptor() -> int:
+    """Return the descriptor of standard output.
+
+    Raises:
+        SettingsError: it is closed, or replaced by something that is no file.
+    """
+    with suppress(AttributeError, OSError, ValueError):
+        if sys.stdout.writable():
+            return sys.stdout.fileno()
     raise SettingsError("standard output takes no bytes here", remedy="name a file to load into")

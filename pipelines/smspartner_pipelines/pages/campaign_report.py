@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +13,8 @@ from smspartner.errors import SettingsError
 from smspartner.redaction import REDACT
 from smspartner.vendor import LOCAL_TIME_ZONE
 
-from smspartner_pipelines.load.files import refuse_planted_link, replace_files, try_writing
+from smspartner_pipelines.load.export import stdout_descriptor
+from smspartner_pipelines.load.files import os_errors, refuse_planted_link, replace_files, try_writing
 from smspartner_pipelines.load.folder import refuse_inside_dataset
 from smspartner_pipelines.pages.campaign_figures import campaign_figures
 from smspartner_pipelines.pages.campaign_look import FAR_POINTS, Look
@@ -54,8 +54,8 @@ def write_campaign_report(settings: ReportSettings) -> str:
     texts = Texts(settings.language, zone, datetime.now(UTC))
     page = campaign_page(Look(figures, texts, REDACT(place), settings.far), settings.title)
     if target is None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(page)
+        with os_errors("writing standard output"), open(stdout_descriptor(), "wb", closefd=False) as stdout:
+            stdout.write(page)
         return STDOUT
     return replace_files({target: page})[0].path
 
@@ -63,6 +63,7 @@ def write_campaign_report(settings: ReportSettings) -> str:
 def _target(output: str) -> Path | None:
     """Give the file to write, once it is sure that it can be; None for standard output."""
     if output == STDOUT:
+        stdout_descriptor()
         return None
     if not output.lower().endswith(_ENDINGS):
         raise SettingsError(
