@@ -77,16 +77,6 @@ def test_same_everywhere(sandbox, command, warehouse, rows, found):
     assert "status_unknown" in ended.stdout
 
 
-def test_settled_tags_are_skipped(sandbox, command, warehouse, found):
-    """What is loaded is the state: a second run asks for the first page of what is settled, and for no more of it."""
-    command(sandbox, "run", *TAGS, "--to", warehouse.uri)
-    sandbox.forget_requests()
-    ended = command(sandbox, "run", *TAGS, "--to", warehouse.uri, "--json")
-    verdicts = {tag["tag"]: tag["verdict"] for tag in json.loads(ended.stdout)["tags"]}
-    assert (verdicts["promo"], verdicts["été%'\""], verdicts["sound"]) == ("complete", "complete", "skipped")
-    assert [request.tag for request in sandbox.requests].count("sound") == 1
-
-
 def test_forget(sandbox, command, warehouse, found, compared):
     """A person leaves rows and quarantine as they leave a dataset, and no later run brings them back."""
     changes = {"SMSPARTNER_PHONE_KEY": PHONE_KEY}
@@ -112,42 +102,6 @@ def test_forms_of_numbers(sandbox, command, warehouse, compared, form):
     expected, there = compared("data")
     assert expected == there
     assert [row for row in there[0] if "63998" in row["phone_number"]] == []
-
-
-def test_two_runs_exclude_each_other(sandbox, start, smspartner, warehouse):
-    """While a run holds the warehouse, another one is told so and requests nothing; the first is not disturbed."""
-    sandbox.faults.add(Fault("slow", tag="sound", seconds=60))
-    first = start(sandbox, "run", "sound", "--to", warehouse.uri)
-    while not sandbox.requests:  # a run enters what it loads into before it asks for anything
-        assert first.poll() is None
-        time.sleep(0.01)
-    asked = len(sandbox.requests)
-    second = smspartner(sandbox, "run", "promo", "--to", warehouse.uri)
-    assert (second.returncode, len(sandbox.requests)) == (1, asked)
-    assert "is in use by another" in second.stderr
-    first.terminate()
-    assert first.wait(30) == 130
-    assert smspartner(sandbox, "run", "promo", "--to", warehouse.uri).returncode == 4
-
-
-def test_wrong_places(sandbox, command, here):
-    """A place that can't be loaded is reported before anything is requested, and without its password.
-
-    The exit code is 2 for what is wrong with the URI, and 1 for a server that does not answer: that may pass.
-    """
-    (here / "none.txt").touch()
-    for uri, code in (
-        ("duckdb:none/a.db", 2),
-        ("duckdb:none.txt", 2),
-        ("delta:.", 2),
-        ("postgresql://me:s3cr3t-pass@127.0.0.1:1/db", 1),
-    ):
-        ended = command(sandbox, "run", "promo", "--to", uri)
-        assert (ended.returncode, ended.stdout, sandbox.requests) == (code, "", []), ended.stderr
-        assert [path.name for path in here.iterdir()] == ["none.txt"]
-        assert ended.stderr.startswith("error: ")
-        assert "s3cr3t" not in ended.stderr
-        assert command(None, "tags", uri).returncode in {1, 2}
 
 
 def test_a_server_that_ends_idle_sessions(sandbox, command, postgresql):
