@@ -13,28 +13,30 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
-from load.looking import LATER, READ_AT, RUN_ID, load, loaded, rows_of, scan
+from load.looking import HOSTILE, LATER, READ_AT, RUN_ID, load, loaded, refused, rows_of, scan, states_and_damages
 from smspartner.errors import CountMismatch, DestinationBusy, DestinationError, SettingsError
 from smspartner.privacy import Erasure
 from smspartner_pipelines.load import open_destination
-from smspartner_pipelines.load.destination import LoadedTag, NothingLoaded, erasures, loaded_tags
+from smspartner_pipelines.load.destination import LoadedTag, NothingLoaded, erasures
 from smspartner_pipelines.load.parquet import file_name
 from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import ERASURES, QUARANTINE, RUNS, STATUSES, TABLES, TAG_RUNS
 from smspartner_schemas.frames import to_frame
 
 ERASURE = Erasure("0123abcd", "f" * 64, READ_AT)
-HOSTILE = [
-    *("../../x", "..", ".", "a/b", "a\\b", "A", "a", "con", "NUL", "%00", "~", "-rf", "_hidden", ".hidden", "*", "?"),
-    *("'", '"', "$HOME", "été", "e\u0301te\u0301", "\U0001f600" * 20, "x.parquet", "tag=1", "+33612345678", "a" * 20),
-    '{"contract_version":9',
-]
 
 
 @pytest.fixture
 def here(tmp_path):
     """A path for a dataset."""
     return tmp_path / "out"
+
+
+def finish(here, tag_runs):
+    """Add the rows of `tag_runs` of a run."""
+    dataset = open_destination(str(here))
+    with dataset.open(for_loading=True):
+        dataset.finish(tag_runs, RUN_ID, complete=True)
 
 
 def files(here):
@@ -223,13 +225,11 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_file(here, make_snapshot, make_tag_runs, damage):
     """A damaged file is named with its tag, hides nothing else, and is replaced when its tag is loaded again."""
-    dataset = open_destination(str(here))
-    with dataset.open(for_loading=True):
-        list(dataset.replace([make_snapshot("a"), make_snapshot("b", quarantined=1), make_snapshot("c", 2)]))
-        dataset.finish(make_tag_runs("a", "b"), RUN_ID, complete=True)
+    load(here, make_snapshot("a"), make_snapshot("b", quarantined=1), make_snapshot("c", 2))
+    finish(here, make_tag_runs("a", "b"))
     path, (damage_it, what) = path_of(here, "a"), DAMAGES[damage]
     damage_it(path)
-    states, (found,) = loaded_tags(dataset)
+    states, (found,) = states_and_damages(here)
     assert (states.keys(), found.place, found.tag) == ({"b", "c"}, str(path), "a")
     assert found.what.startswith(what)
     others = rows_of(make_snapshot("b").table, make_snapshot("c", 2).table)
@@ -253,9 +253,7 @@ def test_damaged_rows(here, make_snapshot):
 def test_a_changed_byte(here, make_snapshot, make_tag_runs):
     """Rows in which a single byte has changed are damage, wherever in a file it stands, also where all can be read."""
     load(here, make_snapshot("a", 3))
-    dataset = open_destination(str(here))
-    with dataset.open(for_loading=True):
-        dataset.finish(make_tag_runs("a"), RUN_ID, complete=True)
+    finish(here, make_tag_runs("a"))
     for table in (STATUSES, TAG_RUNS):
         (path,) = (here / table.name).glob("*.parquet")
         sound, whole = path.read_bytes(), scan(here, table)
@@ -273,7 +271,7 @@ def test_other_names(here, make_snapshot):
     shutil.copy(path_of(here, "a"), here / "statuses" / "copy.parquet")
     for name in (".DS_Store", "_SUCCESS", "._promo.parquet", "notes.txt"):
         (here / "statuses" / name).write_bytes(b"?")
-    states, damages = loaded_tags(open_destination(str(here)))
+    states, damages = states_and_damages(here)
     assert states.keys() == {"a"}
     assert [Path(damage.place).name for damage in damages] == ["copy.parquet", "notes.txt"]
 
@@ -295,7 +293,7 @@ def test_quarantine_that_does_not_fit(here, make_snapshot, damage):
         path_of(here, "a").unlink()
     else:
         a.write_bytes(b.read_bytes())
-    states, (found,) = loaded_tags(open_destination(str(here)))
+    states, (found,) = states_and_damages(here)
     assert (states.keys(), found.tag) == ({"b"}, "a")
     expected = "is the quarantine of a tag whose rows are gone" if damage == "rows gone" else "does not fit the quarant"
     assert found.what.startswith(expected)
@@ -318,25 +316,22 @@ def test_damaged_history(here, make_snapshot, table, name):
 # Where it may be.
 
 
-def refused(path, match):
-    """`check` and opening refuse alike."""
-    for act in (lambda one: one.check(), lambda one: one.open(for_loading=True).__enter__()):
-        with pytest.raises(SettingsError, match=match) as caught:
-            act(open_destination(str(path)))
-        assert caught.value.__context__ is None
-
-
 def test_wrong_paths(tmp_path, make_snapshot):
     """A file in the way, another directory's files, a folder of a dataset and a Delta lake are refused."""
     (tmp_path / "file").touch()
-    refused(tmp_path / "file", "a part of the path is a file|a file stands where a directory is needed")
-    refused(tmp_path / "file" / "out", "a part of the path is a file")
-    refused(tmp_path, "holds other files and is no dataset of this product; name a new or an empty directory")
-    load(tmp_path / "out", make_snapshot())
-    refused(tmp_path / "out" / "statuses", "lies inside the dataset")
-    refused(tmp_path / "out" / "runs" / "x" / "y", "lies inside the dataset")
     (tmp_path / "lake" / "statuses" / "_delta_log").mkdir(parents=True)
-    refused(tmp_path / "lake", f"is a Delta lake; write delta:{tmp_path}")
+    load(tmp_path / "out", make_snapshot())
+    for path, says in (
+        ("file", "a part of the path is a file"),
+        ("file/out", "a part of the path is a file"),
+        (".", "holds other files and is no dataset of this product; name a new or an empty directory"),
+        ("out/statuses", "lies inside the dataset"),
+        ("out/runs/x/y", "lies inside the dataset"),
+        ("lake", f"is a Delta lake; write delta:{tmp_path}"),
+    ):
+        assert says in refused(tmp_path / path)
+        with pytest.raises(SettingsError), open_destination(str(tmp_path / path)).open(for_loading=True):
+            pass
     (tmp_path / "new" / "lost+found").mkdir(parents=True)
     (tmp_path / "new" / ".gitkeep").touch()
     load(tmp_path / "new")

@@ -3,33 +3,9 @@
 import duckdb
 import pytest
 from load.conftest import an_ordinary_user
-from smspartner.errors import DestinationBusy, SettingsError
+from load.looking import load, loaded, refused
+from smspartner.errors import DestinationBusy
 from smspartner_pipelines.load import open_destination
-from smspartner_pipelines.load.destination import loaded_tags
-
-RUN_ID = "20261123T180000Z-ab12cd34"
-
-
-def load(place, *snapshots):
-    """Load by one run."""
-    destination = open_destination(f"duckdb:{place}")
-    with destination.open(for_loading=True):
-        list(destination.replace(snapshots))
-
-
-def loaded(place):
-    """Give what is loaded."""
-    destination = open_destination(f"duckdb:{place}")
-    with destination.open(for_loading=False):
-        return loaded_tags(destination)[0]
-
-
-def refused(place, kind=SettingsError):
-    """Give what is said where a destination can't be loaded."""
-    with pytest.raises(kind) as caught:
-        open_destination(f"duckdb:{place}").check()
-    assert (isinstance(caught.value, SettingsError), caught.value.__context__) == (kind is SettingsError, None)
-    return str(caught.value)
 
 
 def test_what_is_wrong(tmp_path, make_snapshot):
@@ -38,71 +14,65 @@ def test_what_is_wrong(tmp_path, make_snapshot):
         (tmp_path / folder).mkdir()
     (tmp_path / "other.db").write_text("something else, of some length" * 99)
     (tmp_path / "empty.db").touch()
-    load(tmp_path / "cut.db", make_snapshot(rows=5000))
+    load(f"duckdb:{tmp_path}/cut.db", make_snapshot(rows=5000))
     (tmp_path / "cut.db").write_bytes((tmp_path / "cut.db").read_bytes()[:5000])
     before = sorted(path.name for path in tmp_path.iterdir())
     for name in ("other.db", "empty.db"):
-        assert refused(tmp_path / name).endswith(f"{name} is no DuckDB database; name another file")
-    assert "a directory stands where a file is needed" in refused(tmp_path / "folder.db")
-    assert "a directory of the path does not exist; create it" in refused(tmp_path / "none" / "a.db")
-    assert "lies inside the dataset" in refused(tmp_path / "statuses" / "a.db")
-    assert "would be gone when the run ends; name a file" in refused(":memory:")
-    assert "or it is damaged, or of a newer DuckDB" in refused(tmp_path / "cut.db", DestinationBusy)
+        assert refused(f"duckdb:{tmp_path}/{name}").endswith(f"{name} is no DuckDB database; name another file")
+    assert "a directory stands where a file is needed" in refused(f"duckdb:{tmp_path}/folder.db")
+    assert "a directory of the path does not exist; create it" in refused(f"duckdb:{tmp_path}/none/a.db")
+    assert "lies inside the dataset" in refused(f"duckdb:{tmp_path}/statuses/a.db")
+    assert "would be gone when the run ends; name a file" in refused("duckdb::memory:")
+    assert "or it is damaged, or of a newer DuckDB" in refused(f"duckdb:{tmp_path}/cut.db", DestinationBusy)
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 def test_rights(tmp_path):
     """A file or a folder that this user may not write is a matter of settings."""
-    load(tmp_path / "a.db")
+    load(f"duckdb:{tmp_path}/a.db")
     (tmp_path / "a.db").chmod(0o444)
     tmp_path.chmod(0o555)
     with an_ordinary_user(tmp_path):
         for name in ("a.db", "b.db"):
-            assert "permission is denied" in refused(tmp_path / name)
+            assert "permission is denied" in refused(f"duckdb:{tmp_path}/{name}")
     tmp_path.chmod(0o755)
 
 
 def test_another_process(tmp_path, start):
     """While another process has the file open, if only to read it, loading is refused as busy; readers share it."""
-    place = tmp_path / "a.db"
-    load(place)
+    uri = f"duckdb:{tmp_path}/a.db"
+    load(uri)
     child = start(
         "import duckdb\nopen_file = duckdb.connect(sys.argv[1], read_only=True)\nprint('open', flush=True)\ninput()",
-        str(place),
+        f"{tmp_path}/a.db",
     )
     assert child.stdout.readline() == "open\n"
-    destination = open_destination(f"duckdb:{place}")
+    destination = open_destination(uri)
     for act in (destination.check, destination.open(for_loading=True).__enter__):
         with pytest.raises(DestinationBusy, match="is in use by another process, readers included; or it is damaged"):
             act()
-    assert loaded(place) == {}
+    assert loaded(uri) == {}
 
 
-def test_the_lock_outlives_a_look(tmp_path, start):
-    """What this process looks at while it loads does not give up its lock: another process stays out."""
-    place = tmp_path / "a.db"
-    destination = open_destination(f"duckdb:{place}")
-    with destination.open(for_loading=True):
-        for act in (open_destination(f"duckdb:{place}").check, lambda: loaded(place)):
+def test_lock_within_a_process(tmp_path, start):
+    """Other connections of this process, as of a notebook or by a link, are busy like another process's.
+
+    What they look at does not give up the lock: another process stays out.
+    """
+    uri = f"duckdb:{tmp_path}/a.db"
+    with open_destination(uri).open(for_loading=True):
+        (tmp_path / "link.db").symlink_to(tmp_path / "a.db")
+        link = open_destination(f"duckdb:{tmp_path}/link.db")
+        for act in (open_destination(uri).check, lambda: loaded(uri), link.open(for_loading=True).__enter__):
             with pytest.raises(DestinationBusy):
                 act()
         child = start(
-            "import duckdb\ntry: duckdb.connect(sys.argv[1])\nexcept duckdb.IOException: print('no')", str(place)
+            "import duckdb\ntry: duckdb.connect(sys.argv[1])\nexcept duckdb.IOException: print('no')",
+            f"{tmp_path}/a.db",
         )
         assert child.stdout.readline() == "no\n"
-
-
-def test_another_connection_of_this_process(tmp_path):
-    """A connection of this process, as of a notebook, is busy like another process's; so is a link to the file."""
-    place, link = tmp_path / "a.db", tmp_path / "link.db"
-    destination = open_destination(f"duckdb:{place}")
-    with destination.open(for_loading=True):
-        link.symlink_to(place)
-        with pytest.raises(DestinationBusy):
-            open_destination(f"duckdb:{link}").open(for_loading=True).__enter__()
-        assert loaded_tags(destination) == ({}, [])
-    with duckdb.connect(str(place)), pytest.raises(DestinationBusy):
-        loaded(place)
+    with duckdb.connect(f"{tmp_path}/a.db"), pytest.raises(DestinationBusy):
+        loaded(uri)
 
 
 def test_the_file_does_not_grow(tmp_path, make_snapshot):
@@ -110,7 +80,7 @@ def test_the_file_does_not_grow(tmp_path, make_snapshot):
     place = tmp_path / "a.db"
     sizes = []
     for _ in range(6):
-        load(place, make_snapshot("a", 5_000))
+        load(f"duckdb:{place}", make_snapshot("a", 5_000))
         sizes.append(place.stat().st_size)
     assert max(sizes) <= 3 * sizes[0]
 
@@ -118,7 +88,7 @@ def test_the_file_does_not_grow(tmp_path, make_snapshot):
 def test_erased_numbers_leave_the_file(tmp_path, make_snapshot):
     """After a purge the file holds no number that was replaced; what the user added stays, and so does the lock."""
     place = tmp_path / "o'clock.db"
-    load(place, make_snapshot("a", 50), make_snapshot("b", 0))
+    load(f"duckdb:{place}", make_snapshot("a", 50), make_snapshot("b", 0))
     with duckdb.connect(str(place)) as mine:
         mine.execute("CREATE TABLE mine AS SELECT 1 AS x; COMMENT ON TABLE mine IS 'of mine'")
         mine.execute("CREATE INDEX by_number ON statuses (phone_number)")
@@ -131,7 +101,7 @@ def test_erased_numbers_leave_the_file(tmp_path, make_snapshot):
         with pytest.raises(DestinationBusy):
             open_destination(f"duckdb:{place}").check()
         list(destination.replace([make_snapshot("b", 2)]))
-    assert {tag: state.rows_loaded for tag, state in loaded(place).items()} == {"a": 3, "b": 2}
+    assert {tag: state.rows_loaded for tag, state in loaded(f"duckdb:{place}").items()} == {"a": 3, "b": 2}
     with duckdb.connect(str(place)) as mine:
         assert mine.execute("SELECT comment FROM duckdb_tables() WHERE table_name = 'mine'").fetchall() == [
             ("of mine",)
