@@ -8,13 +8,14 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 from adbc_driver_postgresql import dbapi
+from load.looking import LATER, load, loaded, refused
 from smspartner.errors import DestinationBusy, DestinationError, SettingsError
 from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.load import postgresql as postgresql_tables
 from smspartner_pipelines.load.destination import loaded_tags
 from smspartner_schemas.contract import STATUSES
 
-FIRST, SECOND = "20261123T180000Z-ab12cd34", "20261124T180000Z-ab12cd34"
+TAGS_AND_ROWS = "SELECT tag, count(*) AS rows FROM statuses GROUP BY tag ORDER BY tag"
 
 
 @pytest.fixture
@@ -22,21 +23,6 @@ def address(postgresql_server):
     """Give user, password, and host with port of the server."""
     parts = urlsplit(postgresql_server)
     return parts.username, parts.password, f"{parts.hostname}:{parts.port}"
-
-
-def refused(uri, kind=SettingsError):
-    """Give what is said where a destination can't be loaded."""
-    with pytest.raises((SettingsError, DestinationError)) as caught:
-        open_destination(uri).check()
-    assert (isinstance(caught.value, SettingsError), caught.value.__context__) == (kind is SettingsError, None)
-    return str(caught.value)
-
-
-def load(uri, *snapshots):
-    """Load by one run."""
-    destination = open_destination(uri)
-    with destination.open(for_loading=True):
-        list(destination.replace(snapshots))
 
 
 # Connecting.
@@ -218,8 +204,8 @@ def test_triggers(postgresql, make_snapshot, meddler):
         postgresql.sql(f"CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {once} END $$")
         postgresql.sql("CREATE TRIGGER meddle BEFORE INSERT ON statuses FOR EACH ROW EXECUTE FUNCTION meddle()")
         with pytest.raises(DestinationError, match=f'"statuses" {MEDDLERS[meddler]}; nothing was changed; remove'):
-            list(destination.replace([make_snapshot("a", 9, run_id=SECOND)]))
-    assert postgresql.sql("SELECT tag, count(*) AS rows FROM statuses GROUP BY tag") == [{"tag": "a", "rows": 2}]
+            list(destination.replace([make_snapshot("a", 9, run_id=LATER)]))
+    assert postgresql.sql(TAGS_AND_ROWS) == [{"tag": "a", "rows": 2}]
 
 
 # Runs beside each other, and connections that are cut.
@@ -240,9 +226,9 @@ def test_a_session_that_was_cut(postgresql, make_snapshot, make_tag_runs):
         list(destination.replace([make_snapshot("a", 2)]))
         for act in (
             lambda: list(destination.scan(STATUSES, STATUSES.column_names)),
-            lambda: list(destination.replace([make_snapshot("a", 9, run_id=SECOND)])),
-            lambda: destination.finish(make_tag_runs("a", run_id=SECOND), SECOND, complete=True),
-            lambda: destination.save_report(b"{}", SECOND),
+            lambda: list(destination.replace([make_snapshot("a", 9, run_id=LATER)])),
+            lambda: destination.finish(make_tag_runs("a", run_id=LATER), LATER, complete=True),
+            lambda: destination.save_report(b"{}", LATER),
         ):
             cut(postgresql)
             act()
@@ -272,10 +258,10 @@ def test_another_run_while_the_session_was_cut(postgresql, make_snapshot):
         with second.open(for_loading=True):
             with pytest.raises(DestinationBusy, match="is in use by another run"):
                 list(first.replace([make_snapshot("a", 3)]))
-            list(second.replace([make_snapshot("b", 5, run_id=SECOND)]))
+            list(second.replace([make_snapshot("b", 5, run_id=LATER)]))
         with pytest.raises(DestinationBusy, match="another run has loaded there since; run again"):
             list(first.replace([make_snapshot("b", 3)]))
-    assert postgresql.sql("SELECT tag, count(*) AS rows FROM statuses GROUP BY tag ORDER BY tag") == [
+    assert postgresql.sql(TAGS_AND_ROWS) == [
         {"tag": "a", "rows": 2},
         {"tag": "b", "rows": 5},
     ]
@@ -351,10 +337,8 @@ def test_encodings(database, monkeypatch, make_snapshot, disturbance):
         for variable, value in environment.items():
             patch.setenv(variable, value)
         load(uri + query, make_snapshot("soldes-été"))
-        load(uri + query, make_snapshot("soldes-été", 2, run_id=SECOND))
-        destination = open_destination(uri + query)
-        with destination.open(for_loading=False):
-            assert list(loaded_tags(destination)[0]) == ["soldes-été"]
+        load(uri + query, make_snapshot("soldes-été", 2, run_id=LATER))
+        assert list(loaded(uri + query)) == ["soldes-été"]
     with dbapi.connect(f"{uri}?client_encoding=UTF8") as connection, connection.cursor() as cursor:
         cursor.execute("SELECT encode(convert_to(tag, 'UTF8'), 'hex') AS h, count(*) AS n FROM statuses GROUP BY 1")
         expected = "soldes-été".encode().hex()

@@ -5,9 +5,12 @@ import shutil
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
+from load import looking
+from load.looking import HOSTILE, LATER, RUN_ID, rows_of
 from smspartner.errors import CountMismatch, DestinationBusy, DestinationError, SettingsError
 from smspartner.privacy import Erasure
 from smspartner_pipelines.load import open_destination
@@ -17,10 +20,6 @@ from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import ERASURES, LOADED_TAGS, QUARANTINE, RUNS, STATUSES, TAG_RUNS
 from smspartner_schemas.sql import quoted
 
-FIRST, SECOND = "20261123T180000Z-ab12cd34", "20261124T180000Z-ab12cd34"
-AWKWARD = ("O'Brien", 'say"so"', "100%_done", "back\\slash", "😀é", "{a,b}", "NULL", "$1", "--x", "A", "a", "''", "[]")
-
-
 databases = pytest.mark.parametrize("warehouse", ["duckdb", "postgresql"], indirect=True)
 """For what changes tables by SQL."""
 
@@ -28,13 +27,13 @@ databases = pytest.mark.parametrize("warehouse", ["duckdb", "postgresql"], indir
 @pytest.fixture
 def load(warehouse):
     """Load snapshots by one run."""
+    return partial(looking.load, warehouse.uri)
 
-    def run(*snapshots):
-        destination = open_destination(warehouse.uri)
-        with destination.open(for_loading=True):
-            return list(destination.replace(snapshots))
 
-    return run
+@pytest.fixture
+def scan(warehouse):
+    """Read a table through a destination that was opened to read."""
+    return partial(looking.read, warehouse.uri)
 
 
 @pytest.fixture
@@ -48,18 +47,6 @@ def counts(warehouse):
     return count
 
 
-@pytest.fixture
-def scan(warehouse):
-    """Read a table through a destination that was opened to read."""
-
-    def read(table, columns=None):
-        destination = open_destination(warehouse.uri)
-        with destination.open(for_loading=False):
-            return list(destination.scan(table, columns or table.column_names))
-
-    return read
-
-
 def tables_in(place):
     """List tables and views."""
     if place.kind == "delta":
@@ -69,14 +56,9 @@ def tables_in(place):
     return sorted(row["name"] for row in found)
 
 
-def rows_of(*pieces):
-    """Give the rows of pieces, in no particular order."""
-    return sorted((row for piece in pieces for row in piece.to_pylist()), key=str)
-
-
 def test_round_trip(warehouse, load, scan, make_snapshot):
     """Every column of rows and quarantine comes back as it was loaded, for any tag, here and to a reader with SQL."""
-    snapshots = [make_snapshot(tag, 10, quarantined=2) for tag in AWKWARD]
+    snapshots = [make_snapshot(tag, 10, quarantined=2) for tag in HOSTILE]
     snapshots.append(replace(make_snapshot("empty", 0), first_page=""))
     assert load(*snapshots) == [[]] * len(snapshots)
     for table, loaded in ((STATUSES, "table"), (QUARANTINE, "quarantine")):
@@ -90,22 +72,22 @@ def test_round_trip(warehouse, load, scan, make_snapshot):
 
 def test_a_tag_is_no_pattern(load, counts, make_snapshot):
     """Tags that differ in case, or look like patterns of SQL, are tags of their own; loading one twice adds nothing."""
-    again = ("a", "100%_done", "O'Brien", "''", "back\\slash")
-    load(*(make_snapshot(tag) for tag in AWKWARD))
+    again = ("a", "100%_done", "O'Brien", "''", "a\\b")
+    load(*(make_snapshot(tag) for tag in HOSTILE))
     for _ in range(2):
-        load(*(make_snapshot(tag, 2, quarantined=1, run_id=SECOND) for tag in again))
-    assert counts() == dict.fromkeys(AWKWARD, (FIRST, 4)) | dict.fromkeys(again, (SECOND, 2))
-    assert counts("quarantine") == dict.fromkeys(again, (SECOND, 1))
+        load(*(make_snapshot(tag, 2, quarantined=1, run_id=LATER) for tag in again))
+    assert counts() == dict.fromkeys(HOSTILE, (RUN_ID, 4)) | dict.fromkeys(again, (LATER, 2))
+    assert counts("quarantine") == dict.fromkeys(again, (LATER, 1))
 
 
 def test_replace(load, counts, make_snapshot):
     """A new population takes the place of the old one, down to no rows; other tags stay; quarantine goes with it."""
     load(make_snapshot("a", 5, quarantined=2), make_snapshot("b", 3, quarantined=1))
-    load(make_snapshot("a", 0, run_id=SECOND))
+    load(make_snapshot("a", 0, run_id=LATER))
     load()
-    assert counts() == {"b": (FIRST, 3)}
-    assert counts("quarantine") == {"b": (FIRST, 1)}
-    assert counts("loaded_tags") == {"a": (SECOND, 1), "b": (FIRST, 1)}
+    assert counts() == {"b": (RUN_ID, 3)}
+    assert counts("quarantine") == {"b": (RUN_ID, 1)}
+    assert counts("loaded_tags") == {"a": (LATER, 1), "b": (RUN_ID, 1)}
 
 
 def test_scan_in_pieces(load, scan, make_snapshot, monkeypatch):
@@ -135,9 +117,9 @@ MISFITS = {
     "more rows": "INSERT INTO statuses SELECT tag, phone_number, 9, country, status, stop_sms, status_at, "
     "extracted_at, run_id FROM statuses WHERE tag = 'a'",
     "fewer in quarantine": "DELETE FROM quarantine WHERE tag = 'a'",
-    "another run": f"UPDATE loaded_tags SET run_id = '{SECOND}' WHERE tag = 'a'",
+    "another run": f"UPDATE loaded_tags SET run_id = '{LATER}' WHERE tag = 'a'",
     "a run's rows beside": "INSERT INTO statuses SELECT tag, phone_number, 9, country, status, stop_sms, status_at, "
-    f"extracted_at, '{SECOND}' FROM statuses WHERE tag = 'a'",
+    f"extracted_at, '{LATER}' FROM statuses WHERE tag = 'a'",
     "rows nobody loaded": "DELETE FROM loaded_tags WHERE tag = 'a'",
 }
 
@@ -152,9 +134,9 @@ def test_rows_that_nobody_loaded(warehouse, load, scan, make_snapshot, change):
     assert isinstance(damage, Damage)
     assert (damage.tag, damage.what) == ("a", "holds other rows than were loaded")
     assert states["tag"].to_pylist() == ["b"]
-    load(make_snapshot("a", 4, run_id=SECOND))
+    load(make_snapshot("a", 4, run_id=LATER))
     (states,) = scan(LOADED_TAGS, ["run_id"])
-    assert sorted(states["run_id"].to_pylist()) == [FIRST, SECOND]
+    assert sorted(states["run_id"].to_pylist()) == [RUN_ID, LATER]
 
 
 def test_counts_are_checked(load, counts, make_snapshot):
@@ -162,7 +144,7 @@ def test_counts_are_checked(load, counts, make_snapshot):
     load(make_snapshot("a"))
     with pytest.raises(CountMismatch):
         load(make_snapshot("a", 2), replace(make_snapshot("b"), rows_received=5))
-    assert counts() == {"a": (FIRST, 4)}
+    assert counts() == {"a": (RUN_ID, 4)}
 
 
 def test_many_tags_at_once(load, counts, make_snapshot):
@@ -170,7 +152,7 @@ def test_many_tags_at_once(load, counts, make_snapshot):
     snapshots = [make_snapshot(f"tag-{number}", 2) for number in range(1000)]
     load(*snapshots)
     load(*snapshots)
-    assert set(counts().values()) == {(FIRST, 2)}
+    assert set(counts().values()) == {(RUN_ID, 2)}
     assert len(counts()) == 1000
 
 
@@ -179,12 +161,12 @@ def test_tag_runs_and_reports(warehouse, scan, make_tag_runs):
     destination = open_destination(warehouse.uri)
     with destination.open(for_loading=True):
         for _ in range(2):
-            assert destination.finish(make_tag_runs("a", "b"), FIRST, complete=True) == []
-            destination.save_report('{"é": "O\'"}'.encode(), FIRST)
-        destination.finish(make_tag_runs("a", run_id=SECOND), SECOND, complete=False)
+            assert destination.finish(make_tag_runs("a", "b"), RUN_ID, complete=True) == []
+            destination.save_report('{"é": "O\'"}'.encode(), RUN_ID)
+        destination.finish(make_tag_runs("a", run_id=LATER), LATER, complete=False)
     (history,), (reports,) = scan(TAG_RUNS), scan(RUNS)
-    assert rows_of(history) == rows_of(make_tag_runs("a", "b"), make_tag_runs("a", run_id=SECOND))
-    assert reports.to_pylist() == [{"run_id": FIRST, "report": '{"é": "O\'"}'}]
+    assert rows_of(history) == rows_of(make_tag_runs("a", "b"), make_tag_runs("a", run_id=LATER))
+    assert reports.to_pylist() == [{"run_id": RUN_ID, "report": '{"é": "O\'"}'}]
 
 
 @databases
@@ -331,9 +313,9 @@ def test_a_rule_of_the_user(warehouse, load, counts, make_snapshot):
     else:
         warehouse.sql("ALTER TABLE statuses ADD CHECK (phone_number < '+33600000005')")
     with pytest.raises(DestinationError) as caught:
-        load(make_snapshot("a", 9, run_id=SECOND))
+        load(make_snapshot("a", 9, run_id=LATER))
     assert "refuses rows" in caught.value.what
-    assert ("+336" in str(caught.value), caught.value.__context__, counts()) == (False, None, {"a": (FIRST, 2)})
+    assert ("+336" in str(caught.value), caught.value.__context__, counts()) == (False, None, {"a": (RUN_ID, 2)})
 
 
 @databases
