@@ -39,9 +39,9 @@ def finish(here, tag_runs):
         dataset.finish(tag_runs, RUN_ID, complete=True)
 
 
-def files(here):
-    """The names of all files."""
-    return sorted(str(path.relative_to(here)) for path in here.rglob("*") if path.is_file())
+def sizes(here):
+    """The sizes of all files, by name."""
+    return {str(path.relative_to(here)): path.stat().st_size for path in here.rglob("*") if path.is_file()}
 
 
 def path_of(here, tag, folder="statuses"):
@@ -52,14 +52,22 @@ def path_of(here, tag, folder="statuses"):
 # What a reader finds, and a later run.
 
 
-def test_story(here, make_snapshot, make_tag_runs):
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+def test_story(here, request, make_snapshot, make_tag_runs, kind):
     """A tag has a file in `statuses` and one in `quarantine`, a run in `tag_runs` and `runs`; all is read as loaded."""
+    bucket = None if kind == "folder" else request.getfixturevalue("bucket")
+    uri, lock = (f"{bucket.uri}/out", ".lock/holder.json") if bucket else (str(here), ".lock")
+
+    def held():
+        keys = bucket.objects("out/") if bucket else []
+        return {key.removeprefix("out/"): len(bucket.read(key)) for key in keys} or sizes(here)
+
     one, two, history = make_snapshot("Promo.Nov!", quarantined=1), make_snapshot("relance"), make_tag_runs("x", "y")
-    dataset = open_destination(str(here))
+    dataset = open_destination(uri)
     with pytest.raises(NothingLoaded), dataset.open(for_loading=False):
         pass
     dataset.check()
-    assert not here.exists()
+    assert held() == {}
     with dataset.open(for_loading=True):
         written = list(dataset.replace([one, two]))
         written.append(dataset.finish(history, RUN_ID, complete=True))
@@ -68,23 +76,20 @@ def test_story(here, make_snapshot, make_tag_runs):
         done = replace(ERASURE, removed_tags=1, removed_rows=2, removed_quarantined=3)
         dataset.record_erasure(done)
         assert erasures(dataset) == [done]
-    names = [
-        *(".lock", "erasures/0123abcd-ffffffffffffffff.parquet", "quarantine/promo-nov-228768cc47667e67.parquet"),
-        *(f"runs/{RUN_ID}.json", "statuses/promo-nov-228768cc47667e67.parquet"),
+    dataset.check()
+    files = [
+        *("statuses/promo-nov-228768cc47667e67.parquet", "quarantine/promo-nov-228768cc47667e67.parquet"),
         *("statuses/relance-7d28f71d8356364d.parquet", f"tag_runs/{RUN_ID}.parquet"),
     ]
-    dataset.check()
-    assert files(here) == names
-    folders = [[Path(file.path).relative_to(here).parts[0] for file in some] for some in written]
-    assert folders == [["statuses", "quarantine"], ["statuses"], ["tag_runs"]]
-    assert all(Path(file.path).stat().st_size == file.size for some in written for file in some)
-    assert scan(here, STATUSES) == (rows_of(one.table, two.table), [])
-    assert scan(here, STATUSES, ["status", "tag"])[0] == rows_of(
-        *(x.table.select(["status", "tag"]) for x in (one, two))
-    )
-    assert scan(here, QUARANTINE) == (rows_of(one.quarantine), [])
-    assert scan(here, TAG_RUNS) == (rows_of(history), [])
-    assert scan(here, RUNS) == ([{"run_id": RUN_ID, "report": '{"run": 1}'}], [])
+    assert held().keys() == {*files, lock, "erasures/0123abcd-ffffffffffffffff.parquet", f"runs/{RUN_ID}.json"}
+    assert [file.path.removeprefix(f"{uri}/") for some in written for file in some] == files
+    assert [held()[name] for name in files] == [file.size for some in written for file in some]
+    assert scan(uri, STATUSES) == (rows_of(one.table, two.table), [])
+    some = [snapshot.table.select(["status", "tag"]) for snapshot in (one, two)]
+    assert scan(uri, STATUSES, ["status", "tag"])[0] == rows_of(*some)
+    assert scan(uri, QUARANTINE) == (rows_of(one.quarantine), [])
+    assert scan(uri, TAG_RUNS) == (rows_of(history), [])
+    assert scan(uri, RUNS) == ([{"run_id": RUN_ID, "report": '{"run": 1}'}], [])
     for table in (*TABLES, RUNS, ERASURES):
         for part in dataset.scan(table, table.column_names):
             assert part.schema.equals(arrow_schema(table))
@@ -159,9 +164,9 @@ def test_replace(here, make_snapshot):
     assert scan(here, STATUSES)[0] == rows_of(kept.table, *[one.table for one in new])
     assert scan(here, QUARANTINE)[0] == rows_of(kept.quarantine, new[1].quarantine)
     assert {tag: state.run_id for tag, state in loaded(here).items()} == {"a": LATER, "b": RUN_ID, "c": LATER}
-    content = {name: (here / name).read_bytes() for name in files(here)}
+    content = {name: (here / name).read_bytes() for name in sizes(here)}
     assert load(here, *new) == written
-    assert {name: (here / name).read_bytes() for name in files(here)} == content
+    assert {name: (here / name).read_bytes() for name in sizes(here)} == content
 
 
 def test_counts_must_add_up(here, make_snapshot):
@@ -175,7 +180,7 @@ def test_hostile_tags(tmp_path, here, make_snapshot):
     """No tag leaves the folder, hides, or takes the place of another, even where names are blind to case."""
     load(here, *(make_snapshot(tag, 1) for tag in HOSTILE))
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    names = files(here / "statuses")
+    names = list(sizes(here / "statuses"))
     assert len({name.casefold() for name in names}) == len(HOSTILE)
     assert [name for name in names if not re.fullmatch(r"[a-z0-9][a-z0-9-]*\.parquet", name)] == []
     assert loaded(here).keys() == set(HOSTILE)
@@ -190,7 +195,7 @@ def test_leftovers(here, make_snapshot):
     shutil.copy(path_of(here, "b", "quarantine"), here / ".staging" / file_name("a"))
     before = loaded(here)
     load(here)
-    assert (loaded(here), files(here / ".staging")) == (before, [])
+    assert (loaded(here), sizes(here / ".staging")) == (before, {})
 
 
 # What is damaged.
