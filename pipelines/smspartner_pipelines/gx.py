@@ -112,7 +112,7 @@ class Engine:
         if not expectations:
             return []
         module: Any = import_module("great_expectations.core.expectation_suite")
-        with _silenced():
+        with warnings.catch_warnings(action="ignore"):  # about its inside, or the style of a user's arguments
             suite = module.ExpectationSuite(name="statuses", expectations=[self._build(one) for one in expectations])
             batch = self._frames.get_batch(batch_parameters={"dataframe": frame})
             return list(batch.validate(suite, result_format=result_format).results)
@@ -150,14 +150,6 @@ def _exception(result: Any) -> str:
     entries = [info] if "raised_exception" in info else info.values()
     raised = (entry.get("exception_message") for entry in entries if entry.get("raised_exception"))
     return next((str(message) or "an exception" for message in raised), "")
-
-
-@contextmanager
-def _silenced() -> Iterator[None]:
-    """Let no warning out: they are about the inside of the library, or the style of a user's arguments."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _import() -> Any:

@@ -230,7 +230,7 @@ def test_nothing_to_judge_is_no_failure(user, kind, kwargs):
 
 
 def test_no_value_is_repeated(user):
-    """Of a tag that fails as a whole a number is said, as a count or a mean, never a text: it could be a phone number."""
+    """Of a tag that fails as a whole a count or a mean is said, never a text: it could be a phone number."""
     judging = user(("expect_column_most_common_value_to_be_in_set", {"column": "phone_number", "value_set": ["x"]}))
     assert judge(judging, tag("a", {})) == [Judgement(failed={"rule_1": ""})]
 

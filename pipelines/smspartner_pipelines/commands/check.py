@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 from smspartner.errors import AccessRefused, DestinationError, RequestError, SettingsError
@@ -17,6 +16,9 @@ from smspartner_pipelines.commands.run import connection_from
 from smspartner_pipelines.output import counted, say
 
 _MOST_SERIOUS_FIRST = (ExitCode.WRONG_SETTINGS, ExitCode.REFUSED, ExitCode.NOT_DONE, ExitCode.TAGS_NOT_COMPLETE)
+
+_Finding: TypeAlias = tuple[ExitCode, dict[str, str]]
+"""The code of a run that meets it, and `level`, `what` and `text`."""
 
 
 @click.command(cls=options.GroupedCommand, exit_codes=EXIT_MEANINGS)
@@ -46,15 +48,19 @@ def check(to: tuple[str, ...], *, probe: str | None, as_json: bool, **given: Any
     if probe is not None:
         return _probe(probe, given, as_json=as_json)
     findings = []
-    for finding in _findings(given, to):
-        findings.append(finding)
+    codes: dict[bool, set[ExitCode]] = {True: set(), False: set()}
+    for of_destination, (code, facts) in _findings(given, to):
+        findings.append(facts)
+        codes[of_destination].add(code)
         if not as_json:
-            style = "red" if finding.code else "green"
-            say(f"{finding.level:<4}  {finding.what}: {finding.text}", to_stdout=True, style=style)
+            say(
+                f"{facts['level']:<4}  {facts['what']}: {facts['text']}",
+                to_stdout=True,
+                style="red" if code else "green",
+            )
     if as_json:
-        facts = [{"level": one.level, "what": one.what, "text": one.text} for one in findings]
-        click.echo(json.dumps(facts, ensure_ascii=False, indent=2))
-    return _exit_code_of(findings)
+        click.echo(json.dumps(findings, ensure_ascii=False, indent=2))
+    return _exit_code(codes[True], codes[False])
 
 
 def _probe(tag: str, given: dict[str, Any], *, as_json: bool) -> ExitCode:
@@ -68,36 +74,25 @@ def _probe(tag: str, given: dict[str, Any], *, as_json: bool) -> ExitCode:
     return ExitCode.OK
 
 
-@dataclass(frozen=True)
-class _Finding:
-    """The state of one thing; `code` is that of a run that meets it, `text` says what to do about a failure."""
-
-    what: str
-    text: str
-    code: ExitCode = ExitCode.OK
-    destination: bool = False
-
-    @property
-    def level(self) -> str:
-        """How it is, in a word."""
-        return "FAIL" if self.code else "ok"
+def _finding(what: str, text: str, code: ExitCode = ExitCode.OK) -> _Finding:
+    """Give the state of one thing; `text` says what to do about a failure."""
+    return code, {"level": "FAIL" if code else "ok", "what": what, "text": text}
 
 
-def _exit_code_of(findings: Sequence[_Finding]) -> ExitCode:
+def _exit_code(of_destinations: set[ExitCode], of_others: set[ExitCode]) -> ExitCode:
     """Give the code a run would end with: where no destination can be used, it would request nothing."""
-    destinations = [one for one in findings if one.destination]
-    nowhere = bool(destinations) and all(one.code for one in destinations)
-    heeded = [one for one in findings if one.destination or not nowhere or one.code is ExitCode.WRONG_SETTINGS]
-    codes = {one.code for one in heeded}
-    return next((code for code in _MOST_SERIOUS_FIRST if code in codes), ExitCode.OK)
+    nowhere = bool(of_destinations) and ExitCode.OK not in of_destinations
+    heeded = of_destinations | (of_others & {ExitCode.WRONG_SETTINGS} if nowhere else of_others)
+    return next((code for code in _MOST_SERIOUS_FIRST if code in heeded), ExitCode.OK)
 
 
-def _findings(given: dict[str, Any], destinations: Sequence[str]) -> Iterator[_Finding]:
-    """Check key and API, destinations and libraries, one after the other."""
-    yield _api(given)
+def _findings(given: dict[str, Any], destinations: Sequence[str]) -> Iterator[tuple[bool, _Finding]]:
+    """Check key and API, destinations and libraries, one after the other; say which are destinations."""
+    yield False, _api(given)
     for uri in destinations:
-        yield _destination(uri, alone=len(destinations) == 1)
-    yield from _versions()
+        yield True, _destination(uri, alone=len(destinations) == 1)
+    for finding in _versions():
+        yield False, finding
 
 
 def _api(given: dict[str, Any]) -> _Finding:
@@ -107,25 +102,25 @@ def _api(given: dict[str, Any]) -> _Finding:
     try:
         client = Client(connection_from(given))
     except SettingsError as exc:
-        return _Finding("API key", str(exc), ExitCode.WRONG_SETTINGS)
+        return _finding("API key", str(exc), ExitCode.WRONG_SETTINGS)
     try:
         client.fetch_account()
     except RequestError as exc:
         code = ExitCode.REFUSED if isinstance(exc, AccessRefused) else ExitCode.TAGS_NOT_COMPLETE
-        return _Finding("API key", str(exc), code)
+        return _finding("API key", str(exc), code)
     finally:
         client.close()
-    return _Finding("API key", "accepted by the API")
+    return _finding("API key", "accepted by the API")
 
 
 def _destination(uri: str, *, alone: bool) -> _Finding:
     from smspartner_pipelines.load import mask_secrets
 
     try:
-        return _Finding(mask_secrets(uri), f"can be written{_loaded(uri)}", destination=True)
+        return _finding(mask_secrets(uri), f"can be written{_loaded(uri)}")
     except (SettingsError, DestinationError) as exc:
         code = ExitCode.WRONG_SETTINGS if alone and isinstance(exc, SettingsError) else ExitCode.NOT_DONE
-        return _Finding(mask_secrets(uri), str(exc), code, destination=True)
+        return _finding(mask_secrets(uri), str(exc), code)
 
 
 def _loaded(uri: str) -> str:
@@ -156,5 +151,5 @@ def _versions() -> Iterator[_Finding]:
         found = version_of(needed.name)
         if found and not needed.specifier.contains(found, prereleases=True):
             text = f"{found} is installed, {needed.specifier} is needed; pip install '{needed.name}{needed.specifier}'"
-            yield _Finding(needed.name, text, ExitCode.NOT_DONE)
-    yield _Finding("versions", ", ".join(f"{name} {version}" for name, version in versions().items()))
+            yield _finding(needed.name, text, ExitCode.NOT_DONE)
+    yield _finding("versions", ", ".join(f"{name} {version}" for name, version in versions().items()))

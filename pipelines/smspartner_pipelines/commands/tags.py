@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +42,7 @@ def tags(destination: str, *, as_json: bool) -> ExitCode:
     with open_loaded(destination) as opened:
         states, damages = tag_states(opened)
     if as_json:
-        facts = [one.facts() for one in states]
-        click.echo(REDACT.json(facts, ensure_ascii=False, indent=2, default=lambda time: time.isoformat()))
+        click.echo(REDACT.json(states, ensure_ascii=False, indent=2, default=lambda time: time.isoformat()))
     else:
         show_tags(states, opened.uri)
     for damage in damages:
@@ -51,61 +50,38 @@ def tags(destination: str, *, as_json: bool) -> ExitCode:
     return ExitCode.OK
 
 
-@dataclass(frozen=True)
-class TagState:
-    """A tag that a destination knows: what is loaded, if anything; the newest verdict and its reason; any damage."""
+def tag_states(destination: Destination) -> tuple[list[dict[str, Any]], list[Damage]]:
+    """Give the facts of every tag that was ever asked for, sorted, and the damage that belongs to no tag.
 
-    tag: str
-    loaded: LoadedTag | None
-    verdict: str
-    reason: str
-    damage: str | None = None
-
-    @property
-    def state(self) -> str:
-        """Say in a word or two how the tag is."""
-        from smspartner_pipelines.selection import is_settled
-
-        if self.damage:
-            return "damaged"
-        if self.verdict not in {*ACCEPTED, ""}:
-            return self.verdict
-        if self.loaded is None:
-            return "unknown" if self.verdict == "unknown" else "not loaded"
-        if self.loaded.rows_quarantined:
-            return "quarantine"
-        return "settled" if is_settled(self.loaded, datetime.now(UTC)) else "open"
-
-    def row(self) -> tuple[str, ...]:
-        """Give the cells of the table for people."""
-        one = self.loaded
-        if one is None:
-            return self.tag, "", "", "", self.state, ""
-        share = delivered_share(one.delivered, one.not_delivered, one.ko)
-        read = f"{one.extracted_at.astimezone(UTC):%Y-%m-%d %H:%M}"
-        return self.tag, f"{one.rows_loaded:,}", share, f"{one.waiting:,}", self.state, read
-
-    def facts(self) -> dict[str, Any]:
-        """Give the facts for programs; counts and times are null where nothing is loaded."""
-        held = asdict(self.loaded) if self.loaded else dict.fromkeys(LoadedTag.__dataclass_fields__)
-        said = {"state": self.state, "verdict": self.verdict or None, "reason": self.reason, "damage": self.damage}
-        return {**held, "tag": self.tag, **said}
-
-
-def tag_states(destination: Destination) -> tuple[list[TagState], list[Damage]]:
-    """Give every tag that was ever asked for, sorted, and the damage that belongs to no tag.
+    Facts are what is loaded (None where nothing is), the state in a word or two, verdict and reason of the newest run,
+    and what is damaged.
 
     Raises:
         DestinationError: it can't be read at all.
     """
     loaded, damages = loaded_tags(destination)
     newest = _newest_tag_runs(destination, damages)
-    by_tag = {one.tag: one.what for one in damages if one.tag is not None}
-    states = [
-        TagState(tag, loaded.get(tag), *newest.get(tag, ("", "")), by_tag.get(tag))
-        for tag in sorted({*loaded, *newest, *by_tag})
-    ]
+    damaged = {one.tag: one.what for one in damages if one.tag is not None}
+    states = []
+    for tag in sorted({*loaded, *newest, *damaged}):
+        verdict, reason = newest.get(tag, (None, ""))
+        held = asdict(loaded[tag]) if tag in loaded else dict.fromkeys(LoadedTag.__dataclass_fields__)
+        state = "damaged" if tag in damaged else _state(loaded.get(tag), verdict)
+        said = {"state": state, "verdict": verdict, "reason": reason, "damage": damaged.get(tag)}
+        states.append({**held, "tag": tag, **said})
     return states, [one for one in damages if one.tag is None]
+
+
+def _state(loaded: LoadedTag | None, verdict: str | None) -> str:
+    from smspartner_pipelines.selection import is_settled
+
+    if verdict is not None and verdict not in ACCEPTED:
+        return verdict
+    if loaded is None:
+        return "unknown" if verdict == "unknown" else "not loaded"
+    if loaded.rows_quarantined:
+        return "quarantine"
+    return "settled" if is_settled(loaded, datetime.now(UTC)) else "open"
 
 
 def _newest_tag_runs(destination: Destination, damages: list[Damage]) -> dict[str, tuple[str, str]]:
@@ -121,18 +97,19 @@ def _newest_tag_runs(destination: Destination, damages: list[Damage]) -> dict[st
     return {row["tag"]: (row["verdict_last"], row["reason_last"]) for row in newest.to_pylist()}
 
 
-def show_tags(states: list[TagState], uri: str) -> None:
+def show_tags(states: list[dict[str, Any]], uri: str) -> None:
     """Print a line a tag, coloured by its state, then why some are not in order, then the total."""
-    names, *lines = text_table(_NAMES, [one.row() for one in states], _NAMES[1:4])
+    names, *lines = text_table(_NAMES, list(map(_cells, states)), _NAMES[1:4])
     say(names, to_stdout=True)
     for line, one in zip(lines, states, strict=True):
-        say(line, to_stdout=True, style=_COLOURS.get(one.state, "red"))
+        say(line, to_stdout=True, style=_COLOURS.get(one["state"], "red"))
     for one in states:
-        if one.state not in _COLOURS:
-            say(f"{one.tag}: {one.damage or f'{one.verdict}: {one.reason}'}", to_stdout=True, style="red")
-    loaded = [one.loaded for one in states if one.loaded]
+        if one["state"] not in _COLOURS:
+            why = one["damage"] or f"{one['verdict']}: {one['reason']}"
+            say(f"{one['tag']}: {why}", to_stdout=True, style="red")
+    loaded = [one for one in states if one["run_id"]]
     rows, waiting, quarantined = (
-        sum(getattr(one, name) for one in loaded) for name in ("rows_loaded", "waiting", "rows_quarantined")
+        sum(one[name] for one in loaded) for name in ("rows_loaded", "waiting", "rows_quarantined")
     )
     help_ = f" (`smspartner quarantine {shlex.quote(uri)}` counts them by reason)" if quarantined else ""
     say(
@@ -140,3 +117,11 @@ def show_tags(states: list[TagState], uri: str) -> None:
         f"{quarantined:,} in quarantine{help_}",
         to_stdout=True,
     )
+
+
+def _cells(one: dict[str, Any]) -> tuple[str, ...]:
+    if not one["run_id"]:
+        return one["tag"], "", "", "", one["state"], ""
+    share = delivered_share(one["delivered"], one["not_delivered"], one["ko"])
+    read = f"{one['extracted_at'].astimezone(UTC):%Y-%m-%d %H:%M}"
+    return one["tag"], f"{one['rows_loaded']:,}", share, f"{one['waiting']:,}", one["state"], read
