@@ -31,19 +31,10 @@ def refusal_of(function: Any, *arguments: Any, **options: Any) -> SettingsError:
 def test_defaults() -> None:
     """The key alone makes a connection to the vendor, with the documented defaults; it prints without its key."""
     made = Connection(KEY)
-    assert {field.name: getattr(made, field.name) for field in dataclasses.fields(Connection)} == {
-        "api_key": KEY,
-        "base_url": "https://api.smspartner.fr/v1",
-        "concurrency": 8,
-        "rate": Rate(1800, 60.0),
-        "timeout": 30.0,
-        "retries": 5,
-        "backoff": 0.5,
-        "passes": 3,
-        "pass_pauses": (1.0, 5.0),
-        "verify": False,
-        "max_body_bytes": 67108864,
-    }
+    limits = {"concurrency": 8, "rate": Rate(1800, 60.0), "timeout": 30.0, "retries": 5, "backoff": 0.5}
+    proof = {"passes": 3, "pass_pauses": (1.0, 5.0), "verify": False, "max_body_bytes": 67108864}
+    expected = {"api_key": KEY, "base_url": "https://api.smspartner.fr/v1", **limits, **proof}
+    assert {field.name: getattr(made, field.name) for field in dataclasses.fields(Connection)} == expected
     assert "api_key=***" in repr(made)
     assert REDACT(f"?apiKey={KEY.reveal()}") == "?apiKey=***"
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -61,16 +52,15 @@ def test_the_pace_of_a_run() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"concurrency": 0}, "concurrency is 0; give a number from 1 to 256"),
-        ({"concurrency": 257}, "concurrency is 257; give a number from 1 to 256"),
-        ({"timeout": 0}, "timeout is 0; give a number from 0.001 to 3600"),
-        ({"timeout": math.nan}, "timeout is nan; give a number from 0.001 to 3600"),
-        ({"timeout": math.inf}, "timeout is inf; give a number from 0.001 to 3600"),
-        ({"retries": -1}, "retries is -1; give a number from 0 to 100"),
-        ({"retries": "s3cret-key"}, "retries is str; give a number from 0 to 100"),
-        ({"retries": True}, "retries is True; give a number from 0 to 100"),
-        ({"retries": 1234567890123456}, "retries is out of range; give a number from 0 to 100"),
-        ({"timeout": 1.234567890123456e20}, "timeout is out of range; give a number from 0.001 to 3600"),
+        *(({"concurrency": value}, f"concurrency is {value}; give a number from 1 to 256") for value in (0, 257)),
+        *(
+            ({"timeout": value}, f"timeout is {shown}; give a number from 0.001 to 3600")
+            for value, shown in ((0, 0), (math.nan, "nan"), (math.inf, "inf"), (1.234567890123456e20, "out of range"))
+        ),
+        *(
+            ({"retries": value}, f"retries is {shown}; give a number from 0 to 100")
+            for value, shown in ((-1, -1), ("s3cret-key", "str"), (True, True), (1234567890123456, "out of range"))
+        ),
         ({"backoff": -0.1}, "backoff is -0.1; give a number from 0 to 3600"),
         ({"passes": 0}, "passes is 0; give a number from 1 to 100"),
         ({"rate": 5.0}, "rate is float; give a Rate, such as parse_rate('300/min')"),
@@ -79,13 +69,12 @@ def test_the_pace_of_a_run() -> None:
             {"api_key": Secret("")},
             "there is no API key; set SMSPARTNER_API_KEY, or SMSPARTNER_API_KEY_FILE to a file that holds it",
         ),
-        (
-            {"api_key": Secret("s3cret\nb")},
-            f"the API key holds a line break, a control character or an undecodable byte; {WHERE}",
-        ),
-        (
-            {"api_key": Secret("s3cret\udcff-bytes")},
-            f"the API key holds a line break, a control character or an undecodable byte; {WHERE}",
+        *(
+            (
+                {"api_key": Secret(key)},
+                f"the API key holds a line break, a control character or an undecodable byte; {WHERE}",
+            )
+            for key in ("s3cret\nb", "s3cret\udcff-bytes")
         ),
         ({"api_key": Secret("s3cret7")}, f"the API key has fewer than 8 characters; {WHERE}"),
     ],
@@ -98,10 +87,7 @@ def test_values_out_of_range(options: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("url", "checked"),
     [
-        ("https://api.smspartner.fr/v1", "https://api.smspartner.fr/v1"),
-        ("https://api.smspartner.fr/v1/", "https://api.smspartner.fr/v1"),
-        ("https://api.smspartner.fr", "https://api.smspartner.fr/v1"),
-        ("https://api.smspartner.fr/", "https://api.smspartner.fr/v1"),
+        *((f"https://api.smspartner.fr{path}", "https://api.smspartner.fr/v1") for path in ("/v1", "/v1/", "", "/")),
         ("HTTPS://proxy.example/sms/v2//", "https://proxy.example/sms/v2"),
         ("https://host:8443/v1", "https://host:8443/v1"),
         ("http://127.0.0.1:8025/v1", "http://127.0.0.1:8025/v1"),
@@ -121,17 +107,10 @@ REFUSED_URLS = {
         *("http://192.168.0.1", "http://0.0.0.0", "http://2130706433", "http://[::2]", "http://128.0.0.1"),
     ),
     "the base URL is not the URL of an API; give https://HOST/PATH": (
-        *(
-            "",
-            "api.smspartner.fr",
-            "ftp://me:s3cret@host/v1",
-            "ftp://host/v1",
-            "https://",
-            "https:///v1",
-            "https://host:port/",
-        ),
+        *("", "api.smspartner.fr", "ftp://me:s3cret@host/v1", "ftp://host/v1", "https://", "https:///v1"),
+        *("https://host:port/", "https://*.host"),
         *("https://me:s3cret@host:x/", "https://host:99999", "https://host:0", "https://[::1", "//host/v1", "s3cret"),
-        *("https://.", "https://a..b", "https://*.host", f"https://{'a' * 64}.fr", "https://host\\v1"),
+        *("https://.", "https://a..b", f"https://{'a' * 64}.fr", "https://host\\v1"),
         *("https://me:s3cret@host/v1", "https://me@host/v1", "https://host/v1?apiKey=s3cret", "https://host/v1#s3cret"),
         *("https://host/v 1", "https://host/v\udcff", "https://host/v\u202e1"),
     ),
