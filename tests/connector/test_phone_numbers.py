@@ -98,7 +98,7 @@ OVERSEAS = {
 )
 def test_overseas_prefixes(code: str, country: str, prefix: str) -> None:
     """A national form with an overseas prefix is that region's, assigned or not, however it is grouped."""
-    for rest in ("000000", "123456", "201234", "999999"):
+    for rest in ("000000", "070787", "080757", "123456", "160517", "201234", "390824", "670981", "999999"):
         number = f"+{code}{prefix[1:].removeprefix('508')}{rest}"
         for written in (prefix + rest, f"{prefix[:2]} {prefix[2:]}.{rest[:2]}-{rest[2:]}"):
             assert read_phone_number(written) == (number, None)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -261,64 +259,51 @@ def test_no_row_is_lost(tags: list[list[list[Any]]], privacy: PhonePrivacy, eras
             assert privacy.protect(OTHER) not in taken.table["phone_number"].to_pylist()
 
 
-class Source:
-    """A source of populations that a test feeds, also with seconds to wait; it notes that it was closed."""
-
-    def __init__(self) -> None:
-        self.given: SimpleQueue[Population | BaseException | float | None] = SimpleQueue()
-        self.closed = threading.Event()
-
-    def populations(self) -> Iterator[Population | None]:
-        """Give what the test gives, until it gives an exception."""
-        try:
-            while not isinstance(one := self.given.get(timeout=30), BaseException):
-                if isinstance(one, float):
-                    time.sleep(one)
-                else:
-                    yield one
-            raise one
-        finally:
-            self.closed.set()
+def fed(
+    closed: threading.Event, *given: Population | Exception | threading.Event | None
+) -> Iterator[Population | None]:
+    """A source of these, which raises exceptions, and is silent until an event; `closed` is set as it ends."""
+    try:
+        for one in given:
+            if isinstance(one, Exception):
+                raise one
+            if isinstance(one, threading.Event):
+                one.wait(30)
+            else:
+                yield one
+    finally:
+        closed.set()
 
 
-@pytest.fixture
-def source() -> Source:
-    """A source under the test's control."""
-    return Source()
-
-
-def test_a_snapshot_comes_while_its_source_is_silent(source: Source) -> None:
+def test_a_snapshot_comes_while_its_source_is_silent() -> None:
     """Populations come at the latest with the next tick, which passes through."""
-    snapshots = transform(source.populations(), RUN, PLAIN)
-    for one in (population([ROW], tag="a"), population(verdict="unknown", tag="b"), None):
-        source.given.put(one)
+    closed, silence = threading.Event(), threading.Event()
+    given = (population([ROW], tag="a"), population(verdict="unknown", tag="b"), None, silence)
+    snapshots = transform(fed(closed, *given), RUN, PLAIN)
     assert [getattr(next(snapshots), "tag", None) for _ in range(3)] == ["a", "b", None]
-    source.given.put(None)
+    silence.set()
     snapshots.close()
-    assert source.closed.is_set()
+    assert closed.is_set()
 
 
-def test_what_ends_the_source_comes_last(source: Source) -> None:
+def test_what_ends_the_source_comes_last() -> None:
     """An exception of the source is raised after the snapshots of what came before it."""
-    for one in (population([ROW], tag="a"), None, population([ROW], tag="b"), AccessRefused("no", code=10)):
-        source.given.put(one)
+    given = (population([ROW], tag="a"), None, population([ROW], tag="b"), AccessRefused("no", code=10))
     taken: list[str | None] = []
     with pytest.raises(AccessRefused, match=r"^no; "):
-        taken.extend(getattr(one, "tag", None) for one in transform(source.populations(), RUN, PLAIN))
+        taken.extend(getattr(one, "tag", None) for one in transform(fed(threading.Event(), *given), RUN, PLAIN))
     assert taken == ["a", None, "b"]
 
 
 @pytest.mark.parametrize("failing", [False, True])
-def test_the_source_is_closed(source: Source, failing: bool) -> None:  # noqa: FBT001
+def test_the_source_is_closed(failing: bool) -> None:  # noqa: FBT001
     """Closing the generator, or an error of its own, closes the source and ends the thread."""
-    for _ in range(20):
-        source.given.put(population([ROW], rows_received=2 if failing else 1))
-        source.given.put(None)
-    snapshots = transform(source.populations(), RUN, PLAIN)
+    closed, one = threading.Event(), population([ROW], rows_received=2 if failing else 1)
+    snapshots = transform(fed(closed, *[one, None] * 20), RUN, PLAIN)
     with pytest.raises(CountMismatch) if failing else nullcontext():  # rows that get lost are a bug, which ends the run
         next(snapshots)
     snapshots.close()
-    assert source.closed.is_set()
+    assert closed.is_set()
     assert not any(thread.name == "smspartner-transform" for thread in threading.enumerate())
 
 
