@@ -146,10 +146,3 @@ def test_any_value_is_a_fact_or_a_reason(value: object) -> None:
     assert status in {None, *STATUS_WORDS}
     assert stop in {None, True, False}
     assert date is None or values.EARLIEST_SECOND <= int(str(date)) // 1_000_000 <= values.LATEST_SECOND
-
-
-@given(st.integers(values.EARLIEST_SECOND, values.LATEST_SECOND))
-def test_epoch_in_every_type(second: int) -> None:
-    """A moment between 2000 and 2100 is the same moment as text, as JSON integer and as JSON float."""
-    expected = (second * 1_000_000, None)
-    assert [expected] * 3 == [values.read_date(value) for value in (str(second), second, float(second))]

@@ -120,14 +120,3 @@ def test_drift(start_sandbox, report, command, row, faults, expected):
     said = command(sandbox, "run", "promo", "other", "--to", "rows.csv").stderr.splitlines()
     noted = [line.partition(" (")[0] for line in said if line.startswith("note: ")]
     assert sorted(noted) == sorted(f"note: not in the API's documentation: {kind}" for kind in expected)
-
-
-def test_both_validations_load_the_same(start_sandbox, command, rows):
-    """With Great Expectations and without, the same rows are loaded and the same rows are quarantined."""
-    sent = [*(row for row, _ in VALID.values()), *(row for row, _ in NOT_VALID.values())]
-    sandbox = start_sandbox([Campaign.of_rows("promo", sent)], page_size=7)
-    codes = [command(sandbox, "run", "promo", "--to", how, "--validate", how).returncode for how in ("contract", "gx")]
-    assert codes == [4, 4]
-    assert (len(VALID), len(NOT_VALID)) == (len(rows("gx")), len(rows("gx", "quarantine")))
-    for table in ("statuses", "quarantine"):
-        assert rows("contract", table, without=VARYING) == rows("gx", table, without=VARYING)
