@@ -5,19 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from smspartner.reading import Progress
-from smspartner_schemas.contract import LOADED_TAGS, STATUSES, Table
 
-from smspartner_pipelines.load.destination import Damage, Destination
 from smspartner_pipelines.output import counted
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from rich.console import Console
     from rich.progress import Progress as RichProgress
 
@@ -68,38 +65,16 @@ class RunProgress(Progress):
             self._bar.stop()
 
 
-class _Watched:
-    """A destination whose bar advances by the rows of `statuses` as they are read; `loaded_tags` says how many."""
-
-    def __init__(self, destination: Destination, bar: RichProgress) -> None:
-        self._destination, self._bar = destination, bar
-        self._task = bar.add_task(destination.uri, total=None, counts="")
-        self._total = self._done = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._destination, name)
-
-    def scan(self, table: Table, columns: Sequence[str]) -> Iterator[pa.Table | Damage]:
-        """See `Destination.scan`."""
-        for piece in self._destination.scan(table, columns):
-            yield piece
-            if table is LOADED_TAGS and not self._done and not isinstance(piece, Damage):
-                self._total += sum(piece["rows_loaded"].to_pylist())
-            elif table is STATUSES and not isinstance(piece, Damage):
-                self._done += piece.num_rows
-            counts = f"{self._done:,}/{self._total:,} rows"
-            self._bar.update(self._task, total=self._total, completed=self._done, counts=counts)
-
-
 @contextmanager
-def watched(destination: Destination) -> Iterator[Destination]:
-    """Give a destination whose rows are shown as they are read, on a terminal."""
+def reading(uri: str) -> Iterator[None]:
+    """Show on a terminal that a destination is read."""
     bar = bar_on_terminal()
     if bar is None:
-        yield destination
+        yield
     else:
+        bar.add_task(f"reading {uri}", total=None, counts="")
         with bar:
-            yield cast("Destination", _Watched(destination, bar))
+            yield
 
 
 def progress_on_terminal(*, quiet: bool) -> RunProgress:

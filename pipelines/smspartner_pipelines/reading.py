@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pyarrow as pa
 from smspartner.errors import SettingsError
@@ -21,7 +21,7 @@ _MOST_PARTS = 2_000
 
 @contextmanager
 def open_loaded(uri: str, *, shown: bool = False) -> Iterator[Destination]:
-    """Open a destination to read what is loaded there; `shown`: on a terminal a bar counts the rows that are read.
+    """Open a destination to read what is loaded there; `shown`: a terminal says so meanwhile.
 
     Raises:
         SettingsError: it is an export, which keeps no tags, or nothing was ever loaded there (NothingLoaded).
@@ -32,14 +32,13 @@ def open_loaded(uri: str, *, shown: bool = False) -> Iterator[Destination]:
         raise SettingsError(
             f"{destination.uri} is an export, which keeps no tags", remedy="name a dataset or a database"
         )
-    with destination.open(for_loading=False):
-        if not shown:
-            yield destination
-            return
-        from smspartner_pipelines.progress import watched
+    with ExitStack() as stack:
+        stack.enter_context(destination.open(for_loading=False))
+        if shown:
+            from smspartner_pipelines.progress import reading
 
-        with watched(destination) as counting:
-            yield counting
+            stack.enter_context(reading(destination.uri))
+        yield destination
 
 
 def rows_in(

@@ -104,11 +104,11 @@ def test_tags(on_terminal: Callable[..., str]) -> None:
 
 
 def test_reading_shows_progress(on_terminal: Callable[..., str]) -> None:
-    """`validate` and `report` show how many of the loaded rows they have read."""
+    """`validate` and `report` show that they are reading."""
     on_terminal("run", *TAGS, "--to", "data", "--quiet")
     for command in ("validate", "report"):
-        assert "8/8 rows" in on_terminal(command, "data")
-    assert "rows" not in on_terminal("validate", "data", "--quiet")
+        assert "reading data" in on_terminal(command, "data")
+    assert "reading" not in on_terminal("validate", "data", "--quiet")
 
 
 @pytest.mark.parametrize("changes", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
