@@ -25,7 +25,7 @@ TAGS = ("a", "b")
 class Full:
     """A destination whose disk is full."""
 
-    uri, keeps_tags, batch_rows = "full", True, 0
+    uri, keeps_tags = "full", True
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -36,14 +36,6 @@ class Full:
             self.calls.append(snapshot.tag)
             raise DestinationError("disk full")
         yield []
-
-    def finish(self, *_: Any, **__: Any) -> None:
-        """Finish."""
-        self.calls.append("finish")
-
-    def save_report(self, *_: Any) -> None:
-        """Keep the report."""
-        self.calls.append("report")
 
 
 @pytest.fixture
