@@ -111,13 +111,25 @@ def lawful() -> str:
 
 
 def commands() -> str:
-    """Give what every command says of itself with `--help`."""
+    """Give what every command says of itself with `--help`, and each of its options under a heading of its own."""
     parent = click.Context(smspartner, info_name="smspartner", terminal_width=78, **smspartner.context_settings)
     parts = []
     for name, command in smspartner.commands.items():
-        text = command.get_help(click.Context(command, parent, name)).rstrip()
+        context = click.Context(command, parent, name)
+        blocks = command.get_help(context).rstrip().split("\n\n")
+        text = "\n\n".join(block for block in blocks if not re.match(r"[^\n]+:\n  -", block))
         parts.append(f"## smspartner {name}\n\n```text\n{text}\n```")
+        options = (option for option in command.params if isinstance(option, click.Option))
+        parts += [_option(name, option, context) for option in options]
     return "\n\n".join(parts)
+
+
+def _option(command: str, option: click.Option, context: click.Context) -> str:
+    """Give an option's heading, whose anchor is its own, how it is written, and what it means."""
+    names, meaning = option.get_help_record(context) or ("", "")
+    said = re.sub(r"\s*\[default: (.+)\]$", r" Default: `\1`.", meaning).replace("*", "\\*")
+    variable = f" Environment: `{option.envvar}`." if option.envvar else ""
+    return f"### {command} {max(option.opts, key=len)}\n\n`{names}`: {said}{variable}"
 
 
 def vendor_codes() -> str:

@@ -43,7 +43,7 @@ def demo(directory: str) -> ExitCode:
     click.echo("\nWhat is loaded:")
     with open_loaded(directory) as opened:
         show_tags(tag_states(opened)[0], directory)
-    page = write_campaign_report(ReportSettings(directory, f"{directory}/report.html", title="SMS of a shop"))
+    page = write_campaign_report(ReportSettings(directory, f"{directory}/report.html"))
     click.echo(f"\nRead it with pandas: pandas.read_parquet('{directory}/statuses')\nOpen the campaign report: {page}")
     return ExitCode.OK
 
@@ -59,7 +59,7 @@ def _runs(directory: str) -> Iterator[RunOutcome]:
     from smspartner_pipelines.settings import RunSettings
 
     now = int(time.time())
-    campaigns = (*shop_campaigns(now), Campaign(MOVING, 2_400, now - 86_400))
+    campaigns = (*shop_campaigns(now), Campaign(MOVING, 1_800, now - 86_400))
     faults = Fault("total_grows", tag=MOVING), Fault("bad_status", tag=INVALID)
     with Sandbox(campaigns, faults=faults, api_key=KEY) as sandbox:
         connection = Connection(api_key=Secret(KEY), base_url=sandbox.url, pass_pauses=())
