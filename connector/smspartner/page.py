@@ -24,6 +24,7 @@ from smspartner.errors import (
     UnknownTag,
     UnreadableBody,
     VendorError,
+    raise_alone,
 )
 from smspartner.raw_json import as_utf8, read_fields, read_list, read_value, split_rows
 from smspartner.redaction import plain_text
@@ -109,9 +110,8 @@ def _rows(envelope: Envelope, total: int) -> tuple[bytes, array[int]]:
         return b"[]", array("q")
     try:
         return read_list(rows_json)
-    except ValueError:
-        problem = UnreadableBody("the body's row list is not a list")
-    raise problem  # here, so that no exception with a text of the body is its context
+    except ValueError:  # whose text holds some of the body
+        raise_alone(UnreadableBody("the body's row list is not a list"))
 
 
 def _drift(envelope: Envelope) -> Iterator[str]:
