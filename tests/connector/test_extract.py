@@ -5,7 +5,6 @@ import threading
 from collections import Counter
 from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
-from itertools import islice
 from unittest.mock import Mock, call
 from urllib.parse import parse_qs, urlsplit
 
@@ -104,8 +103,17 @@ def read(server, tags, **options):
 
 
 def take(reading, number):
-    """Give the tags of the next populations, whatever ticks come between."""
-    return {one.tag for one in islice((one for one in reading if one is not None), number)}
+    """Give the tags of the next populations, whatever ticks come between, but for half a minute of them."""
+    tags, ticks = set(), 0
+    for one in reading:
+        if one is None:
+            ticks += 1
+        else:
+            tags.add(one.tag)
+            ticks = 0
+        if len(tags) == number or ticks == 30:
+            break
+    return tags
 
 
 def given(reading, got):
