@@ -146,6 +146,29 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> WarehousePlace:
     return request.getfixturevalue("postgresql")
 
 
+class SmallDisk:
+    """A file system of 2 MiB at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def mount(self, options: str = "size=2m") -> bool:
+        """Mount it, or change how it is mounted; return whether that is allowed here."""
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self.path)]
+        return bool(shutil.which("mount")) and subprocess.run(command, check=False).returncode == 0
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """Mount a small file system that is gone after the test."""
+    small = SmallDisk(tmp_path / "disk")
+    small.path.mkdir()
+    if not small.mount():
+        pytest.skip("needs the right to mount file systems")
+    yield small
+    subprocess.run(["umount", "--lazy", str(small.path)], check=True)
+
+
 @pytest.fixture
 def start_sandbox() -> Iterator[Callable[..., HostileServer]]:
     """Start sandboxes (arguments as `HostileServer` takes them); all stop when the test ends."""

@@ -11,7 +11,7 @@ from load.conftest import SOMEBODY, an_ordinary_user
 from load.looking import load
 from smspartner.errors import DestinationError, SettingsError
 from smspartner_pipelines.load import open_destination, same_place
-from smspartner_pipelines.load.files import StagedFile, os_errors, replace_files
+from smspartner_pipelines.load.files import os_errors, replace_files
 from smspartner_pipelines.load.folder import FOLDERS, STAGING
 from smspartner_pipelines.pages.campaign_report import ReportSettings, write_campaign_report
 from smspartner_pipelines.pages.validation_page import prepare_folder
@@ -112,15 +112,6 @@ def test_a_folder_that_may_not_be_written(tmp_path, name):
     (tmp_path / "data" / name).chmod(0o777)
     with an_ordinary_user(tmp_path):
         destination.check()
-
-
-def test_discarded_file_takes_writes(tmp_path):
-    """A format's writer can be closed after its file was dropped."""
-    staged = StagedFile(tmp_path / "a")
-    staged.close()
-    assert staged.write(b"more") == 4
-    staged.flush()
-    assert list(tmp_path.iterdir()) == []
 
 
 # A folder that others may write into.

@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
@@ -60,42 +61,40 @@ def test_what_is_wrong(address, case):
     assert (password in found, "not-this-one" in found) == (False, False)
 
 
-@pytest.mark.parametrize(
-    ("answer", "kind", "problem"),
-    [
-        (b"E\0\0\0\x20SFATAL\0VFATAL\0C57P03\0MThe\0\0", DestinationError, "the server is not ready"),
-        (b"E\0\0\0\x20SFATAL\0VFATAL\0C53300\0MToo\0\0", DestinationError, "the server takes no more connections"),
-        (b"E\0\0\0\x20SFATAL\0VFATAL\0C28000\0MNo\0\0", SettingsError, "the server refuses user, password"),
-        (b"", DestinationError, "no connection can be made"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", SettingsError, "the server refuses"),
-    ],
-)
-def test_servers_that_refuse_at_once(answer, kind, problem):
-    """A server that starts up, is full or knows no such client is told by its code, in any language."""
+def fatal(state):
+    """Give the answer of a server that refuses a client at once."""
+    return b"E\0\0\0\x20SFATAL\0VFATAL\0C" + state + b"\0MNo\0\0"
+
+
+ANSWERS = {
+    "starting": (fatal(b"57P03"), DestinationError, "the server is not ready"),
+    "full": (fatal(b"53300"), DestinationError, "the server takes no more connections"),
+    "no such client": (fatal(b"28000"), SettingsError, "the server refuses user, password"),
+    "hangs up": (b"", DestinationError, "no connection can be made"),
+    "HTTP": (b"HTTP/1.1 400 Bad Request\r\n\r\n", SettingsError, "the server refuses"),
+    "silent": (None, DestinationError, "no connection can be made; start the server"),
+}
+
+
+@pytest.mark.parametrize("case", ANSWERS.values(), ids=ANSWERS.keys())
+def test_servers_that_refuse_at_once(case, monkeypatch):
+    """A server that starts up, is full or knows no such client is told by its code; a silent one is given up."""
+    answer, kind, problem = case
+    monkeypatch.setattr(postgresql_tables, "_PROBE_SECONDS", 5.0 if answer is not None else 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve():
-            while True:
-                try:
+            with suppress(OSError):
+                while answer is not None:
                     line, _ = server.accept()
-                except OSError:
-                    return
-                with line:
-                    line.recv(4096)
-                    line.sendall(answer)
+                    with line:
+                        line.recv(4096)
+                        line.sendall(answer)
 
         threading.Thread(target=serve, daemon=True).start()
-        found = refused(f"postgresql://me:pw@127.0.0.1:{server.getsockname()[1]}/db?sslmode=disable", kind)
+        place = f"127.0.0.1:{server.getsockname()[1]}"
+        assert f": {problem}" in refused(f"postgresql://me:pw@{place}/db?sslmode=disable&connect_timeout=2", kind)
         server.shutdown(socket.SHUT_RDWR)
-    assert f": {problem}" in found
-
-
-def test_a_server_that_says_nothing(monkeypatch):
-    """A server that accepts connections and is silent is given up after `connect_timeout`, as one that is down."""
-    monkeypatch.setattr(postgresql_tables, "_PROBE_SECONDS", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        uri = f"postgresql://me:pw@127.0.0.1:{server.getsockname()[1]}/db?connect_timeout=2"
-        assert "no connection can be made; start the server" in refused(uri, DestinationError)
 
 
 def test_password_of_the_environment(address, monkeypatch, tmp_path):

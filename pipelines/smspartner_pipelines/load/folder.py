@@ -68,10 +68,10 @@ class LocalFiles:
         with os_errors(f"reading {self._path}", starting=True):
             staging = self._path.absolute() / STAGING
             existing = next(folder for folder in (staging, *staging.parents) if folder.exists())
-            for folder in (self._path / name for name in FOLDERS):
-                if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
-                    raise SettingsError(f"{folder} can't be written", remedy="allow this user to write there")
         try_writing(existing / "check")
+        for folder in (self._path / name for name in FOLDERS):
+            if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+                raise SettingsError(f"{folder} can't be written", remedy="allow this user to write there")
         if self._lock_file.exists():
             with exclusive(self._lock_file, str(self._path)):
                 pass
