@@ -5,7 +5,6 @@ Command line beats environment beats file. A key of the file is the option's lon
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
 from functools import partial, reduce, wraps
 from typing import Any
@@ -14,15 +13,12 @@ import click
 from click.core import ParameterSource
 from smspartner.api_key import learn_key_file
 from smspartner.connection import LIMITS
-from smspartner.errors import SettingsError
-from smspartner.small_files import read_small_file
 from smspartner.vendor import DEFAULT_BASE_URL
 
+from smspartner_pipelines.config_file import CONFIG, load_config
 from smspartner_pipelines.output import start_logging
 
 PREFIX = "SMSPARTNER_"
-_CONFIG = "smspartner.config"
-_MOST_BYTES = 1024 * 1024  # of a configuration file
 _GROUPS = ("Tags", "Destinations", "Incremental loading", "Validation", "API connection", "Output")
 """Headings of the help, in their order."""
 
@@ -79,42 +75,6 @@ def _together(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return decorate
 
 
-def _load_config(context: click.Context, _parameter: click.Parameter, path: str | None) -> None:
-    """Take the keys of a configuration file as defaults: texts, which click checks as on the command line.
-
-    No value is repeated where one is wrong: it may be the API key in the wrong place.
-    """
-    if not path:
-        return
-    program: Any = context.find_root().command
-    options = {max(one.opts, key=len): one for one in program.commands["run"].params if isinstance(one, click.Option)}
-    context.meta[_CONFIG] = path
-    context.default_map = found = {}
-    for key, value in _read_toml(path).items():
-        option = options.get("--" + key.replace("_", "-"))
-        if option is None or key == "config":
-            raise SettingsError(
-                f"configuration file {path}: there is no setting {key[:40]!r}",
-                remedy="the keys are the options of `smspartner run --help`, with _ for -; the API key is not one: set "
-                "SMSPARTNER_API_KEY, or api_key_file to a file that only you can read",
-            )
-        values = value if isinstance(value, list) else [value]
-        found[option.name or key] = list(map(str, values)) if option.multiple else str(value)
-
-
-def _read_toml(path: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(read_small_file(path, _MOST_BYTES).decode("utf-8-sig"))
-    except OSError as exc:
-        problem = exc.strerror or "it can't be read"
-    except ValueError as exc:  # no TOML, no UTF-8, or no path at all
-        line = getattr(exc, "lineno", None)
-        problem = f"line {line} is not TOML" if line else "it is not TOML"
-    raise SettingsError(
-        f"configuration file {path}: {problem}", remedy="name a TOML file with lines such as concurrency = 8"
-    )
-
-
 def origin(context: click.Context, parameter: click.Parameter) -> str:
     """Name a parameter by where its value comes from: `--retries`, SMSPARTNER_RETRIES, or the key of a file."""
     if not isinstance(parameter, click.Option):
@@ -123,7 +83,7 @@ def origin(context: click.Context, parameter: click.Parameter) -> str:
     if source is ParameterSource.ENVIRONMENT:
         return str(parameter.envvar)
     if source is ParameterSource.DEFAULT_MAP:
-        return f"configuration file {context.meta[_CONFIG]}: {name.removeprefix('--').replace('-', '_')}"
+        return f"configuration file {context.meta[CONFIG]}: {name.removeprefix('--').replace('-', '_')}"
     return name
 
 
@@ -148,7 +108,7 @@ _log_options = _together(
         metavar="FILE",
         is_eager=True,
         expose_value=False,
-        callback=_load_config,
+        callback=load_config,
         help="TOML file with settings: the long names of options, with _ for -.",
     ),
     output_option(
