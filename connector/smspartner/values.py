@@ -1,7 +1,7 @@
 """How one value of the vendor is read: tolerant of spelling, strict in type.
 
 Each reader returns the value and no reason, or no value and the reason why it is not valid; a value that the API may
-leave out gives neither. Phone numbers are read in `numbering`.
+leave out gives neither. Phone numbers are read in `phone_numbers`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Arrow schemas of the tables, derived from the contract, and what a table lacks of them."""
+"""The Arrow schemas of the tables, derived from the contract."""
 
 from __future__ import annotations
 

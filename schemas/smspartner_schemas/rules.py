@@ -30,8 +30,8 @@ WHITE_SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\u1680\u2000-\u200a\u2028\u2029\u202f
 END = r"(?![\s\S])"
 """The end of the text in Python and Java, whose `$` lets a trailing line break pass; RE2 knows no such assertion."""
 
-COLUMNS_RULE = "columns_in_order"
-"""The rule of the table as a whole: the contract's columns, in the contract's order."""
+COLUMNS_RULE, KEY_RULE = "columns_in_order", "primary_key_unique"
+"""The rules of the table as a whole: the contract's columns in order, and no two rows that agree in the primary key."""
 
 
 @dataclass(frozen=True)
@@ -146,37 +146,6 @@ class Between(ColumnRule):
         }
 
 
-@dataclass(frozen=True)
-class UniqueTogether:
-    """The columns are the primary key: no two rows agree in all of them; null equals null."""
-
-    columns: tuple[str, ...]
-    name: ClassVar[str] = "primary_key_unique"
-
-    def violations(self, table: pa.Table) -> Mask:
-        """Return true for every row whose key another row has too."""
-        keys = pa.table({name: _one_dictionary(table.column(name)) for name in self.columns})
-        groups = keys.group_by(list(self.columns), use_threads=False).aggregate([([], "count_all")])
-        mask = np.zeros(table.num_rows, dtype=bool)
-        if groups.num_rows < table.num_rows:
-            mask[self._repeated(keys)] = True
-        return mask
-
-    def expectation(self) -> dict[str, Any]:
-        """Return `expect_compound_columns_to_be_unique`, which must not pass over rows of nulls."""
-        kwargs = {"column_list": list(self.columns), "ignore_row_if": "never"}
-        return {"type": "expect_compound_columns_to_be_unique", "kwargs": kwargs, "meta": {"rule": self.name}}
-
-    def _repeated(self, keys: pa.Table) -> npt.NDArray[np.int64]:
-        rows = keys.append_column("_row", pa.array(np.arange(keys.num_rows)))
-        groups = rows.group_by(list(self.columns)).aggregate([("_row", "list"), ("_row", "count")])
-        repeated = groups.filter(pc.greater(groups["_row_count"], 1))["_row_list"]
-        return np.asarray(repeated.combine_chunks().flatten(), dtype="int64")
-
-
-Rule: TypeAlias = ColumnRule | UniqueTogether
-
-
 def column_rules(table: Table = STATUSES, phone_form: PhoneForm = "plain") -> tuple[ColumnRule, ...]:
     """Return the rules that look at one column each, column by column.
 
@@ -185,17 +154,12 @@ def column_rules(table: Table = STATUSES, phone_form: PhoneForm = "plain") -> tu
     return tuple(rule for column in table.columns for rule in _rules_of(column, phone_form))
 
 
-def row_rules(table: Table = STATUSES, phone_form: PhoneForm = "plain") -> tuple[Rule, ...]:
-    """Return the rules of `table`'s rows: those of single columns (see `column_rules`), then the primary key."""
-    return (*column_rules(table, phone_form), UniqueTogether(table.primary_key))
-
-
-def broken_rules(table: pa.Table, rules: Sequence[Rule]) -> dict[str, npt.NDArray[np.int64]]:
+def broken_rules(table: pa.Table, rules: Sequence[ColumnRule]) -> dict[str, npt.NDArray[np.int64]]:
     """Return the rules that rows of `table` break: rule name to the indices (int64, ascending) of its rows.
 
     Raises:
         KeyError: a column is missing.
-        pyarrow.ArrowInvalid: a column has a type that the rule can't judge (`arrow.schema_problems` names it).
+        pyarrow.ArrowInvalid: a column has a type that the rule can't judge.
     """
     rows = {rule.name: np.flatnonzero(rule.violations(table)) for rule in rules}
     return {name: indices for name, indices in rows.items() if indices.size}
@@ -206,16 +170,22 @@ def suite(phone_form: PhoneForm = "plain") -> dict[str, Any]:
 
     `ExpectationSuite(**suite())` loads it. Each expectation has `type`, `kwargs`, and `meta` with its `rule`; dates
     are ISO 8601 with their offset (the library refuses dates without one). Column types are not part of it, since the
-    library has no word for categoricals: `smspartner_schemas.arrow.schema_problems` judges them.
+    library has no word for categoricals. That the primary key is unique is an expectation alone: of what is read it
+    follows from how occurrences are counted.
     """
     columns = {
         "type": "expect_table_columns_to_match_ordered_list",
         "kwargs": {"column_list": list(STATUSES.column_names)},
         "meta": {"rule": COLUMNS_RULE},
     }
+    unique = {
+        "type": "expect_compound_columns_to_be_unique",
+        "kwargs": {"column_list": list(STATUSES.primary_key), "ignore_row_if": "never"},
+        "meta": {"rule": KEY_RULE},
+    }
     return {
         "name": STATUSES.name,
-        "expectations": [columns, *(rule.expectation() for rule in row_rules(STATUSES, phone_form))],
+        "expectations": [columns, *(rule.expectation() for rule in column_rules(STATUSES, phone_form)), unique],
         "meta": {"contract_version": CONTRACT_VERSION, "phone_numbers": phone_form},
     }
 
@@ -234,12 +204,3 @@ def _rules_of(column: Column, phone_form: PhoneForm) -> Iterator[ColumnRule]:
 
 def _numpy(wrong: pa.Array) -> Mask:
     return np.asarray(pc.fill_null(wrong, False), dtype=bool)
-
-
-def _one_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the column in a form that Arrow groups by: one dictionary for all chunks, or none."""
-    if not pa.types.is_dictionary(column.type):
-        return column
-    if any(chunk.dictionary.null_count for chunk in column.chunks):
-        return column.cast(column.type.value_type)
-    return column.unify_dictionaries()

@@ -24,7 +24,7 @@ from smspartner.snapshot import Snapshot
 from smspartner.transform import READY_ROWS, transform, type_populations
 from smspartner_schemas.arrow import arrow_schema
 from smspartner_schemas.contract import QUARANTINE, STATUSES
-from smspartner_schemas.rules import broken_rules, row_rules
+from smspartner_schemas.rules import broken_rules, column_rules
 
 READ_AT = datetime(2026, 11, 23, 18, 0, 0, 123456, tzinfo=UTC)
 RUN = "20261123T180000Z-ab12cd34"
@@ -63,7 +63,9 @@ def sound(taken: Snapshot, privacy: PhonePrivacy = PLAIN) -> Snapshot:
     taken.table.validate(full=True)
     taken.quarantine.validate(full=True)
     assert (arrow_schema(STATUSES), arrow_schema(QUARANTINE)) == (taken.table.schema, taken.quarantine.schema)
-    assert broken_rules(taken.table, row_rules(phone_form=privacy.form)) == {}
+    assert broken_rules(taken.table, column_rules(phone_form=privacy.form)) == {}
+    keys = [tuple(row[name] for name in STATUSES.primary_key) for row in taken.table.to_pylist()]
+    assert len(set(keys)) == len(keys)
     taken.check_counts()
     return taken
 

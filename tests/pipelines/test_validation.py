@@ -24,7 +24,7 @@ from smspartner_pipelines.validation import Judgement, Validator
 from smspartner_schemas.arrow import arrow_schema, empty_table
 from smspartner_schemas.contract import EARLIEST_DATE, LATEST_DATE, PHONE_PATTERNS, STATUS_WORDS, STATUSES
 from smspartner_schemas.frames import to_frame
-from smspartner_schemas.rules import broken_rules, row_rules, suite
+from smspartner_schemas.rules import broken_rules, column_rules, suite
 
 NOW = datetime(2024, 11, 29, 8, 30, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -146,9 +146,12 @@ def test_both_judge_alike(contract, form, data):
     rows = data.draw(rows_of(form))
     table = statuses(*({"phone_number": PHONES[form][0]} | row for row in rows))
     expected: dict[int, tuple[str, ...]] = {}
-    for rule, indices in broken_rules(table, row_rules(phone_form=form)).items():
+    for rule, indices in broken_rules(table, column_rules(phone_form=form)).items():
         for index in indices.tolist():
             expected[index] = (*expected.get(index, ()), rule)
+    keys = [tuple(row[name] for name in STATUSES.primary_key) for row in table.to_pylist()]
+    for index in (index for index, key in enumerate(keys) if keys.count(key) > 1):
+        expected[index] = (*expected.get(index, ()), "primary_key_unique")
     assert judge(contract[form], table) == [Judgement(dict(sorted(expected.items())))]
 
 
@@ -160,7 +163,7 @@ def test_every_value_is_judged_alike(contract):
         rows += [{"country": one} for one in ("fr", "FR\n", "ÉÉ")] + [{"run_id": one} for one in ("run\n", "é", "")]
         good = {"phone_number": PHONES[form][0]}
         table = statuses(*(good | {"occurrence": number} | row for number, row in enumerate(rows, 1)))
-        native = broken_rules(table, row_rules(phone_form=form))
+        native = broken_rules(table, column_rules(phone_form=form))
         found: dict[str, list[int]] = {}
         (judged,) = judge(contract[form], table)
         for index, rules in judged.rows.items():

@@ -17,25 +17,29 @@ from smspartner_schemas.contract import (
     TABLES,
     TAG_RUNS,
 )
-from smspartner_schemas.rules import Between, Matches, NotNull, broken_rules, row_rules, suite
+from smspartner_schemas.rules import Between, Matches, NotNull, broken_rules, column_rules, suite
 
 RULES = [
     *("tag_not_null", "tag_matches", "phone_number_not_null", "phone_number_matches", "occurrence_not_null"),
     *("occurrence_between", "country_matches", "status_not_null", "status_in_set", "stop_sms_not_null"),
     *("status_at_between", "extracted_at_not_null", "extracted_at_between", "run_id_not_null", "run_id_matches"),
-    "primary_key_unique",
 ]
 MICROSECOND = timedelta(microseconds=1)
 
 
 def broken(table: pa.Table, rules=None) -> dict[str, list[int]]:
     """Return what `broken_rules` finds, as lists."""
-    return {name: rows.tolist() for name, rows in broken_rules(table, rules or row_rules()).items()}
+    return {name: rows.tolist() for name, rows in broken_rules(table, rules or column_rules()).items()}
 
 
 def test_names_are_stable():
     """Reports and quarantine reasons can be keyed by the rules' names."""
-    assert [rule.name for rule in row_rules()] == RULES
+    assert [rule.name for rule in column_rules()] == RULES
+    assert [one["meta"]["rule"] for one in suite()["expectations"]] == [
+        "columns_in_order",
+        *RULES,
+        "primary_key_unique",
+    ]
 
 
 def test_good_rows_break_nothing(statuses):
@@ -76,12 +80,6 @@ def test_one_bad_row(statuses, bad, rules):
     assert broken(statuses({}, {"occurrence": 2} | bad)) == {rule: [1] for rule in rules}
 
 
-def test_duplicate_keys(statuses):
-    """Every row of a duplicated key is a violation, nulls in the key included."""
-    table = statuses({}, {"tag": "b"}, {}, {"phone_number": None}, {"occurrence": 2}, {"phone_number": None})
-    assert broken(table) == {"phone_number_not_null": [3, 5], "primary_key_unique": [0, 2, 3, 5]}
-
-
 def test_chunks_and_slices(statuses):
     """Rows are numbered through the whole table, however it is chunked, sliced or encoded."""
     table = pa.concat_tables(
@@ -105,7 +103,7 @@ def test_odd_dictionaries(statuses):
 def test_phone_forms(statuses, form, good):
     """A phone number must have the form that was asked for, and only that one."""
     table = statuses({"phone_number": good})
-    found = {other: list(broken(table, row_rules(phone_form=other))) for other in PHONE_PATTERNS}
+    found = {other: list(broken(table, column_rules(phone_form=other))) for other in PHONE_PATTERNS}
     assert found == {other: [] if other == form else ["phone_number_matches"] for other in PHONE_PATTERNS}
 
 
@@ -137,12 +135,10 @@ def test_expectations():
 
 
 def test_other_tables():
-    """The rules of every table can be checked, and name the primary key last."""
+    """The rules of every table can be checked."""
     for table in TABLES:
-        rules = row_rules(table)
-        assert broken(empty_table(table), rules) == {}
-        assert rules[-1].name == "primary_key_unique"
-    assert "rows_declared_not_null" not in [rule.name for rule in row_rules(TAG_RUNS)]
+        assert broken(empty_table(table), column_rules(table)) == {}
+    assert "rows_declared_not_null" not in [rule.name for rule in column_rules(TAG_RUNS)]
 
 
 @pytest.mark.parametrize("form", PHONE_PATTERNS)
@@ -153,9 +149,13 @@ def test_suite_is_the_rules(form):
         "kwargs": {"column_list": list(STATUSES.column_names)},
         "meta": {"rule": "columns_in_order"},
     }
+    unique = {
+        "type": "expect_compound_columns_to_be_unique",
+        "kwargs": {"column_list": ["tag", "phone_number", "occurrence"], "ignore_row_if": "never"},
+        "meta": {"rule": "primary_key_unique"},
+    }
     assert json.loads(json.dumps(suite(form))) == {
         "name": "statuses",
-        "expectations": [columns, *(rule.expectation() for rule in row_rules(phone_form=form))],
+        "expectations": [columns, *(rule.expectation() for rule in column_rules(phone_form=form)), unique],
         "meta": {"contract_version": CONTRACT_VERSION, "phone_numbers": form},
     }
-    assert len({one["meta"]["rule"] for one in suite(form)["expectations"]}) == len(RULES) + 1

@@ -80,9 +80,9 @@ def _counts(opened: Destination, damages: list[Damage]) -> list[dict[str, Any]]:
 def _meaning(reason: str) -> str:
     """Say in words what a reason means."""
     from smspartner.values import REASONS
-    from smspartner_schemas.rules import row_rules
+    from smspartner_schemas.rules import suite
 
     if reason in REASONS:
         return REASONS[reason]
-    of_contract = {rule.name for rule in row_rules()}
+    of_contract = {one["meta"]["rule"] for one in suite()["expectations"]}
     return "breaks a rule of the contract" if reason in of_contract else "fails an expectation of your suite"
