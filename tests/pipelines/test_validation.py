@@ -324,7 +324,7 @@ def test_user_expectations(tmp_path):
         ),
         ('{"expectations": ["\udcff"]}', "is not JSON"),
         (None, "can't be read: No such file"),
-        (Path("/dev/zero"), "is larger than 10 MB"),
+        (Path("/dev/zero"), "is larger than 10,240 KB"),
     ],
     ids=range(14),
 )
