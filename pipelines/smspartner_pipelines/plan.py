@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from smspartner.client import Client
-from smspartner.errors import AccessRefused, RequestError, UnknownTag
+from smspartner.extract import extract
 from smspartner.reading import SILENT, Progress
-from smspartner.retry import Pace, RetryPolicy
 from smspartner_schemas.contract import ExitCode
 
 from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.load.destination import NothingLoaded, erasures, loaded_tags
 from smspartner_pipelines.outcome import Target
 from smspartner_pipelines.output import counted, text_table
-from smspartner_pipelines.selection import Selection, select_tags
+from smspartner_pipelines.selection import select_tags
 
 if TYPE_CHECKING:
     from smspartner.connection import Rate
+    from smspartner.page import Page
 
     from smspartner_pipelines.settings import RunSettings
 
@@ -85,21 +82,17 @@ def plan_run(settings: RunSettings, progress: Progress = SILENT) -> Plan:
     with ExitStack() as stack:
         selection = select_tags(settings, [_target(uri, stack) for uri in settings.to])
     plans = {tag: TagPlan(tag, note=f"skipped: {reason}") for tag, (reason, _) in selection.skipped.items()}
-    stop = threading.Event()
-    pool = ThreadPoolExecutor(settings.connection.concurrency)
-    client = Client(settings.connection)
-    policy = RetryPolicy(settings.connection, Pace(settings.connection.rate, stop), stop)
     passes = 2 if settings.connection.verify else 1  # at the least: a tag that moves takes more
-    progress.start(len(selection.to_ask))
-    try:
-        for plan in pool.map(partial(_plan, client, policy, selection, passes), selection.to_ask):
-            plans[plan.tag] = plan
-            progress.tag(plan.tag, "planned")
-    finally:
-        stop.set()
-        pool.shutdown(cancel_futures=True)
-        progress.stop()
-        client.close()
+
+    def plan(tag: str, first: Page) -> bool:
+        unchanged = selection.is_unchanged(tag, first)
+        plans[tag] = TagPlan(tag, 0, 1, "skipped: unchanged") if unchanged else _plan(tag, first, passes)
+        return True  # nothing more is asked for
+
+    once = replace(settings.connection, passes=1, verify=False)
+    for one in extract(selection.to_ask, once, threading.Event(), progress, is_unchanged=plan):
+        if one is not None and one.tag not in plans:
+            plans[one.tag] = TagPlan(one.tag, 0, 1, one.reason, one.verdict == "unknown")
     return Plan(tuple(plans[tag] for tag in settings.tags), settings.connection.rate)
 
 
@@ -113,16 +106,7 @@ def _target(uri: str, stack: ExitStack) -> Target:
     return target
 
 
-def _plan(client: Client, policy: RetryPolicy, selection: Selection, passes: int, tag: str) -> TagPlan:
-    """Ask for the first page of a tag."""
-    try:
-        first = policy.call(lambda: client.fetch_page(tag, 1), lambda: None)
-    except AccessRefused:
-        raise
-    except RequestError as exc:
-        return TagPlan(tag, 0, 1, exc.what, isinstance(exc, UnknownTag))
-    if selection.is_unchanged(tag, first):
-        return TagPlan(tag, 0, 1, "skipped: unchanged")
+def _plan(tag: str, first: Page, passes: int) -> TagPlan:
     full = first.row_count > 0 and first.total % first.row_count == 0
     pages = first.page_count + (full and first.page_count > 1)  # and the look behind a last page that is full
     return TagPlan(tag, first.total, max(pages, 1) * passes)
