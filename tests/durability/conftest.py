@@ -68,22 +68,13 @@ class Ended:
 class Forks:
     """Processes that have imported everything and fork for each command; see forks.py."""
 
-    def __init__(self) -> None:
+    def __init__(self, running: ExitStack) -> None:
         self._lanes: queue.Queue[subprocess.Popen[str]] = queue.Queue()
-        self._processes: list[subprocess.Popen[str]] = []
-
-    def __enter__(self) -> Forks:
-        command = [sys.executable, str(Path(__file__).with_name("forks.py"))]
+        command, pipe = [sys.executable, str(Path(__file__).with_name("forks.py"))], subprocess.PIPE
         for _ in range(LANES):
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            self._processes.append(process)
+            process = running.enter_context(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True))
+            running.callback(process.kill)
             self._lanes.put(process)
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        for process in self._processes:
-            with process:
-                process.kill()
 
     def run(
         self,
@@ -118,8 +109,8 @@ class Forks:
 @pytest.fixture(scope="session")
 def forks() -> Iterator[Forks]:
     """Start the processes that fork."""
-    with Forks() as started:
-        yield started
+    with ExitStack() as running:
+        yield Forks(running)
 
 
 # What the API holds, before and after.
@@ -263,32 +254,25 @@ ONE_OF_MANY = {
 
 
 @pytest.fixture
-def tell_of_one(tmp_path: Path, forks: Forks) -> Iterator[Story]:
-    """Tell how one person is erased, which changes what is loaded without the API."""
-    with serving(ONE_OF_MANY) as sandbox:
-        command = ("forget", ONE, "--to", "data")
-        before, after = tmp_path / "before", tmp_path / "after"
-        before.mkdir()
-        assert forks.run(before, sandbox, "run", *TAGS, "--to", "data").code == 0
-        shutil.copytree(before, after)
-        ended = forks.run(after, sandbox, *command, count=True)
-        assert (ended.code, ended.stderr) == (0, "")
-        yield Story(before, after, sandbox, command, ended.events, contents(before), contents(after))
-
-
-@pytest.fixture
 def tell(tmp_path: Path, forks: Forks) -> Iterator[Callable[..., Story]]:
-    """Tell a story: `tell("data", "all.csv")` loads there, `tell(…, earlier=True)` replaces what was loaded before."""
+    """Tell a story: `tell("data", "all.csv")` loads there, `tell(…, earlier=True)` replaces what was loaded before.
+
+    `erased=True` tells how one person is erased, which changes what is loaded without the API.
+    """
     with ExitStack() as running:
 
-        def make(*places: str, earlier: bool = False, large: bool = False, clock: Any = time.time) -> Story:
+        def make(
+            *places: str, earlier: bool = False, large: bool = False, erased: bool = False, clock: Any = time.time
+        ) -> Story:
             more = LARGE if large else []
             before, after = tmp_path / "before", tmp_path / "after"
             before.mkdir()
-            arguments = ("run", *TAGS, *(word for place in places for word in ("--to", place)))
-            if earlier:
-                with serving({**EARLIER, "same": EARLIER["same"] + more}) as sandbox:
-                    assert forks.run(before, sandbox, *arguments).code == 0
+            to = [word for place in places for word in ("--to", place)]
+            run, arguments = ("run", *TAGS, *to), ("forget", ONE, *to) if erased else ("run", *TAGS, *to)
+            if earlier or erased:
+                rows = ONE_OF_MANY if erased else {**EARLIER, "same": EARLIER["same"] + more}
+                with serving(rows) as sandbox:
+                    assert forks.run(before, sandbox, *run).code == 0
             sandbox = running.enter_context(serving({**LATER, "same": LATER["same"] + more}, clock))
             shutil.copytree(before, after)
             ended = forks.run(after, sandbox, *arguments, count=True)
@@ -305,12 +289,9 @@ def tell(tmp_path: Path, forks: Forks) -> Iterator[Callable[..., Story]]:
 def strace() -> str:
     """Name strace; skip where it is missing or may not trace."""
     command = shutil.which("strace")
-    if (
-        command
-        and subprocess.run([command, "-o", os.devnull, "true"], check=False, capture_output=True).returncode == 0
-    ):
-        return command
-    pytest.skip("needs strace, and the right to trace processes")
+    if not command or subprocess.run([command, "-o", os.devnull, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("needs strace, and the right to trace processes")
+    return command
 
 
 @pytest.fixture

@@ -22,9 +22,8 @@ def at(process, faketime):
 
     def run(time, story, *more):
         under = [faketime, "-f", time]
-        return process(
-            story.before, story.sandbox, *story.arguments, *more, under=under, FAKETIME_DONT_FAKE_MONOTONIC="1"
-        )
+        arguments = (story.before, story.sandbox, *story.arguments, *more)
+        return process(*arguments, under=under, FAKETIME_DONT_FAKE_MONOTONIC="1")
 
     return run
 

@@ -23,7 +23,8 @@ def test_killed_before_any_call_that_changes_files(tell, forks):
     check_every_kill(tell("data", "all.parquet", earlier=True), forks)
 
 
-def test_killed_while_a_person_is_erased(tell_of_one, forks):
+def test_killed_while_a_person_is_erased(tell, forks):
     """Rows that no API may still have are in one of the two tables, whenever `forget` dies."""
-    assert tell_of_one.earlier != tell_of_one.later
-    check_every_kill(tell_of_one, forks)
+    story = tell("data", erased=True)
+    assert story.earlier != story.later
+    check_every_kill(story, forks)

@@ -94,6 +94,7 @@ def test_refused(uri, what):
         ("postgresql://host/db?sslpassword=pw", "postgresql://host/db?sslpassword=***"),
         ("s3://KEY:SECRET@bucket/x", "s3://KEY:***@bucket/x"),
         ("s3://b/x?AWS_SECRET_ACCESS_KEY=abc", "s3://b/x?AWS_SECRET_ACCESS_KEY=***"),
+        ("az://b/x?sig=a1&token=b2&cred=c3&pwd=d4&x=5", "az://b/x?sig=***&token=***&cred=***&pwd=***&x=5"),
         ("file:///tmp/\udcff", r"file:///tmp/\udcff"),
         ("postgresql://me:pass-word@host/db?sslmode=on", "postgresql://me:***@host/db?sslmode=on"),
         ("me@home/out", "me@home/out"),

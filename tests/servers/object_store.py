@@ -10,7 +10,6 @@ faults and forgets the requests so far; `GET /!requests` lists the requests sinc
     cut_after       the connection ends without an answer, once the request was carried out
     unconditional   the store knows nothing of conditions
     kill            the process of this id is killed, and the request is not carried out
-    kill_after      the same, once it was carried out
 """
 
 from __future__ import annotations
@@ -69,8 +68,6 @@ class Faulty:
             done = list(self._store(environ, start))
         if fault.get("cut_after"):
             environ["werkzeug.socket"].shutdown(2)
-        if "kill_after" in fault:
-            os.kill(fault["kill_after"], signal.SIGKILL)
         return done
 
 
