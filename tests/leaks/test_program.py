@@ -29,9 +29,9 @@ WRITERS = Path(__file__).with_name("writers.py")
 def assert_clean(leaks: Any, files: Callable[[], dict[str, str]]) -> Callable[..., dict[str, str]]:
     """Assert that neither what a command said nor any file holds what it must not; give all that was looked at."""
 
-    def check(out: str, err: str, hold_numbers: tuple[str, ...] = HOLD_NUMBERS) -> dict[str, str]:
+    def check(out: str, err: str) -> dict[str, str]:
         outputs = {"stdout": out, "stderr": err, **files()}
-        shown = {name: text for name, text in outputs.items() if not name.startswith(hold_numbers)}
+        shown = {name: text for name, text in outputs.items() if not name.startswith(HOLD_NUMBERS)}
         assert (leaks.of_keys(outputs), leaks.of_numbers(shown)) == ([], [])
         return outputs
 
