@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from faults import HostileServer
 from smspartner import errors
-from smspartner.connection import Connection
+from smspartner.connection import Connection, Rate
 from smspartner.extract import HELD_BYTES, extract
 from smspartner.paging_seen import PagingSeen
 from smspartner.reading import Progress
@@ -170,6 +170,16 @@ def test_concurrency_is_a_limit(serve, concurrency):
     server = serve({(tag, number): wait for tag, pages in tags.items() for number in range(1, pages + 1)})
     assert {one.verdict for one in read(server, list(tags), concurrency=concurrency).values()} == {"complete"}
     assert server.peak_in_flight == concurrency
+
+
+def test_the_rate_is_one_for_all_workers(serve):
+    """However many requests may be under way, all of them together keep to the rate."""
+    server = serve()
+    connection = server.connection(rate=Rate(3, 3600), concurrency=8)
+    with closing(extract(["t1", "t2", "t3", "t4", "t5", "t6"], connection, threading.Event())) as reading:
+        assert len(take(reading, 3)) == 3
+        assert [next(reading), next(reading)] == [None, None]  # a second each, in which the others wait
+    assert len(server.log) == 3
 
 
 def test_failures_stay_with_their_tag(serve):
