@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import re
-import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -81,11 +80,14 @@ def test_summary(on_terminal: Callable[..., str]) -> None:
 
 
 def test_no_word_is_broken(on_terminal: Callable[..., str], sandbox: Any, smspartner: Any) -> None:
-    """On a narrow terminal, lines end between words: all words of a file's summary are there, each in one piece."""
+    """On a narrow terminal, lines end between words: all words are there, each in one piece."""
+    smspartner(sandbox, "run", *TAGS, "--to", "data", "--quiet")
     run = ("run", *TAGS, "--to", "data", "--refresh", "all", "--quiet")
-    narrow = lines_of(on_terminal(*run, COLUMNS="30"))
-    assert " ".join(narrow).split() == smspartner(sandbox, *run).stderr.split()
-    assert max(map(cell_len, narrow)) <= 30
+    for arguments in (run, ("tags", "data"), ("quarantine", "data"), ("run", "promo", "--to", "data", "--rate", "x")):
+        narrow = lines_of(on_terminal(*arguments, COLUMNS="60"))
+        ended = smspartner(sandbox, *arguments)
+        assert " ".join(narrow).split() == (ended.stdout + ended.stderr).split()
+        assert max(map(cell_len, narrow)) <= 60
 
 
 def test_tags(on_terminal: Callable[..., str]) -> None:
@@ -104,11 +106,12 @@ def test_tags(on_terminal: Callable[..., str]) -> None:
 
 
 def test_reading_shows_progress(on_terminal: Callable[..., str]) -> None:
-    """`validate` and `report` show that they are reading."""
+    """`validate` and `report` show that they are reading; with `--quiet` nothing is shown."""
     on_terminal("run", *TAGS, "--to", "data", "--quiet")
     for command in ("validate", "report"):
         assert "reading data" in on_terminal(command, "data")
-    assert "reading" not in on_terminal("validate", "data", "--quiet")
+    for quiet in (("validate", "data"), ("run", "promo", "gone", "--to", "data")):
+        assert on_terminal(*quiet, "--quiet") == ""
 
 
 @pytest.mark.parametrize("changes", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
@@ -118,18 +121,3 @@ def test_no_colour(on_terminal: Callable[..., str], changes: dict[str, str]) -> 
     assert not COLOUR.search(shown)
     assert "TERM" not in changes or "\x1b" not in shown
     assert ("2/2 tags" in shown, "promo  " in shown) == ("TERM" not in changes, True)
-
-
-def test_quiet(on_terminal: Callable[..., str]) -> None:
-    """With --quiet a run that went well shows nothing at all."""
-    assert on_terminal("run", "promo", "gone", "--to", "data", "--quiet") == ""
-
-
-def test_head(sandbox: Any, smspartner: Any) -> None:
-    """Where the reader has seen enough, as `tags | head`, nothing is said about it."""
-    smspartner(sandbox, "run", *TAGS, "--to", "data")
-    read, write = os.pipe()
-    os.close(read)
-    options = {"capture_output": False, "stdout": write, "stderr": subprocess.PIPE}
-    assert smspartner(None, "tags", "data", options=options).stderr == ""
-    os.close(write)

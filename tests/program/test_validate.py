@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -110,16 +111,11 @@ def test_sound_dataset(load, validate, here, form):
     assert phone_numbers_in(here / "validation") == []
 
 
-def test_sound_databases_and_lakes(load, validate, warehouse):
-    """What a run has loaded into a database or a Delta lake holds."""
-    load(warehouse.uri)
-    assert all_sound(*validate(warehouse.uri))
-
-
-def test_sound_object_store(load, validate, bucket):
-    """What a run has loaded into an object store holds."""
-    load(f"{bucket.uri}/data")
-    assert all_sound(*validate(f"{bucket.uri}/data"))
+def test_sound_databases_lakes_and_stores(load, validate, warehouse, bucket):
+    """What a run has loaded into a database, a Delta lake or an object store holds."""
+    for uri in (warehouse.uri, f"{bucket.uri}/data"):
+        load(uri)
+        assert all_sound(*validate(uri))
 
 
 def test_two_forms_in_one_destination(load, sandbox, command, validate):
@@ -176,10 +172,10 @@ def damage(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
 
 
-def spoil_erasure(dataset: Path) -> None:
+def spoil_erasure(data: Path) -> None:
     """Leave a record of an erased person that can't be read; no run goes on without it."""
-    (dataset / "erasures").mkdir(exist_ok=True)
-    (dataset / "erasures" / "record.parquet").write_text("{")
+    (data / "erasures").mkdir(exist_ok=True)
+    (data / "erasures" / "record.parquet").write_text("{")
 
 
 @pytest.mark.parametrize(
@@ -219,8 +215,6 @@ def test_rows_changed_in_a_database(load, validate, tmp_path):
     """Rows that somebody has changed in a database are found, with the numbers of rows as they are."""
     uri = f"duckdb:{tmp_path / 'x.duckdb'}"
     load(uri)
-    import duckdb
-
     with duckdb.connect(tmp_path / "x.duckdb") as connection:
         connection.execute("UPDATE statuses SET status = 'ko' WHERE tag = 'first' AND status = 'delivered'")
         connection.execute("UPDATE loaded_tags SET delivered = 1234567, rows_received = 100100 WHERE tag = 'second'")
@@ -241,28 +235,18 @@ def expectations(here: Path, *entries: dict[str, Any]) -> tuple[str, str]:
 
 def test_own_expectations(load, validate, here):
     """Expectations of one's own are judged row by row, or tag by tag; numbers in them are not repeated."""
-    load("data")
-    kwargs = {"column": "phone_number", "value_set": ["+33639980003"]}
-    by_row = {"type": "expect_column_values_to_not_be_in_set", "kwargs": kwargs, "meta": {"rule": f"not {NUMBER}"}}
-    by_tag = {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 3}, "meta": {"rule": "three"}}
-    code, document = validate("data", *expectations(here, by_row, by_tag))
-    assert (code, document["user_suite"]) == (4, "mine.json")
-    assert sorted(findings(document)) == [("first", "not ***", 1), ("second", "three", None)]
-    assert phone_numbers_in(here / "validation") == []
-
-
-def test_rows_of_tags_in_any_order(load, validate, here):
-    """Rows of several tags that lie mixed in a database are judged tag by tag."""
     load("duckdb:x.duckdb")
-    import duckdb
-
-    with duckdb.connect("x.duckdb") as connection:
+    with duckdb.connect("x.duckdb") as connection:  # rows of several tags lie mixed
         connection.execute("CREATE TEMP TABLE mixed AS SELECT * FROM statuses")
         connection.execute("DELETE FROM statuses")
         connection.execute("INSERT INTO statuses SELECT * FROM mixed ORDER BY phone_number, tag")
+    kwargs = {"column": "phone_number", "value_set": ["+33639980003"]}
+    by_row = {"type": "expect_column_values_to_not_be_in_set", "kwargs": kwargs, "meta": {"rule": f"not {NUMBER}"}}
     by_tag = {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 3}, "meta": {"rule": "three"}}
-    _, document = validate("duckdb:x.duckdb", *expectations(here, by_tag))
-    assert findings(document) == [("second", "three", None)]
+    code, document = validate("duckdb:x.duckdb", *expectations(here, by_row, by_tag))
+    assert (code, document["user_suite"]) == (4, "mine.json")
+    assert sorted(findings(document)) == [("first", "not ***", 1), ("second", "three", None)]
+    assert phone_numbers_in(here / "validation") == []
 
 
 def test_a_run_meanwhile_is_no_fault(load, sandbox, command):
@@ -304,22 +288,19 @@ def test_what_is_said(load, command, here):
 
 
 @pytest.mark.parametrize(
-    ("given", "code", "said"),
+    ("given", "said"),
     [
-        (("nothing",), 2, "nothing was ever loaded"),
-        (("out.csv",), 2, "out.csv is an export, which keeps no tags"),
-        (("ftp://x/y",), 2, "ftp"),
-        (("data", "-o", "data/statuses"), 2, "dataset"),
-        (("data", "-o", "a_file"), 2, "a_file"),
-        (("data", "--expectations", "none.json"), 2, "the suite none.json can't be read"),
+        (("data", "-o", "data/statuses"), "dataset"),
+        (("data", "-o", "a_file"), "a_file"),
+        (("data", "--expectations", "none.json"), "the suite none.json can't be read"),
     ],
 )
-def test_what_can_not_be_done(load, command, here, given, code, said):
-    """A wrong destination, folder or suite is refused with its name, and no page is written."""
+def test_what_can_not_be_done(load, command, here, given, said):
+    """A wrong folder or suite is refused with its name, and no page is written."""
     load("data")
     (here / "a_file").write_text("mine", encoding="utf-8")
     ended = command(None, "validate", *given)
-    assert (ended.returncode, said in ended.stderr, ended.stderr.count("\n")) == (code, True, 1), ended.stderr
+    assert (ended.returncode, said in ended.stderr, ended.stderr.count("\n")) == (2, True, 1), ended.stderr
     assert list(here.rglob("*.html")) == []
 
 
@@ -330,14 +311,13 @@ def test_nothing_is_loaded(start_sandbox, command, validate):
     assert (code, document["tags"], document["rows"], document["success"]) == (0, 0, 0, True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted(load, start, here, number):
+def test_interrupted(load, start, here):
     """A signal ends it with exit code 130, one word, and no page."""
     load("data")
     process = start(None, "validate", "data", "-vv")
     while not (here / "validation").exists():
         assert process.poll() is None
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert (process.returncode, said.splitlines()[-1]) == (130, "error: interrupted")
     assert list((here / "validation").glob("*.html")) == []
