@@ -19,7 +19,7 @@ from smspartner_schemas.contract import ExitCode
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """What ends a run: the user, a scheduler, the terminal that went away (which Windows does not signal)."""
 
-_LONGEST = 4.0
+_LONGEST = 10.0
 """Seconds that a run has for its end once a second signal came: a destination may hang."""
 
 _ending = threading.Lock()

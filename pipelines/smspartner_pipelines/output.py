@@ -11,11 +11,12 @@ import logging
 import os
 import sys
 import textwrap
+import unicodedata
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from shutil import get_terminal_size
 from threading import RLock
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 from smspartner.redaction import REDACT
@@ -113,12 +114,18 @@ def say(text: str, *, to_stdout: bool = False, style: str | None = None) -> None
     """
     stream = sys.stdout if to_stdout else sys.stderr
     if stream.isatty():
-        wrap = textwrap.TextWrapper(get_terminal_size().columns, subsequent_indent="  ")
+        wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)  # which take two columns
+        wrap = textwrap.TextWrapper(max(get_terminal_size().columns - wide, 20), subsequent_indent="  ")
         wrap.break_long_words = wrap.break_on_hyphens = False
         text = wrap.fill(REDACT(text))
     if style and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
         text = click.style(text, fg=style)
     click.echo(text, err=not to_stdout)
+
+
+def write_result(data: bytes) -> None:
+    """Write bytes to standard output, as they are."""
+    cast("RedactingStream", sys.stdout).write_data(data)
 
 
 def text_table(names: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()) -> Iterator[str]:

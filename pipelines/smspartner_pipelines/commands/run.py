@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.abc import MetaPathFinder
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -18,7 +18,6 @@ from smspartner_pipelines import options
 if TYPE_CHECKING:
     from smspartner.connection import Connection
 
-    from smspartner_pipelines.output import RedactingStream
     from smspartner_pipelines.settings import RunSettings
 
 _AS_GIVEN_TO_CONNECT = ("base_url", "concurrency", "timeout", "retries", "backoff")
@@ -58,6 +57,7 @@ def run(tags: tuple[str, ...], *, plan: bool, as_json: bool, quiet: bool, **give
 def _run(settings: RunSettings, *, as_json: bool, quiet: bool) -> ExitCode:
     if settings.validate == "contract":
         _use_arrow_without_pandas()
+    from smspartner_pipelines.output import write_result
     from smspartner_pipelines.progress import progress_on_terminal
     from smspartner_pipelines.report import print_summary, report_json
     from smspartner_pipelines.run import run as run_pipeline
@@ -65,7 +65,7 @@ def _run(settings: RunSettings, *, as_json: bool, quiet: bool) -> ExitCode:
     outcome = run_pipeline(settings, progress_on_terminal(quiet=quiet))
     print_summary(outcome, quiet=quiet)
     if as_json:
-        cast("RedactingStream", sys.stdout).write_data(report_json(outcome))
+        write_result(report_json(outcome))
     return outcome.exit_code
 
 

@@ -10,7 +10,7 @@ import click
 from smspartner_schemas.contract import ExitCode
 
 from smspartner_pipelines import options
-from smspartner_pipelines.output import say, text_table
+from smspartner_pipelines.output import say, text_table, write_result
 
 _MEANINGS = {
     ExitCode.OK: "everything holds",
@@ -54,7 +54,7 @@ def validate(destination: str, *, output: str, expectations: str | None, as_json
     for line in _lines(document, page, quiet=quiet):
         say(line, style="green" if document["success"] else "red")
     if as_json:
-        click.echo(validation_json(document), nl=False)
+        write_result(validation_json(document))
     return ExitCode.OK if document["success"] else ExitCode.ROWS_IN_QUARANTINE
 
 
