@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from smspartner.errors import AccessRefused, CountMismatch, DestinationError, Interrupted, ValidationBroken
 from smspartner.paging_seen import PagingSeen
-from smspartner_schemas.contract import ACCEPTED, ROW_COUNTS, TAG_RUNS, ExitCode
+from smspartner_schemas.contract import ACCEPTED, EXIT_MEANINGS, ROW_COUNTS, TAG_RUNS, ExitCode
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,6 +88,15 @@ class RunOutcome:
     failure: str | None = None
     seconds: float = 0.0
     _began: float = field(default_factory=time.monotonic)
+
+    def _repr_html_(self) -> str:
+        """Show itself in a notebook: a line for each tag, then how the run ended."""
+        import pandas as pd
+
+        names = ["tag", "verdict", "rows_loaded", "delivered", "waiting", "rows_quarantined", "reason"]
+        rows = [self.tag_runs[tag] for tag in self.settings.tags if tag in self.tag_runs]
+        table = pd.DataFrame(rows, columns=names).to_html(index=False, border=0)
+        return f"{table}<p>exit code {int(self.exit_code)}: {EXIT_MEANINGS[self.exit_code]}</p>"
 
     def loaded_before(self, tag: str) -> LoadedTag | None:
         """Give what was loaded of a tag: where several destinations hold it, the one with most rows."""

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
 from smspartner.api_key import PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
-from smspartner.connection import Connection
+from smspartner.connection import Connection, connection_from_environment
 from smspartner.errors import SettingsError
 from smspartner.privacy import PhonePrivacy
 from smspartner.redaction import REDACT, Secret
@@ -35,8 +35,8 @@ class RunSettings:
 
     Attributes:
         tags: The tags to ask for, checked, each once.
-        connection: How the API is reached.
         to: The URIs of the destinations.
+        connection: How the API is reached; as the environment says, unless given.
         refresh: `auto` asks settled tags for their first page, `unsettled` asks nothing of them, `all` reads all.
         fresh_for: The age of a loaded reading below which a tag is skipped without a request.
         fresh_since: A tag read since then is skipped, too; aware.
@@ -52,8 +52,8 @@ class RunSettings:
     """
 
     tags: tuple[str, ...]
-    connection: Connection
     to: tuple[str, ...]
+    connection: Connection = field(default_factory=connection_from_environment)
     refresh: Refresh = "auto"
     fresh_for: timedelta = timedelta(0)
     fresh_since: datetime | None = None

@@ -158,7 +158,7 @@ def test_whole_tags_are_replaced(server: HostileServer, kind: str, tmp_path: Pat
     shrunk = pipeline.load(*TAGS, allow_shrink=True)
     assert shrunk == Loaded({"statuses": 2, "quarantine": 2, "loaded_tags": 2, "tag_runs": 7}, None)
     connection = Connection(Secret(KEY), server.url)
-    run(RunSettings(tuple(TAGS), connection, (str(tmp_path / "loaded"),), validate="contract"))
+    run(RunSettings(tuple(TAGS), (str(tmp_path / "loaded"),), connection, validate="contract"))
     ours = [name for name in STATUSES.column_names if name not in {"extracted_at", "run_id"}]
     expected = pq.read_table(tmp_path / "loaded" / "statuses", columns=ours).to_pylist()
     held = pipeline.sql(f"SELECT {', '.join(ours)} FROM whole.statuses WHERE tag_emptied IS NULL")
