@@ -137,7 +137,7 @@ output.prepare_standard_streams()
 sys.stderr.write({KEY[:7]!r}); sys.stderr.write({KEY[7:]!r} + "\\n")
 sys.stderr.write({KEY!r}); sys.stderr.flush()
 warnings.warn({KEY!r})
-output.say("x" * 70 + " " + {SPLIT_KEY!r})
+output.say("x" * 66 + " " + {SPLIT_KEY!r})
 from rich.console import Console
 Console(stderr=True).print("x" * 70 + {KEY!r}[:9]); print({KEY.upper()!r})
 raise ValueError({KEY!r})
