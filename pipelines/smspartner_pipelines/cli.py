@@ -85,8 +85,6 @@ def _ended_by(exc: BaseException) -> ExitCode:
     """Say what went wrong, and give the exit code."""
     if isinstance(exc, SystemExit):  # click's end: of a completion, or where the reader has gone, as `| head` does
         return ExitCode.NOT_DONE if exc.code else ExitCode.OK
-    if isinstance(exc, BrokenPipeError):
-        return ExitCode.NOT_DONE
     if isinstance(exc, NoArgsIsHelpError):
         click.echo(exc.format_message(), err=True)
         return ExitCode.WRONG_SETTINGS
