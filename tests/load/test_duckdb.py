@@ -75,16 +75,6 @@ def test_lock_within_a_process(tmp_path, start):
         loaded(uri)
 
 
-def test_the_file_does_not_grow(tmp_path, make_snapshot):
-    """What was replaced gives its space to what comes: a file that is loaded again and again keeps its size."""
-    place = tmp_path / "a.db"
-    sizes = []
-    for _ in range(6):
-        load(f"duckdb:{place}", make_snapshot("a", 5_000))
-        sizes.append(place.stat().st_size)
-    assert max(sizes) <= 3 * sizes[0]
-
-
 def test_erased_numbers_leave_the_file(tmp_path, make_snapshot):
     """After a purge the file holds no number that was replaced; what the user added stays, and so does the lock."""
     place = tmp_path / "o'clock.db"

@@ -127,18 +127,12 @@ def shared(tmp_path):
     return folder, trap
 
 
+PLANTED = [("data", "data"), ("rows.csv", "rows.csv"), ("mine", "mine/data"), ("mine", "mine/rows.parquet")]
+PLANTED += [("a.db", "a.db"), ("a.db.wal", "a.db")]
+
+
 @as_root
-@pytest.mark.parametrize(
-    ("link", "uri"),
-    [
-        ("data", "data"),
-        ("rows.csv", "rows.csv"),
-        ("mine", "mine/data"),
-        ("mine", "mine/rows.parquet"),
-        ("a.db", "a.db"),
-        ("a.db.wal", "a.db"),
-    ],
-)
+@pytest.mark.parametrize(("link", "uri"), PLANTED)
 def test_planted_link(shared, link, uri):
     """A link that another user has put into a shared folder is not followed, wherever it stands in the path."""
     folder, trap = shared
