@@ -42,17 +42,8 @@ def saved(tmp_path: Path) -> Path:
     if program is None:
         pytest.skip("needs LibreOffice: apt-get install libreoffice-calc")
     export(tmp_path / "sms.xlsx", *CAMPAIGNS)
-    home = f"-env:UserInstallation=file://{tmp_path}/home"
-    command = [
-        program,
-        home,
-        "--headless",
-        "--convert-to",
-        "xlsx",
-        "--outdir",
-        tmp_path / "saved",
-        tmp_path / "sms.xlsx",
-    ]
+    command = [program, f"-env:UserInstallation=file://{tmp_path}/home", "--headless", "--convert-to", "xlsx"]
+    command += ["--outdir", str(tmp_path / "saved"), str(tmp_path / "sms.xlsx")]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     return tmp_path / "saved" / "sms.xlsx"
 
@@ -62,12 +53,7 @@ def test_spreadsheet_programs_read_what_was_loaded(saved: Path) -> None:
     book = openpyxl.load_workbook(saved)
     campaigns, statuses = book["campaigns"], book["statuses"]
     names, *rows = campaigns.iter_rows(values_only=True)
-    assert [dict(zip(names, row, strict=True))["tag"] for row in rows] == [
-        "promo-nov",
-        "soldes-été",
-        "empty",
-        "_x0041_<&>",
-    ]
+    assert [row[names.index("tag")] for row in rows] == [one.tag for one in CAMPAIGNS]
     assert rows[0][1:10] == (10, 8, 1, 1, 0, 2, pytest.approx(8 / 9), 0.25, 3)
     assert rows[2][1:10] == (0, 0, 0, 0, 0, 0, None, None, 0)
     _, first, *_ = statuses.iter_rows()
@@ -82,13 +68,12 @@ def test_spreadsheet_programs_read_what_was_loaded(saved: Path) -> None:
 
 def test_sheets_can_be_filtered_at_once(saved: Path) -> None:
     """Headings stay in sight, and filters cover all rows."""
-    book = openpyxl.load_workbook(saved.parent.parent / "sms.xlsx")
-    assert [sheet.auto_filter.ref for sheet in openpyxl.load_workbook(saved)] == ["A1:L5", "A1:I14"]
-    assert book["statuses"]["F2"].value is True
-    assert [(sheet.title, sheet.freeze_panes, sheet.auto_filter.ref) for sheet in book] == [
-        ("campaigns", "A2", "A1:L5"),
-        ("statuses", "A2", "A1:I14"),
-    ]
+    ours, theirs = (openpyxl.load_workbook(path) for path in (saved.parent.parent / "sms.xlsx", saved))
+    filters = [("campaigns", "A1:L5"), ("statuses", "A1:I14")]
+    for book in (ours, theirs):
+        assert [(sheet.title, sheet.auto_filter.ref) for sheet in book] == filters
+    assert [sheet.freeze_panes for sheet in ours] == ["A2", "A2"]
+    assert ours["statuses"]["F2"].value is True
 
 
 def test_more_rows_than_a_sheet_holds(tmp_path: Path) -> None:
