@@ -191,8 +191,8 @@ def test_the_reason_has_both_counts(snapshot: Any, checked: Any, loaded: Any) ->
     assert (after.table.num_rows, after.rows_received, after.rows_erased) == (0, 3, 0)
 
 
-def test_unknown(snapshot: Any, checked: Any, loaded: Any) -> None:
-    """A tag that became unknown is `shrunk`; allowed, it is a complete tag of no rows; never loaded, it is unknown."""
+def test_tags_without_rows(snapshot: Any, checked: Any, loaded: Any) -> None:
+    """A loaded tag that is unknown now is `shrunk`, or allowed, complete with no rows; other verdicts stay."""
     gone = snapshot("t", verdict="unknown", reason="code 4")
     assert checked(gone, loaded()).verdict == "shrunk"
     allowed = checked(gone, loaded(), allow_shrink=True)
@@ -200,12 +200,8 @@ def test_unknown(snapshot: Any, checked: Any, loaded: Any) -> None:
     allowed.check_counts()
     for held in ([], [None], [loaded("u")], [loaded(rows_received=0, rows_loaded=0)]):
         assert checked(gone, *held).verdict == "unknown"
-
-
-@pytest.mark.parametrize("verdict", ["incomplete", "unstable", "failed", "skipped"])
-def test_other_verdicts(snapshot: Any, checked: Any, loaded: Any, verdict: str) -> None:
-    """What is not proved complete keeps its own verdict."""
-    assert verdict == checked(snapshot("t", verdict=verdict, reason="why"), loaded()).verdict
+    for verdict in ("incomplete", "unstable", "failed", "skipped"):  # what is not proved complete keeps its own
+        assert checked(snapshot("t", verdict=verdict, reason="why"), loaded()).verdict == verdict
 
 
 def test_the_largest_of_several_destinations_counts(snapshot: Any, checked: Any, loaded: Any) -> None:

@@ -84,21 +84,6 @@ def test_any_tag_and_any_row() -> None:
     assert body.endswith(b'"total": 3,\n  "StatutResponse_List": [\n    {"n":1e3},\n    null,\n    {oops\n  ]\n}')
 
 
-def test_statuses_ripen_with_the_clock() -> None:
-    """Statuses become final as time goes by, and a campaign can be replaced; nothing stale is answered."""
-    now = [SENT - 1.0]
-    waiting = []
-    with Sandbox([PROMO], clock=lambda: now[0]) as sandbox:
-        for moment in (SENT - 1, SENT + 3600, SENT + 2 * 86400, SENT + 3 * 86400):
-            now[0] = moment
-            waiting.append(sum(row["status"] == "Waiting" for row in ask(sandbox, "promo")["StatutResponse_List"]))
-        sandbox.campaigns["promo"] = Campaign("promo", 7, SENT)
-        assert ask(sandbox, "promo")["total"] == 7
-        del sandbox.campaigns["promo"]
-        assert ask(sandbox, "promo")["code"] == 4
-    assert waiting[0] == 25 > waiting[1] > waiting[2] == waiting[3] == 0
-
-
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
