@@ -29,8 +29,8 @@ def iter_snapshots(
 ) -> Iterator[Snapshot]:
     """Read tags side by side and give one snapshot after the other, as they finish: a slow tag holds back no other.
 
-    Without a `connection`, the environment gives the base URL (`SMSPARTNER_BASE_URL`) and the key: `SMSPARTNER_API_KEY`,
-    or a file or command, which `SMSPARTNER_API_KEY_FILE` and `SMSPARTNER_API_KEY_COMMAND` name.
+    Without a `connection`, the environment gives base URL (`SMSPARTNER_BASE_URL`) and key: `SMSPARTNER_API_KEY`, or the
+    file or command that `SMSPARTNER_API_KEY_FILE` or `SMSPARTNER_API_KEY_COMMAND` names.
     Every tag is given, with its verdict; only `complete` ones hold rows. `snapshot.table` and `snapshot.quarantine` are
     pyarrow tables with the schemas of `statuses` and `quarantine`. Memory depends on a few tags, not on their number.
 
