@@ -21,7 +21,7 @@ from smspartner_pipelines.sandbox.answers import (
     html_answer,
     vendor_error,
 )
-from smspartner_pipelines.sandbox.faults import Kind, Strike
+from smspartner_pipelines.sandbox.faults import Kind
 
 from faults.table import body, instead
 
@@ -47,14 +47,18 @@ MESSAGES = VENDOR_MESSAGES | {
 """The vendor's codes with a sentence each."""
 
 
-def _retry_later(meaning: str, wish: str | Callable[[float], str], status: int = 429) -> Kind:
-    """Ask for another try after this time, or one made of the strike's seconds."""
+def _html(status: int, title: str, meaning: str = "with HTML", *headers: tuple[str, str]) -> Kind:
+    """Give an HTML page with this HTTP status."""
+    return instead(f"HTTP {status} {meaning}", html_answer(status, title, *headers))
+
+
+def _retry_later(meaning: str, wish: Callable[[float], str], status: int = 429) -> Kind:
+    """Ask for another try after a time that is made of the strike's seconds."""
     title = {429: "Too Many Requests", 503: "Service Unavailable"}[status]
-
-    def answer(_answer: Answer, strike: Strike) -> Answer:
-        return html_answer(status, title, ("Retry-After", wish if isinstance(wish, str) else wish(strike.seconds)))
-
-    return Kind(meaning, answer=answer)
+    return Kind(
+        f"HTTP {status} with Retry-After {meaning}",
+        answer=lambda _answer, strike: html_answer(status, title, ("Retry-After", wish(strike.seconds))),
+    )
 
 
 def _date_ahead(seconds: float) -> str:
@@ -89,30 +93,24 @@ _LATIN1 = "Clé API incorrecte".encode("latin-1")
 _DECLARED = "application/json; charset=iso-8859-1"
 
 KINDS = {
-    "rate_limit_bare": instead("HTTP 429 without Retry-After", html_answer(429, "Too Many Requests")),
-    "rate_limit_zero": _retry_later("HTTP 429 with Retry-After: 0", "0"),
-    "rate_limit_past": _retry_later(
-        "HTTP 429 with Retry-After as a date that is past", "Wed, 07 Feb 2018 07:38:31 GMT"
-    ),
-    "rate_limit_decimal": _retry_later("HTTP 429 with Retry-After: 0.1", "0.1"),
-    "rate_limit_date": _retry_later("HTTP 429 with Retry-After as a date (`seconds` ahead, default 1)", _date_ahead),
-    "unavailable": _retry_later(
-        "HTTP 503 with Retry-After in seconds (`seconds`, default 1)", lambda seconds: str(math.ceil(seconds)), 503
-    ),
-    "request_timeout": instead("HTTP 408 with HTML", html_answer(408, "Request Timeout")),
-    "not_found": instead("HTTP 404 with HTML", html_answer(404, "Not Found")),
-    "forbidden_html": instead("HTTP 403 with HTML", html_answer(403, "Forbidden")),
-    "redirect": instead(
-        "HTTP 302 to another path, /v1/elsewhere", html_answer(302, "Found", ("Location", "/v1/elsewhere"))
-    ),
-    "redirect_away": instead("HTTP 308 to another host", html_answer(308, "Permanent Redirect", _AWAY)),
+    "rate_limit_bare": _html(429, "Too Many Requests", "without Retry-After"),
+    "rate_limit_zero": _retry_later("of 0", lambda _: "0"),
+    "rate_limit_past": _retry_later("as a date that is past", lambda _: "Wed, 07 Feb 2018 07:38:31 GMT"),
+    "rate_limit_decimal": _retry_later("of 0.1", lambda _: "0.1"),
+    "rate_limit_date": _retry_later("as a date (`seconds` ahead, default 1)", _date_ahead),
+    "unavailable": _retry_later("in seconds (`seconds`, default 1)", lambda seconds: str(math.ceil(seconds)), 503),
+    "request_timeout": _html(408, "Request Timeout"),
+    "not_found": _html(404, "Not Found"),
+    "forbidden_html": _html(403, "Forbidden"),
+    "redirect": _html(302, "Found", "to another path, /v1/elsewhere", ("Location", "/v1/elsewhere")),
+    "redirect_away": _html(308, "Permanent Redirect", "to another host", _AWAY),
     "no_content": instead("HTTP 204 without a body", Answer(b"", 204)),
     "not_json": instead("text that is no JSON, with HTTP 200", Answer(b"Service momentarily unavailable\n")),
     "empty_body": instead("no body, with HTTP 200", Answer(b"")),
-    **{
+    **{  # but for 4 and 10, which the product's sandbox has
         f"vendor_error_{code}": instead(f"the vendor's error {code}: {message}", vendor_error(code, message))
         for code, message in MESSAGES.items()
-        if code not in {4, 10}  # the product's own
+        if code not in {4, 10}
     },
     **{
         f"vendor_error_{code}_http": instead(

@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, TypeAlias
 
-from smspartner.errors import SettingsError
+from smspartner.errors import SettingsError, raise_alone
 from smspartner.tags import check_tags, read_tags_file
 from smspartner_schemas.contract import ACCEPTED, EXIT_MEANINGS, ExitCode
 
@@ -189,10 +189,9 @@ class Job:
         try:
             self._process = subprocess.Popen(command, stdin=tags, stdout=report, stderr=subprocess.PIPE)  # noqa: S603
         except OSError as exc:
-            why = exc.strerror
-        else:
-            return self._process
-        raise SettingsError(f"the command {self._command[0]} can't be started: {why}", remedy="name it by its path")
+            what = f"the command {command[0]} can't be started: {exc.strerror}"
+            raise_alone(SettingsError(what, remedy="name it by its path"))
+        return self._process
 
 
 def _arguments(options: Mapping[str, Option]) -> Iterator[str]:

@@ -4,7 +4,8 @@
     statuses = spark.read.format("smspartner").option("tags", "promo-nov,relance").load()
 
 The API key is no option: it is read where the tasks run. What leaves a task as an exception is printed by executors,
-sent to the driver and logged: it is one of the product's own, or says nothing but its class.
+sent to the driver and logged: it is one of the product's own, or says nothing but its class. Every action starts Python
+processes that only plan it: what reads and types rows is imported where a task does.
 """
 
 from __future__ import annotations
@@ -12,24 +13,17 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-import pyarrow as pa
 from smspartner.api_key import read_api_key
 from smspartner.connection import BASE_URL_VARIABLE, Connection, Rate, check_base_url, parse_rate
 from smspartner.errors import NotComplete, QuarantinedRows, SettingsError, SmsPartnerError, raise_alone
-from smspartner.extract import extract
-from smspartner.snapshot import Snapshot, new_run_id
 from smspartner.tags import check_no_secret, check_tags
-from smspartner.transform import transform
 from smspartner.vendor import DEFAULT_BASE_URL
 from smspartner_schemas.arrow import plain_schema
 from smspartner_schemas.contract import ACCEPTED, TABLES, PhoneForm
-
-from smspartner_pipelines.outcome import tag_run
-from smspartner_pipelines.settings import phone_privacy
 
 try:
     from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
@@ -37,6 +31,10 @@ try:
     from pyspark.sql.types import StructType
 except ModuleNotFoundError:
     raise SettingsError("the library pyspark is missing", remedy="pip install 'smspartner-connector[spark]'") from None
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from smspartner.snapshot import Snapshot
 
 __all__ = ["SmsPartnerSource"]
 
@@ -122,10 +120,10 @@ def _read_options(given: Mapping[str, str]) -> dict[str, Any]:
         option = spelled.get(name.lower())
         if option is None:
             raise SettingsError(f"there is no option {name}", remedy=f"give {', '.join(_READ)}; {_NO_KEY}")
-        with suppress(ValueError):
+        try:
             options[option] = _READ[option](text.strip())
-            continue
-        raise SettingsError(f"the value of the option {name} is not understood", remedy="correct it")
+        except ValueError:
+            raise_alone(SettingsError(f"the value of the option {name} is not understood", remedy="correct it"))
     return {**options, "tags": tuple(check_tags(options["tags"]))}
 
 
@@ -137,6 +135,8 @@ class SmsPartnerReader(DataSourceReader):
 
     def partitions(self) -> list[InputPartition]:
         """Divide the tags among `tasks`, else as many as this machine has cores: Spark says nothing of its cluster."""
+        from smspartner.snapshot import new_run_id
+
         tags, run_id = self._options["tags"], new_run_id()
         tasks = min(self._options["tasks"] or os.cpu_count() or 1, len(tags))
         return [InputPartition(_Task(number, tasks, tags[number::tasks], run_id)) for number in range(tasks)]
@@ -173,6 +173,11 @@ class SmsPartnerReader(DataSourceReader):
             raise QuarantinedRows(quarantined, remedy)
 
     def _snapshots(self, task: _Task) -> Iterator[Snapshot]:
+        from smspartner.extract import extract
+        from smspartner.transform import transform
+
+        from smspartner_pipelines.settings import phone_privacy
+
         limits = {name: self._options[name] for name in _LIMITS if name in self._options}
         whole = Connection(read_api_key(), self._options["baseUrl"], **limits)
         populations = extract(task.tags, task.share(whole), threading.Event())
@@ -185,6 +190,10 @@ class SmsPartnerReader(DataSourceReader):
 
 
 def _rows(snapshot: Snapshot, table: str) -> pa.Table:
+    import pyarrow as pa
+
+    from smspartner_pipelines.outcome import tag_run
+
     schema = plain_schema(_TABLES[table])
     if table == "tag_runs":
         return pa.Table.from_pylist([tag_run(snapshot)], schema=schema)
