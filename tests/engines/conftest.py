@@ -14,7 +14,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 ENGINES = Path(os.environ.get("SMSPARTNER_TEST_ENGINES", HERE.parents[1] / "build" / "engines"))
 EXTRAS = runpy.run_path(str(HERE / "install.py"))["EXTRAS"]
-LONGEST = 400
+LONGEST = 280
 """Seconds after which the cases of an engine are ended, and have failed."""
 
 
