@@ -118,6 +118,8 @@ def test_a_read_fails_for_a_tag_that_is_not_complete(read: Read, server: Hostile
         with pytest.raises(PySparkException, match=r"NotComplete: not every tag is complete: late: failed \("):
             read("tiny", "late", table=table).count()
     assert read("tiny", "late", onIncomplete="report").count() == 3
+    verdicts = read("tiny", "late", table="tag_runs").collect()
+    assert {row.tag: row.verdict for row in verdicts} == {"tiny": "complete", "late": "failed"}
 
 
 def test_a_read_fails_for_rows_in_quarantine(read: Read, server: HostileServer) -> None:
