@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import zipfile
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -74,6 +75,8 @@ def test_sheets_can_be_filtered_at_once(saved: Path) -> None:
         assert [(sheet.title, sheet.auto_filter.ref) for sheet in book] == filters
     assert [sheet.freeze_panes for sheet in ours] == ["A2", "A2"]
     assert ours["statuses"]["F2"].value is True
+    with zipfile.ZipFile(saved.parent.parent / "sms.xlsx") as parts:  # Excel alone takes _x0041_ for an A
+        assert b"_x005F_x0041_&lt;&amp;&gt;" in parts.read("xl/worksheets/sheet2.xml")
 
 
 def test_more_rows_than_a_sheet_holds(tmp_path: Path) -> None:
