@@ -66,6 +66,13 @@ def test_forget(serve, command, forget, rows, here):
     assert (shown["promo"]["state"], shown["others"]["rows_erased"]) == ("quarantine", 0)
 
 
+def test_in_quarantine_alone(start_sandbox, api_row, command, forget, rows):
+    """A person who is named only by rows that are not valid is removed, too."""
+    sandbox = start_sandbox([Campaign.of_rows("promo", [api_row(2), api_row(1, status="?")])])
+    command(sandbox, "run", "promo", "--to", "data")
+    assert (forget(GONE, "--to", "data").returncode, len(rows("data")), rows("data", "quarantine")) == (0, 1, [])
+
+
 def test_several_people_places_and_times(serve, command, forget, rows):
     """Each destination named is cleaned; what is left out adds up over people; doing it twice is harmless."""
     sandbox = serve()
