@@ -169,16 +169,12 @@ def test_variables(tags, report):
 NONE = {"SMSPARTNER_API_KEY": None}
 COMMANDS = {"right": "echo the-right-key", "wrong": "echo the-wrong-key"}
 KEYS = {
-    "file by option": (("--api-key-file", "right.key"), NONE),
-    "file by variable": ((), {**NONE, "SMSPARTNER_API_KEY_FILE": "right.key"}),
     "file by configuration": (("--config", "right.toml"), NONE),
-    "command": ((), {**NONE, "SMSPARTNER_API_KEY_COMMAND": COMMANDS["right"]}),
     "option beats variable": (("--api-key-file", "right.key"), {"SMSPARTNER_API_KEY": "the-wrong-key"}),
     "option beats command": (
         ("--api-key-file", "right.key"),
         {**NONE, "SMSPARTNER_API_KEY_COMMAND": COMMANDS["wrong"]},
     ),
-    "variable beats its file": ((), {"SMSPARTNER_API_KEY": "the-right-key", "SMSPARTNER_API_KEY_FILE": "wrong.key"}),
     "variable beats configuration": (("--config", "wrong.toml"), {"SMSPARTNER_API_KEY": "the-right-key"}),
     "command beats configuration": (
         ("--config", "wrong.toml"),

@@ -255,31 +255,8 @@ def test_plan(sandbox, command, files):
     assert (fresh["requests"], fresh["tags"][0]["note"].startswith("skipped: fresh: read at ")) == (0, True)
 
 
-def test_verify_sees_what_totals_hide(sandbox, report, rows):
-    """With `--verify`, a population in which one row went and another came is `unstable`, and is not loaded."""
-    sandbox.faults.add(*(Fault("one_in_one_out", page=page, after=1, times=1) for page in (1, 2, 3)))
-    code, found = report(sandbox, "promo", "--to", "data", "--verify")
-    reason = "the phone numbers changed between two passes, though the totals did not (read 3 times)"
-    assert (3, [("unstable", reason, 9)], []) == (
-        code,
-        [(tag["verdict"], tag["reason"], tag["requests"]) for tag in found["tags"]],
-        rows("data"),
-    )
-
-
 def test_no_time_zone_files(start_sandbox, api_row, smspartner, rows):
     """Where the system has no time zones (slim images), dates in French local time are read all the same."""
     sandbox = start_sandbox([Campaign.of_rows("promo", [api_row(1, date="2026-07-01 12:00:00")])])
     ended = smspartner(sandbox, "run", "promo", "--to", "data", PYTHONTZPATH="")
     assert (ended.returncode, [f"{row['status_at']:%H:%M}" for row in rows("data")]) == (0, ["10:00"])
-
-
-def test_logs_for_schedulers(sandbox, command):
-    """`--log-format json` writes one JSON object a line, each with time, level, logger and message."""
-    ended = command(sandbox, "run", "promo", "--to", "data", "--log-format", "json", "-v", "--quiet")
-    lines = [json.loads(line) for line in ended.stderr.splitlines()]
-    assert [(line["level"], line["message"]) for line in lines] == [
-        ("info", "reading 1 tag"),
-        ("info", "tag promo: complete"),
-    ]
-    assert [{"time", "level", "logger", "message"}] * 2 == [set(line) for line in lines]

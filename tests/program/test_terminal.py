@@ -83,11 +83,12 @@ def test_no_word_is_broken(on_terminal: Callable[..., str], sandbox: Any, smspar
     """On a narrow terminal, lines end between words: all words are there, each in one piece."""
     smspartner(sandbox, "run", *TAGS, "--to", "data", "--quiet")
     run = ("run", *TAGS, "--to", "data", "--refresh", "all", "--quiet")
-    for arguments in (run, ("tags", "data"), ("quarantine", "data"), ("run", "promo", "--to", "data", "--rate", "x")):
-        narrow = lines_of(on_terminal(*arguments, COLUMNS="60"))
+    wrong = ("tags", "a-destination-that-is-not-there")
+    for columns, arguments in ((30, run), (60, ("tags", "data")), (60, ("quarantine", "data")), (40, wrong)):
+        narrow = lines_of(on_terminal(*arguments, COLUMNS=str(columns)))
         ended = smspartner(sandbox, *arguments)
         assert " ".join(narrow).split() == (ended.stdout + ended.stderr).split()
-        assert max(map(cell_len, narrow)) <= 60
+        assert max(map(cell_len, narrow)) <= columns
 
 
 def test_tags(on_terminal: Callable[..., str]) -> None:
