@@ -84,7 +84,7 @@ def test_no_word_is_broken(on_terminal: Callable[..., str], sandbox: Any, smspar
     smspartner(sandbox, "run", *TAGS, "--to", "data", "--quiet")
     run = ("run", *TAGS, "--to", "data", "--refresh", "all", "--quiet")
     wrong = ("tags", "a-destination-that-is-not-there")
-    for columns, arguments in ((30, run), (60, ("tags", "data")), (60, ("quarantine", "data")), (40, wrong)):
+    for columns, arguments in ((30, run), (60, ("tags", "data")), (60, ("quarantine", "data")), (52, wrong)):
         narrow = lines_of(on_terminal(*arguments, COLUMNS=str(columns)))
         ended = smspartner(sandbox, *arguments)
         assert " ".join(narrow).split() == (ended.stdout + ended.stderr).split()
