@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from smspartner.phone_numbers import calling_code, countries, numbers_in, read_phone_number
+from smspartner.phone_numbers import calling_code, countries, country_name, numbers_in, read_phone_number
 
 CODES = sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
 UNASSIGNED = [
@@ -188,3 +188,10 @@ def test_calling_codes() -> None:
     """Every assigned calling code is found at the start of its numbers; of others the first digit is taken."""
     assert [str(code) for code in CODES] == [calling_code(f"+{code}0000000") for code in CODES]
     assert [code[0] for code in UNASSIGNED] == [calling_code(f"+{code}0000000") for code in UNASSIGNED]
+
+
+def test_country_names() -> None:
+    """Countries are named in English and French; one that is not known is its code."""
+    asked = ("FR", "en"), ("FR", "fr"), ("DE", "fr"), ("GB", "fr"), ("RE", "en"), ("XX", "en"), ("FR", "xx")
+    names = ["France", "France", "Allemagne", "Royaume-Uni", "Reunion", "XX", "FR"]
+    assert [country_name(*one) for one in asked] == names

@@ -64,7 +64,7 @@ def _runs(directory: str) -> Iterator[RunOutcome]:
     with Sandbox(campaigns, faults=faults, api_key=KEY) as sandbox:
         connection = Connection(api_key=Secret(KEY), base_url=sandbox.url, pass_pauses=())
         tags = tuple(campaign.tag for campaign in campaigns)
-        settings = RunSettings(tags=tags, connection=connection, to=(directory,), allow_quarantined=3)
+        settings = RunSettings(tags=tags, connection=connection, to=(directory,))
         for title in (
             f"First run: {len(tags)} campaigns of a shop into {directory}/",
             "\nSecond run: what is settled is only asked for its first page",
