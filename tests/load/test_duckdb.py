@@ -14,10 +14,12 @@ def test_what_is_wrong(tmp_path, make_snapshot):
         (tmp_path / folder).mkdir()
     (tmp_path / "other.db").write_text("something else, of some length" * 99)
     (tmp_path / "empty.db").touch()
+    (tmp_path / "table.csv").write_text("a,b\n1,2\n")  # which DuckDB itself opens, and keeps in memory
+    (tmp_path / "rows.json").write_text('{"a": 1}')
     load(f"duckdb:{tmp_path}/cut.db", make_snapshot(rows=5000))
     (tmp_path / "cut.db").write_bytes((tmp_path / "cut.db").read_bytes()[:5000])
     before = sorted(path.name for path in tmp_path.iterdir())
-    for name in ("other.db", "empty.db"):
+    for name in ("other.db", "empty.db", "table.csv", "rows.json"):
         assert refused(f"duckdb:{tmp_path}/{name}").endswith(f"{name} is no DuckDB database; name another file")
     assert "a directory stands where a file is needed" in refused(f"duckdb:{tmp_path}/folder.db")
     assert "a directory of the path does not exist; create it" in refused(f"duckdb:{tmp_path}/none/a.db")

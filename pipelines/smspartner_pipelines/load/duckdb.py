@@ -68,6 +68,10 @@ class DuckdbSession(Session):
         if self.connection is None:
             raise self._refusal()
         self.run("SET TimeZone = 'UTC'")
+        kept = self.run("SELECT count(path) AS n FROM duckdb_databases() WHERE database_name = current_database()")
+        if not kept["n"][0].as_py():  # DuckDB opens a CSV, JSON or Parquet file as a view, in a database in memory
+            self.close()
+            raise self._no_database()
 
     def lock(self) -> None:
         """See `Session.lock`: the lock goes with the open file."""
@@ -128,6 +132,9 @@ class DuckdbSession(Session):
             is_database = file.read(_HEAD).endswith(_MAGIC)
         if is_database:
             return self._busy()
+        return self._no_database()
+
+    def _no_database(self) -> NotUsable:
         return NotUsable(f"{self.where} is no DuckDB database", remedy="name another file")
 
     def _busy(self) -> DestinationBusy:
