@@ -92,7 +92,7 @@ EXIT_MEANINGS = {
     ExitCode.NOT_DONE: "the run could not be done (destination failed, disk full, bug)",
     ExitCode.WRONG_SETTINGS: "usage or settings are wrong; nothing was requested",
     ExitCode.TAGS_NOT_COMPLETE: "some tags are incomplete, unstable, shrunk or failed; the others are loaded",
-    ExitCode.ROWS_IN_QUARANTINE: "no such tag, but rows are in quarantine (more than --allow-quarantined N, default 0)",
+    ExitCode.ROWS_IN_QUARANTINE: "no tag failed, but rows are in quarantine (over --allow-quarantined N, default 0)",
     ExitCode.REFUSED: "the API refused the key or the account; tags that were read completely before that are loaded",
     ExitCode.INTERRUPTED: "interrupted; what was loaded stays loaded",
 }

@@ -90,7 +90,7 @@ def test_4(serve, smspartner, rows):
     assert (ended.returncode, len(rows("data")), len(rows("data", "quarantine"))) == (4, 5, 1)
     assert lines(ended)[-2:] == [
         "in quarantine: 1 row of struck; `smspartner quarantine data` counts them by reason",
-        "exit code 4: no such tag, but rows are in quarantine (more than --allow-quarantined N, default 0)",
+        "exit code 4: no tag failed, but rows are in quarantine (over --allow-quarantined N, default 0)",
     ]
 
 
