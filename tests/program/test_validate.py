@@ -275,7 +275,7 @@ def test_what_is_said(load, command, here):
     assert ended.stderr.splitlines() == [
         "tag    rule             rows  what was found",
         "first  country_matches     1  rows break the rule",
-        "not everything holds: 1 tags and 1 rows fail, of 5 rows of 2 tags in data",
+        "not everything holds: 1 tag and 1 row fail, of 5 rows of 2 tags in data",
         f"page: pages/{page.name}",
     ]
     assert sorted(path.suffix for path in (here / "pages").iterdir()) == [".html", ".json"]

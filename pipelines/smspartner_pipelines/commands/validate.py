@@ -10,7 +10,7 @@ import click
 from smspartner_schemas.contract import ExitCode
 
 from smspartner_pipelines import options
-from smspartner_pipelines.output import say, text_table, write_result
+from smspartner_pipelines.output import counted, say, text_table, write_result
 
 _MEANINGS = {
     ExitCode.OK: "everything holds",
@@ -60,7 +60,8 @@ def validate(destination: str, *, output: str, expectations: str | None, as_json
 
 def _lines(document: dict[str, Any], page: Path, *, quiet: bool) -> Iterator[str]:
     """Say what fails, then how it ended, and where the page is."""
-    findings, of_what = document["findings"], f"{document['rows']:,} rows of {document['tags']:,} tags"
+    findings = document["findings"]
+    of_what = f"{counted(document['rows'], 'row')} of {counted(document['tags'], 'tag')}"
     if not findings:
         if not quiet:
             yield f"everything holds: {of_what} in {document['destination']}"
@@ -72,9 +73,7 @@ def _lines(document: dict[str, Any], page: Path, *, quiet: bool) -> Iterator[str
     ]
     yield from text_table(("tag", "rule", "rows", "what was found"), rows, ("rows",))
     if len(findings) > len(rows):
-        yield f"and {len(findings) - len(rows):,} more findings"
-    yield (
-        f"not everything holds: {document['tags_failed']:,} tags and {document['rows_failed']:,} rows fail, "
-        f"of {of_what} in {document['destination']}"
-    )
+        yield f"and {counted(len(findings) - len(rows), 'more finding')}"
+    failed = f"{counted(document['tags_failed'], 'tag')} and {counted(document['rows_failed'], 'row')}"
+    yield f"not everything holds: {failed} fail, of {of_what} in {document['destination']}"
     yield f"page: {page}"

@@ -25,7 +25,7 @@ from smspartner_pipelines.pages.campaign_times import Times, times_of
 MOST_LOOKS, MOST_READINGS = 20, 5
 """Shown at once: of what needs a look, and of the readings of a campaign."""
 
-_WORDS_OF_SCRIPT = ("total", "total_some", "found", "none_named", "none_sent", "none_both")
+_WORDS_OF_SCRIPT = ("total_some", "found", "none_named", "none_sent", "none_both")
 _FACTS_OF_SCRIPT = ("n", "q", "days", "seen", "all")
 _NEARLY_ALL = 0.9
 
@@ -194,13 +194,12 @@ class _Page:
             return self.t("one_never", n=max(1, one.runs[1] - one.runs[0]), day=self.t.day(one.first_try))
         if not one.messages:
             return self.t("one_empty")
-        span = (
-            self.t("span", first=self.t.day(one.first), last=self.t.day(one.last))
-            if one.reused
-            else self.t.day(one.sent)
-        )
+        if one.first is None or one.last is None:
+            days = ""
+        else:
+            days = self.t.span(one.first, one.last) if one.reused else self.t.day(one.sent)
         said = self.t("one_waiting", n=one.final, waiting=one.waiting) if one.waiting else self.t("one_of", n=one.final)
-        return said + " · " + span
+        return said + " · " + days if days else said
 
     def weeks(self, one: Campaign) -> Times | None:
         owner, quarters, counts = self.figures.deliveries

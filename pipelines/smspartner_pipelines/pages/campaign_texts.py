@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from datetime import UTC, datetime
 from functools import cache
@@ -18,6 +19,19 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 DASH = "\N{EN DASH}"
 _NARROW = "\u202f"
+_BEFORE_MARK = re.compile(" (?=[:;?!»])|(?<=«) ")
+_ACCENTS = {
+    "Egypte": "Égypte",
+    "Emirats Arabes Unis": "Émirats arabes unis",
+    "Equateur": "Équateur",
+    "Erythrée": "Érythrée",
+    "Etats-Unis": "États-Unis",
+    "Ethiopie": "Éthiopie",
+    "Ile de Man": "Île de Man",
+    "Iles Vierges Américaines": "Îles Vierges américaines",
+    "Iles Vierges Britanniques": "Îles Vierges britanniques",
+    "Reunion": "Réunion",
+}
 _HALF_POINT = 0.5
 
 
@@ -25,6 +39,16 @@ _HALF_POINT = 0.5
 def _table() -> dict[str, Any]:
     text = (files("smspartner_pipelines") / "pages" / "texts.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
+
+
+def _unbroken(text: str) -> str:
+    """Keep French marks on the line of the word that they follow."""
+    return _BEFORE_MARK.sub("\u00a0", text).replace(" %", f"{_NARROW}%")
+
+
+def _unspoilt(name: str) -> str:
+    """Write a country's name with the accents that its source leaves out."""
+    return _ACCENTS.get(name, name)
 
 
 class Texts:
@@ -38,7 +62,8 @@ class Texts:
         self.language = language
         self.zone = zone
         self.now = now.astimezone(zone)
-        self._thousands, self._decimal, self._percent = (_NARROW, ",", _NARROW) if language == "fr" else (",", ".", "")
+        self._thousands, self._decimal = (_NARROW, ",") if language == "fr" else (",", ".")
+        self.sign = f"{_NARROW}%" if language == "fr" else "%"
 
     def __call__(self, key: str, **facts: Any) -> Markup:
         """Give a text with its facts in place."""
@@ -46,6 +71,7 @@ class Texts:
         if isinstance(text, list):
             n = facts.get("n", 0)
             text = text[0] if (n == 1 if self.language == "en" else n < 2) else text[1]  # noqa: PLR2004
+        text = _unbroken(text) if self.language == "fr" else text
         written = {name: self.number(fact) if isinstance(fact, int) else fact for name, fact in facts.items()}
         return Markup(text).format(**written)  # noqa: S704  # our own text; `format` escapes the facts
 
@@ -72,7 +98,7 @@ class Texts:
         if share is None:
             return DASH
         rounded = share if share in {0, 100} else min(max(round(share, 1), 0.1), 99.9)
-        return f"{rounded:.1f}".replace(".", self._decimal) + f"{self._percent}%"
+        return f"{rounded:.1f}".replace(".", self._decimal) + self.sign
 
     def points(self, share: float, usual: float) -> Markup | None:
         """Say how far a share is from the usual one; None where that is less than half a point."""
@@ -96,6 +122,11 @@ class Texts:
         words += [str(local.day), self.list("months")[local.month - 1]]
         return " ".join([*words, str(local.year)] if local.year != self.now.year else words)
 
+    def span(self, first: int, last: int) -> str:
+        """Write the days from a time to another one, or the one day of both."""
+        days = self.day(first), self.day(last)
+        return days[0] if days[0] == days[1] else str(self("span", first=days[0], last=days[1]))
+
     def clock(self, at: datetime | int) -> str:
         """Write the time of day."""
         return f"{self.local(at):%H:%M}"
@@ -117,7 +148,7 @@ class Texts:
 
     def country(self, code: str | None) -> str:
         """Name a country."""
-        return country_name(code, self.language) if code else self("no_country")
+        return _unspoilt(country_name(code, self.language)) if code else self("no_country")
 
     def reason(self, reason: str) -> Markup:
         """Say why rows are in quarantine."""
@@ -125,7 +156,8 @@ class Texts:
 
     def command(self, *words: str) -> Markup:
         """Write a command that can be copied."""
-        return Markup("<code>{}</code>").format(" ".join(words))
+        unbroken = (Markup('<span class="nb">{}</span>').format(word) if word[:1] == "-" else word for word in words)
+        return Markup("<code>{}</code>").format(Markup(" ").join(unbroken))
 
 
 def link(name: str, anchor: str) -> Markup:

@@ -46,7 +46,8 @@ class Times:
         found: list[tuple[float, str]] = []
         months = texts.list("long_months" if len({(day.year, day.month) for day in self.starts}) < 7 else "months")  # noqa: PLR2004
         before: object = None
-        for bar, day in enumerate(self.starts):
+        for bar, first in enumerate(self.starts):
+            day = first + timedelta(days=3) if self.step == "week" else first  # most of a week is in this month
             now = day.year if self.step == "month" else (day.year, day.month)
             if now != before and (before is not None or day.day == 1 or self.step != "day" or _fits(self.starts)):
                 found.append((bar / len(self.starts), str(day.year) if self.step == "month" else months[day.month - 1]))

@@ -3,6 +3,7 @@
   const words = WORDS, shown = 100, locale = document.documentElement.lang;
   const $ = (s, e = document) => e.querySelector(s), $$ = (s, e = document) => [...e.querySelectorAll(s)];
   const table = $(".camp"), body = table.tBodies[0], form = $(".tools"), none = $(".none"), total = $("tfoot tr", table);
+  const whole = total.cells[0].textContent;
   const num = x => x.toLocaleString(locale);
   const share = (a, b) => b ? (100 * a / b).toLocaleString(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 }) + (locale === "fr" ? "\u202f%" : "%") : "–";
   const say = (key, facts) => words[key].replace(/\{(\w+)\}/g, (_, name) => facts[name]);
@@ -48,7 +49,7 @@
       else th.removeAttribute("aria-sort");
     }
     const c = total.cells;
-    c[0].textContent = say(seen === rows.length ? "total" : "total_some", { n: num(loaded) });
+    c[0].textContent = seen === rows.length ? whole : say("total_some", { n: num(loaded) });
     c[2].textContent = num(sum.n);
     c[3].firstChild.textContent = share(sum.good, sum.final);
     c[4].textContent = num(sum.final - sum.good);
