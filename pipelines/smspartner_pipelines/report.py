@@ -142,7 +142,8 @@ def _loaded_lines(outcome: RunOutcome) -> Iterator[str]:
     if len(complete) > _MOST_LISTED:
         yield f"and {len(complete) - _MOST_LISTED:,} more complete tags"
     if skipped := _with_verdict(outcome, "skipped"):
-        yield f"skipped, since what is loaded is unchanged or fresh: {counted(len(skipped), 'tag')}"
+        kept = ", or the API has less of it now (--keep-shrunk)" if outcome.settings.keep_shrunk else ""
+        yield f"skipped, since what is loaded is unchanged or fresh{kept}: {counted(len(skipped), 'tag')}"
 
 
 def _with_verdict(outcome: RunOutcome, *verdicts: str) -> list[dict[str, Any]]:

@@ -116,6 +116,14 @@ def test_summary(finished: RunOutcome, capsys: pytest.CaptureFixture[str]) -> No
     assert shown(finished, capsys, quiet=True) == FOR_A_PERSON
 
 
+def test_kept_though_shrunk(snapshot: Any, settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where tags that shrank may be among the skipped ones, nobody is told that all are unchanged."""
+    run = RunOutcome(RUN_ID, settings(tags=("t",), keep_shrunk=True))
+    run.note(snapshot("t", verdict="skipped", reason="it shrank"))
+    kept = "skipped, since what is loaded is unchanged or fresh, or the API has less of it now (--keep-shrunk): 1 tag"
+    assert shown(run, capsys)[0] == kept
+
+
 @pytest.mark.parametrize(
     ("tags", "options", "again"),
     [
