@@ -109,8 +109,8 @@ def test_every_tag_has_a_row(visit, make_page: Make) -> None:
 
 def test_sorting_searching_and_periods(visit, make_page: Make) -> None:
     """Sort, search and period filter rows and their total; what is chosen stands in the address and is kept."""
-    visited = visit(make_page())
-    page = visited.page
+    page = visit(make_page()).page
+    start = page.url
     page.get_by_role("searchbox").fill("ETE")
     assert page.locator(".camp tbody tr:visible th").all_inner_texts() == ["soldes-été"]
     assert page.locator(".camp tfoot").inner_text().startswith("Total of 1")
@@ -127,6 +127,10 @@ def test_sorting_searching_and_periods(visit, make_page: Make) -> None:
     assert page.url.endswith("#?days=7&sort=tag")
     assert page.locator(".camp tbody tr:visible th a").all_inner_texts() == seen
     assert set(seen) == {"mistyped", "never-loaded", "still-waiting"}
+    for address in ("#?days=99&sort=nothing", "#c-%"):  # an address that was cut or made by hand
+        page.goto("about:blank")
+        page.goto(start + address)
+        assert page.locator(".camp tfoot").inner_text().startswith("All 13 loaded")
 
 
 def test_without_a_script(visit, make_page: Make) -> None:

@@ -68,10 +68,14 @@
     history.replaceState(null, "", p.size ? "#?" + p : location.pathname + location.search);
     show();
   }
+  function decoded(id) {
+    try { return decodeURIComponent(id); } catch { return id; }
+  }
   function load() {
     if (location.hash.startsWith("#?")) for (const [k, v] of new URLSearchParams(location.hash.slice(2))) if (k in first) state[k] = v;
     if (!heads.some(th => th.dataset.k === state.sort.replace("-", ""))) state.sort = first.sort;
-    const target = location.hash.startsWith("#c-") && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (![...form.days].some(one => one.value === state.days)) state.days = first.days;
+    const target = location.hash.startsWith("#c-") && document.getElementById(decoded(location.hash.slice(1)));
     if (target) { target.parentElement.open = true; target.parentElement.scrollIntoView(); }
     show();
   }
