@@ -68,12 +68,13 @@ def test_spreadsheet_programs_read_what_was_loaded(saved: Path) -> None:
 
 
 def test_sheets_can_be_filtered_at_once(saved: Path) -> None:
-    """Headings stay in sight, and filters cover all rows."""
+    """Headings stay in sight, also in print, and filters cover all rows."""
     ours, theirs = (openpyxl.load_workbook(path) for path in (saved.parent.parent / "sms.xlsx", saved))
     filters = [("campaigns", "A1:L5"), ("statuses", "A1:I14")]
     for book in (ours, theirs):
         assert [(sheet.title, sheet.auto_filter.ref) for sheet in book] == filters
     assert [sheet.freeze_panes for sheet in ours] == ["A2", "A2"]
+    assert [(sheet.page_setup.orientation, sheet.print_title_rows) for sheet in ours] == [("landscape", "$1:$1")] * 2
     assert ours["statuses"]["F2"].value is True
     with zipfile.ZipFile(saved.parent.parent / "sms.xlsx") as parts:  # Excel alone takes _x0041_ for an A
         assert b"_x005F_x0041_&lt;&amp;&gt;" in parts.read("xl/worksheets/sheet2.xml")

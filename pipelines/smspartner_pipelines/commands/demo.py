@@ -10,6 +10,7 @@ import click
 from smspartner_schemas.contract import ACCEPTED, ExitCode
 
 from smspartner_pipelines.commands.sandbox import KEY
+from smspartner_pipelines.output import say
 
 if TYPE_CHECKING:
     from smspartner_pipelines.outcome import RunOutcome
@@ -36,10 +37,11 @@ def demo(directory: str) -> ExitCode:
     for outcome in _runs(directory):
         if [tag for tag, row in outcome.tag_runs.items() if row["verdict"] not in ACCEPTED] != [MOVING]:
             return outcome.exit_code
-    click.echo(
-        f"\nExit code 3 is meant here: the sandbox changes the total of {MOVING} while it is read, and", err=True
+    click.echo("", err=True)
+    say(
+        f"Exit code 3 is meant here: the sandbox changes the total of {MOVING} while it is read, and {INVALID} has "
+        "three rows that are not valid. They show what a problem looks like."
     )
-    click.echo(f"{INVALID} has three rows that are not valid. They show what a problem looks like.", err=True)
     click.echo("\nWhat is loaded:")
     with open_loaded(directory) as opened:
         show_tags(tag_states(opened)[0], directory)

@@ -46,6 +46,10 @@ _SHEETS = {
 """Columns and their formats. Times are real dates in French time, since Excel knows no zones."""
 
 _WIDTHS = {_TEXT: 22, _TIME: 20, _SHARE: 12, _OTHER: 12}
+_BUTTON = 4
+"""Room that the button of a filter takes beside a heading."""
+
+_A4 = 9
 _PART = "xl/worksheets/sheet{}.xml"
 _DAY = 86_400_000_000
 _EXCEL_EPOCH = 25_569
@@ -118,9 +122,13 @@ def _headings(*rows: int) -> dict[str, bytes]:
             sheet = workbook.add_worksheet(name)
             for number, (column, kind) in enumerate(columns):
                 heading = f"{column} ({LOCAL_TIME_ZONE})" if kind == _TIME else column
-                sheet.set_column(number, number, _WIDTHS[kind], formats[kind])
+                sheet.set_column(number, number, max(_WIDTHS[kind], len(heading) + _BUTTON), formats[kind])
                 sheet.write_string(0, number, heading, bold)
             sheet.freeze_panes(1, 0)
+            sheet.set_landscape()
+            sheet.set_paper(_A4)
+            sheet.fit_to_pages(1, 0)  # all columns on each page
+            sheet.repeat_rows(0)
             sheet.autofilter(0, 0, count, len(columns) - 1)
     with zipfile.ZipFile(made) as parts:
         return {name: parts.read(name) for name in parts.namelist()}
