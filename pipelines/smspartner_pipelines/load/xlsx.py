@@ -33,6 +33,7 @@ MOST_ROWS = 1_048_575
 """Rows of a sheet below its heading: Excel opens no more."""
 
 _TEXT, _TIME, _SHARE, _OTHER = "@", "yyyy-mm-dd hh:mm:ss", "0.0%", "General"
+_FLAG = '"TRUE";"TRUE";"FALSE"'  # which LibreOffice needs, or it shows some as 0 or 1
 _SHEETS = {
     "campaigns": (
         *(("tag", _TEXT), ("messages", _OTHER), *((word, _OTHER) for word in STATUS_WORDS), ("opt_outs", _OTHER)),
@@ -40,12 +41,13 @@ _SHEETS = {
         *(("newest_status", _TIME), ("read", _TIME)),
     ),
     "statuses": tuple(
-        (column.name, {"string": _TEXT, "timestamp": _TIME}.get(column.type, _OTHER)) for column in STATUSES.columns
+        (column.name, {"string": _TEXT, "timestamp": _TIME, "bool": _FLAG}.get(column.type, _OTHER))
+        for column in STATUSES.columns
     ),
 }
 """Columns and their formats. Times are real dates in French time, since Excel knows no zones."""
 
-_WIDTHS = {_TEXT: 22, _TIME: 20, _SHARE: 12, _OTHER: 12}
+_WIDTHS = {_TEXT: 22, _TIME: 20, _SHARE: 12, _FLAG: 12, _OTHER: 12}
 _BUTTON = 4
 """Room that the button of a filter takes beside a heading."""
 
