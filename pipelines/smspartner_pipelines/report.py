@@ -208,7 +208,8 @@ def _failure_lines(outcome: RunOutcome) -> Iterator[str]:
     for destination in outcome.destinations:
         if destination.failure:
             help_ = f" (`smspartner check --to {shlex.quote(destination.uri)}` says more)"
-            yield f"error: {destination.uri}: {destination.failure}{help_ if destination.uri != '-' else ''}"
+            named = "" if destination.failure.startswith(destination.uri) else f"{destination.uri}: "
+            yield f"error: {named}{destination.failure}{help_ if destination.uri != '-' else ''}"
         elif destination.dropped:
             yield f"{destination.uri} was not written, since the run ended early"
     yield from _reasons([row for row in outcome.tag_runs.values() if row["verdict"] not in ACCEPTED])

@@ -120,7 +120,7 @@ def _destination(uri: str, *, alone: bool) -> _Finding:
         return _finding(mask_secrets(uri), f"can be written{_loaded(uri)}")
     except (SettingsError, DestinationError) as exc:
         code = ExitCode.WRONG_SETTINGS if alone and isinstance(exc, SettingsError) else ExitCode.NOT_DONE
-        return _finding(mask_secrets(uri), str(exc), code)
+        return _finding(mask_secrets(uri), str(exc).removeprefix(f"{mask_secrets(uri)}: "), code)
 
 
 def _loaded(uri: str) -> str:
