@@ -15,6 +15,10 @@ MOST_DAYS, MOST_WEEKS_DAYS = 120, 3 * 365
 """Beyond so many days, bars are weeks; beyond so many more, months."""
 
 
+FEWEST_DAYS = 7
+"""Shown at least, so that the bar of a single day is no block."""
+
+
 @dataclass(frozen=True)
 class Times:
     """Deliveries in bars of one step (`day`, `week` or `month`): the first day of each, and the deliveries in it.
@@ -84,7 +88,9 @@ def _step(days: int) -> str:
 
 
 def _by_day(first: date, last: date) -> tuple[list[date], Callable[[date], int]]:
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)], lambda day: (day - first).days
+    days = (last - first).days + 1
+    begin = first - timedelta(days=max(0, FEWEST_DAYS - days) // 2)
+    return [begin + timedelta(days=n) for n in range(max(days, FEWEST_DAYS))], lambda day: (day - begin).days
 
 
 def _by_week(first: date, last: date) -> tuple[list[date], Callable[[date], int]]:
