@@ -61,7 +61,8 @@ def validate(destination: str, *, output: str, expectations: str | None, as_json
 def _lines(document: dict[str, Any], page: Path, *, quiet: bool) -> Iterator[str]:
     """Say what fails, then how it ended, and where the page is."""
     findings = document["findings"]
-    of_what = f"{counted(document['rows'], 'row')} of {counted(document['tags'], 'tag')}"
+    tags = document["tags"] + len(document["tags_not_read"])
+    of_what = f"{counted(document['rows'], 'row')} of {counted(tags, 'tag')}"
     if not findings:
         if not quiet:
             yield f"everything holds: {of_what} in {document['destination']}"
