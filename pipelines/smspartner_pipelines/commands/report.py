@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from smspartner.vendor import LOCAL_TIME_ZONE
 from smspartner_schemas.contract import ExitCode
 
 from smspartner_pipelines import options
@@ -21,7 +22,7 @@ from smspartner_pipelines import options
     help="The page, replaced as a whole; - writes it to standard output.",
 )
 @click.option("--lang", type=click.Choice(["en", "fr"]), default="en", show_default=True, help="Of words and numbers.")
-@click.option("--timezone", default="Europe/Paris", show_default=True, metavar="ZONE", help="Show times in this zone.")
+@click.option("--timezone", default=LOCAL_TIME_ZONE, show_default=True, metavar="ZONE", help="Show times in this zone.")
 @click.option(
     "--far",
     type=click.FloatRange(0, 100),

@@ -15,10 +15,11 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from smspartner.redaction import REDACT, hide_numbers
+from smspartner.vendor import LOCAL_TIME_ZONE
 
 from smspartner_pipelines.pages import campaign_charts as charts
 from smspartner_pipelines.pages.campaign_figures import Campaign
-from smspartner_pipelines.pages.campaign_look import Look
+from smspartner_pipelines.pages.campaign_look import FAR_TIMES, MOST_NEWEST, Look
 from smspartner_pipelines.pages.campaign_table import CampaignTable
 from smspartner_pipelines.pages.campaign_times import Times, times_of
 
@@ -49,6 +50,9 @@ def campaign_page(look: Look, title: str | None = None) -> bytes:
         script=Markup(script),  # noqa: S704
         script_hash=f"sha256-{digest}",
         version=importlib.metadata.version("smspartner-connector"),
+        most_looks=MOST_LOOKS,
+        most_newest=MOST_NEWEST,
+        far_times=FAR_TIMES,
     )
     return b"".join(piece.encode() for piece in pieces)
 
@@ -160,7 +164,7 @@ class _Page:
 
     @property
     def in_paris(self) -> bool:
-        return self.t.zone.key == "Europe/Paris"
+        return self.t.zone.key == LOCAL_TIME_ZONE
 
     def ticks(self, top: int) -> list[tuple[int, str]]:
         return [(value, self.t.number(value)) for value in charts.ticks_for(top)]
