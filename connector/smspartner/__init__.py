@@ -7,6 +7,7 @@
     PhonePrivacy     phone numbers plain, masked or hashed
     Secret           a key that prints as `***`
     errors           the exceptions, with their facts as fields
+    __version__      the version that is installed
 
 Names are imported when they are first used, so that `import smspartner` is quick.
 """
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
     from smspartner.redaction import Secret
     from smspartner.snapshot import Snapshot
 
+    __version__: str
+    """The version that is installed, such as `0.2.0`."""
+
 __all__ = [
     "Connection",
     "PhonePrivacy",
     "Rate",
     "Secret",
     "Snapshot",
+    "__version__",
     "errors",
     "iter_snapshots",
     "parse_rate",
@@ -52,6 +57,10 @@ def __getattr__(name: str) -> Any:
     for home, names in _HOMES.items():
         if name in names:
             return getattr(importlib.import_module(f"smspartner.{home}"), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("smspartner-connector")
     if name == "errors":
         return importlib.import_module("smspartner.errors")
     raise AttributeError(f"module 'smspartner' has no attribute {name!r}")

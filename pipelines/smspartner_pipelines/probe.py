@@ -5,7 +5,6 @@ It holds no key, no phone number and no tag: counts, types, and words of the ven
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import re
 from collections import Counter
@@ -16,6 +15,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import smspartner
 from smspartner import vendor
 from smspartner.client import Client, RawAnswer
 from smspartner.errors import AccessRefused, RequestError
@@ -117,7 +117,7 @@ def _report(first: Page, seen: Sequence[_Seen], tag: str) -> dict[str, Any]:
     words = [row.get("status", row.get("statut")) for row in objects]
     headers = [header for one in seen if one.raw for header in one.raw.headers.items() if _HEADERS.fullmatch(header[0])]
     return {
-        "made_by": f"smspartner-connector {importlib.metadata.version('smspartner-connector')}",
+        "made_by": f"smspartner-connector {smspartner.__version__}",
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "page_size": first.row_count,
         "total": first.total,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import threading
 from typing import Any
 
@@ -144,5 +145,6 @@ def test_public_names() -> None:
     """Every public name is there, and no other is made up."""
     assert sorted(smspartner.__all__) == dir(smspartner)
     assert all(getattr(smspartner, name) is not None for name in smspartner.__all__)
+    assert smspartner.__version__ == importlib.metadata.version("smspartner-connector")
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = smspartner.nothing

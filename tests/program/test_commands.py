@@ -1,7 +1,6 @@
 """The other commands, as users meet them."""
 
 import http.client
-import importlib.metadata
 import json
 import re
 import signal
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 import duckdb
 import pytest
 from faults import Campaign, Fault
+from smspartner import __version__
 from smspartner_pipelines.cli import smspartner as group
 from smspartner_pipelines.sandbox import FAULT_KINDS, shop_campaigns
 from smspartner_schemas.contract import STATUSES, TABLES
@@ -185,8 +185,7 @@ def test_help(command, smspartner):
     listed = re.findall(r"^  (\w+)  +\S", section, re.MULTILINE)
     assert (0, COMMANDS, command(None, "-h").stdout) == (ended.returncode, sorted(listed), ended.stdout)
     assert [line for line in ended.stdout.splitlines() if len(line) > 80 or re.match(r" .*\.\.\.$", line)] == []
-    version = importlib.metadata.version("smspartner-connector")
-    assert smspartner(None, "--version").stdout == f"smspartner, version {version}\n"
+    assert smspartner(None, "--version").stdout == f"smspartner, version {__version__}\n"
     completion = smspartner(None, _SMSPARTNER_COMPLETE="bash_source")  # click's own way
     assert (completion.returncode, "_SMSPARTNER_COMPLETE" in completion.stdout) == (0, True)
 

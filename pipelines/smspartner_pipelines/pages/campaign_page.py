@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.metadata
 import json
 from functools import cached_property
 from importlib.resources import files
@@ -12,6 +11,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import smspartner
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from smspartner.redaction import REDACT, hide_numbers
@@ -49,7 +49,7 @@ def campaign_page(look: Look, title: str | None = None) -> bytes:
         style=Markup(_file("style.css")),  # noqa: S704  # our own files, as below
         script=Markup(script),  # noqa: S704
         script_hash=f"sha256-{digest}",
-        version=importlib.metadata.version("smspartner-connector"),
+        version=smspartner.__version__,
         most_looks=MOST_LOOKS,
         most_newest=MOST_NEWEST,
         far_times=FAR_TIMES,

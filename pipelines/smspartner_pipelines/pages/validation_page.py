@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import shlex
 from collections import Counter
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import smspartner
 from smspartner.redaction import REDACT
 from smspartner_schemas.rules import END, suite
 
@@ -121,7 +121,7 @@ def validation_page(document: dict[str, Any]) -> str:
         most=_most_in(document["findings"]),
         command=_command(document),
         made_at=f"{datetime.fromisoformat(document['started_at']):%-d %B %Y, %H:%M} UTC",
-        version=importlib.metadata.version("smspartner-connector"),
+        version=smspartner.__version__,
         most_tags=MOST_TAGS,
     )
 
