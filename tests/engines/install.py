@@ -1,59 +1,85 @@
-"""Makes an environment for every engine, `build/engines/NAME`, with the built wheel of this product and its extra.
+"""Makes environments of their own, `build/engines/NAME`, with the built wheel of this product, by uv.
 
     python tests/engines/install.py [NAME]...
 
-makes the environments of the engines named, or of all, side by side: by uv where it is installed, else by pip. Engines
-do not go together with one another, nor with tests.
+makes those named, or all, side by side: each engine with its extra, and the product beside what people already have.
+They do not go together with one another, nor with what the tests run in.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
-import venv
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 PROJECT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = PROJECT / "build" / "engines"
-EXTRAS = {"spark": "spark", "dlt": "dlt,duckdb", "airflow": "airflow,duckdb", "dagster": "dagster,postgres"}
-"""The extras of this product that an engine's environment has."""
-BESIDES = {"dlt": ["dlt[duckdb,postgres]"]}
-"""What an engine needs for the destinations that its cases load into; pytest, which runs them, comes with each."""
+UV = ["uv"] if shutil.which("uv") else [sys.executable, "-m", "uv"]
+PROGRAM = f"--group={PROJECT / 'pyproject.toml'}:program"
+"""What the tests of the program need."""
+
+EXTRAS = {
+    "spark": "spark",
+    "dlt": "dlt,duckdb",
+    "airflow": "airflow,duckdb",
+    "dagster": "dagster,postgres",
+    "boto3": "s3",
+    "pandas2": "all",
+    "lowest": "all",
+    "newest": "all",
+}
+"""The extras of this product that an environment has."""
+BESIDES = {
+    "dlt": ["dlt[duckdb,postgres]"],  # the destinations that its cases load into
+    "boto3": ["boto3"],
+    "pandas2": ["pandas<3", PROGRAM],
+    "lowest": [PROGRAM],
+    "newest": [PROGRAM],
+}
+"""What stands beside the product; pytest comes with each."""
+PYTHONS = {"lowest": ["3.11"], "newest": ["3.14", "3.13"]}
+"""The versions of Python to look for, where it is not the one that runs this."""
 
 
-def uv() -> list[str]:
-    """Give how to start uv; nothing where it is not installed."""
-    as_module = [sys.executable, "-m", "uv"]
-    found = subprocess.run([*as_module, "--version"], capture_output=True, check=False).returncode == 0
-    return ["uv"] if shutil.which("uv") else as_module * found
+def make(environment: Path, version: str) -> bool:
+    """Make an empty environment; returns whether this Python could be had: pyenv's, the system's, or uv's."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob("versions/*/bin")
+    path = os.pathsep.join([*map(str, pyenv), os.environ["PATH"]])
+    command = [*UV, "venv", "--quiet", "--clear", "--python", version, environment]
+    return subprocess.run(command, env={**os.environ, "PATH": path}, check=False).returncode == 0
 
 
-def build(folder: str) -> Path:
-    """Build the product's wheel."""
-    command = [*uv(), "build", "--quiet", "--wheel", "--out-dir", folder, PROJECT]
-    by_pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, PROJECT]
-    subprocess.run(command if uv() else by_pip, check=True)
-    return next(Path(folder).glob("*.whl"))
+def lowest(folder: Path) -> str:
+    """Give the option that holds this product's own requirements at the lowest versions that it allows."""
+    pins = folder / "lowest.txt"
+    compile_pins = [*UV, "pip", "compile", "--quiet", "--no-deps", "--resolution=lowest-direct", "--extra=all"]
+    python = f"--python-version={PYTHONS['lowest'][0]}"
+    subprocess.run([*compile_pins, python, f"--output-file={pins}", PROJECT / "pyproject.toml"], check=True)
+    return f"--constraint={pins}"
 
 
 def install(name: str, wheel: Path) -> bool:
-    """Make one engine's environment anew; returns whether everything it needs could be had."""
+    """Make one environment anew; returns whether everything it needs could be had."""
     environment = ENVIRONMENTS / name
+    if not any(make(environment, version) for version in PYTHONS.get(name, [sys.executable])):
+        return False
     wanted = [f"{wheel}[{EXTRAS[name]}]", "pytest>=9,<10", *BESIDES.get(name, ())]
-    venv.create(environment, clear=True, with_pip=not uv())
-    python = environment / "bin" / "python"
-    pip = [*uv(), "pip", "install", "--python", python] if uv() else [python, "-m", "pip", "install"]
-    return subprocess.run([*pip, "--quiet", *wanted], check=False).returncode == 0
+    if name == "lowest":
+        wanted.append(lowest(wheel.parent))
+    pip = [*UV, "pip", "install", "--quiet", f"--python={environment}"]
+    return subprocess.run([*pip, *wanted], check=False).returncode == 0
 
 
 def main() -> None:
-    """Install the engines named, or all."""
+    """Make the environments named, or all."""
     names = sys.argv[1:] or list(EXTRAS)
     with TemporaryDirectory() as folder, ThreadPoolExecutor() as threads:
-        wheel = build(folder)
+        subprocess.run([*UV, "build", "--quiet", "--wheel", "--out-dir", folder, PROJECT], check=True)
+        (wheel,) = Path(folder).glob("*.whl")
         installed = list(threads.map(lambda name: install(name, wheel), names))
     failed = [name for name, made in zip(names, installed, strict=True) if not made]
     if failed:
