@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import run_report
 from smspartner import vendor
 from smspartner.api_key import KEY_COMMAND_VARIABLE, KEY_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
 from smspartner_pipelines.cli import smspartner
@@ -232,6 +233,7 @@ PAGES = {
         "vendor-codes": vendor_codes,
         "verdicts": partial(_table, ("verdict", "meaning"), _in_code(VERDICT_MEANINGS)),
     },
+    "docs/reference/run-report.md": {"fields": partial(run_report.tables, ROOT / run_report.SCHEMA)},
     "docs/reference/settings.md": {
         "secrets": partial(_table, ("environment variable", "meaning"), _in_code(_SECRETS)),
         "settings": settings,
@@ -243,21 +245,26 @@ PAGES = {
 
 
 def main() -> int:
-    """Renew the pages, or check them."""
-    stale = 0
+    """Renew the schema of the run report and the pages, or check them."""
+    stale = _renew(run_report.SCHEMA, run_report.schema(ROOT / run_report.SCHEMA))
     for page, parts in PAGES.items():
-        path = ROOT / page
-        fresh = current = path.read_text(encoding="utf-8")
+        fresh = (ROOT / page).read_text(encoding="utf-8")
         for name, make in parts.items():
             begin, end = f"<!-- generated: {name} -->", "<!-- /generated -->"
             before, rest = fresh.split(begin, maxsplit=1)
             fresh = f"{before}{begin}\n{make()}\n{end}{rest.split(end, maxsplit=1)[1]}"
-        if "--check" not in sys.argv:
-            path.write_text(fresh, encoding="utf-8")
-        elif fresh != current:
-            sys.stderr.write(f"{page} is stale: run docs/generate.py\n")
-            stale = 1
+        stale |= _renew(page, fresh)
     return stale
+
+
+def _renew(page: str, fresh: str) -> bool:
+    """Write a page anew, or say that it is stale."""
+    if "--check" not in sys.argv:
+        (ROOT / page).write_text(fresh, encoding="utf-8")
+    elif fresh != (ROOT / page).read_text(encoding="utf-8"):
+        sys.stderr.write(f"{page} is stale: run docs/generate.py\n")
+        return True
+    return False
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from smspartner.redaction import REDACT
-from smspartner_schemas.contract import ACCEPTED, EXIT_MEANINGS, ExitCode
+from smspartner_schemas.contract import ACCEPTED, EXIT_MEANINGS, REPORT_VERSION, ExitCode
 
 from smspartner_pipelines.load.uris import EXPORTS, recognise
 from smspartner_pipelines.output import counted, delivered_share, say, text_table
@@ -44,12 +44,10 @@ def report_json(outcome: RunOutcome) -> bytes:
 
 
 def report(outcome: RunOutcome) -> dict[str, Any]:
-    """Give the run report as plain values; times are aware, UTC.
-
-    `totals` counts what this run read and loaded; its `rows_quarantined` also what skipped tags keep in quarantine.
-    """
+    """Give the run report as plain values; times are aware, UTC. `run_report.schema.json` describes each field."""
     rows = [outcome.tag_runs[tag] for tag in outcome.settings.tags if tag in outcome.tag_runs]
     return {
+        "report_version": REPORT_VERSION,
         "run_id": outcome.run_id,
         "exit_code": int(outcome.exit_code),
         "meaning": EXIT_MEANINGS[outcome.exit_code],

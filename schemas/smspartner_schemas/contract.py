@@ -20,6 +20,9 @@ PhoneForm = Literal["plain", "masked", "hashed"]
 CONTRACT_VERSION = 2
 """Goes up with every change that an older reader or loader could not live with."""
 
+REPORT_VERSION = 1
+"""The same for the run report, whose schema is `run_report.schema.json`."""
+
 
 @dataclass(frozen=True)
 class Column:

@@ -55,6 +55,7 @@ def test_report(finished: RunOutcome) -> None:
     found = report(finished)
     found["versions"] = sorted(found["versions"])
     assert found == {
+        "report_version": 1,
         "run_id": RUN_ID,
         "exit_code": 130,
         "meaning": "interrupted; what was loaded stays loaded",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pyarrow.dataset
 import pytest
+from jsonschema import Draft202012Validator, FormatChecker
 from smspartner_pipelines.cli import run_command
 from smspartner_pipelines.output import RedactingStream
 from smspartner_pipelines.sandbox import Campaign, Sandbox
@@ -39,13 +42,37 @@ def environment(sandbox: Sandbox | None, changes: dict[str, str | None]) -> dict
     return {name: value for name, value in {**SETTINGS, **url, **changes}.items() if value is not None}
 
 
+def closed(schema: Any) -> Any:
+    """Give a JSON Schema by which a field that it does not name is an error."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    names_all = schema.get("type") == "object" and "properties" in schema
+    return {name: closed(one) for name, one in schema.items()} | ({"additionalProperties": False} if names_all else {})
+
+
+FORMATS = FormatChecker(formats=())
+FORMATS.checks("date-time", ValueError)(lambda text: text is None or datetime.fromisoformat(text).tzinfo is not None)
+SCHEMA = json.loads(importlib.resources.files("smspartner_schemas").joinpath("run_report.schema.json").read_bytes())
+REPORTS = Draft202012Validator(closed(SCHEMA), format_checker=FORMATS)
+"""The schema of the run report as the package ships it, and without leave for a field that it does not name."""
+
+
+def problems(report: Any) -> list[str]:
+    """Say where a run report differs from its schema."""
+    return [f"{problem.json_path}: {problem.message}" for problem in REPORTS.iter_errors(report)]
+
+
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every command runs in an empty directory, without a terminal's settings."""
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Every command runs in an empty directory, without a terminal's settings; every run report there is valid."""
     monkeypatch.chdir(tmp_path)
     for name in ("FORCE_COLOR", "COLUMNS", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
-    return tmp_path
+    yield tmp_path
+    for path in tmp_path.rglob("runs/*.json"):
+        assert problems(json.loads(path.read_bytes())) == []
 
 
 @pytest.fixture
@@ -114,13 +141,21 @@ def command(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[
 
 @pytest.fixture
 def report(command: Callable[..., Completed]) -> Callable[..., tuple[int, Row]]:
-    """Run `smspartner run … --json` within this process; give its exit code and its report."""
+    """Run `smspartner run … --json` within this process; give its exit code and its report, which is valid."""
 
     def run(sandbox: Sandbox, *arguments: str, **changes: str | None) -> tuple[int, Row]:
         ended = command(sandbox, "run", *arguments, "--json", **changes)
-        return ended.returncode, json.loads(ended.stdout)
+        found = json.loads(ended.stdout)
+        assert problems(found) == []
+        return ended.returncode, found
 
     return run
+
+
+@pytest.fixture
+def report_problems() -> Callable[[Any], list[str]]:
+    """Say where a run report differs from its schema; a field that it does not name is a problem."""
+    return problems
 
 
 @pytest.fixture

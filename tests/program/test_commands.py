@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import duckdb
 import pytest
 from faults import Campaign, Fault
+from jsonschema import Draft202012Validator
 from smspartner import __version__
 from smspartner_pipelines.cli import smspartner as group
 from smspartner_pipelines.sandbox import FAULT_KINDS, shop_campaigns
@@ -118,6 +119,17 @@ def test_schema_as_suite(sandbox, command, form):
     frame = pd.read_parquet("data/statuses")[list(STATUSES.column_names)]
     result = batch.get_batch(batch_parameters={"dataframe": frame}).validate(gx.ExpectationSuite(**json.loads(text)))
     assert (True, len(json.loads(text)["expectations"])) == (result.success, len(result.results))
+
+
+def test_schema_of_the_run_report(command, report_problems):
+    """`schema --format run-report` is a JSON Schema with a valid example; it allows for fields of later releases."""
+    schema = json.loads(command(None, "schema", "--format", "run-report").stdout)
+    Draft202012Validator.check_schema(schema)
+    (example,) = schema["examples"]
+    later, wrong = {**example, "later": 1}, {**example, "tags": [{**example["tags"][0], "verdict": "fine"}]}
+    assert [Draft202012Validator(schema).is_valid(one) for one in (example, later, wrong)] == [True, True, False]
+    assert [bool(report_problems(one)) for one in (example, later)] == [False, True]
+    assert schema["$id"] == f"urn:smspartner-connector:run-report:{example['report_version']}"
 
 
 # sandbox and demo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from typing import Any
 
 import click
@@ -14,10 +15,10 @@ from smspartner_pipelines import options
 @click.option(
     "--format",
     "style",
-    type=click.Choice(["table", "json", "sql", "gx"]),
+    type=click.Choice(["table", "json", "sql", "gx", "run-report"]),
     default="table",
     show_default=True,
-    help="table: Markdown; sql: CREATE TABLE; gx: a Great Expectations suite.",
+    help="table: Markdown; sql: CREATE TABLE; gx: a Great Expectations suite; run-report: a JSON Schema.",
 )
 @click.option(
     "--dialect",
@@ -45,5 +46,7 @@ def schema(style: str, dialect: Any, phone_numbers: Any) -> None:
         from smspartner_schemas.rules import suite
 
         click.echo(json.dumps(suite(phone_numbers), ensure_ascii=False, indent=2))
+    elif style == "run-report":
+        click.echo(files("smspartner_schemas").joinpath("run_report.schema.json").read_text(encoding="utf-8"), nl=False)
     else:
         click.echo("\n\n".join(f"## {table.name}\n\n{table.meaning}\n\n{as_table(table)}" for table in TABLES))
