@@ -7,7 +7,10 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,11 +20,21 @@ from smspartner_pipelines.sandbox import Sandbox
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("bash", "python", "sql")
 NO_COMMANDS = ("text", "toml", "json")
-MARKS = {"not run", "run by", "exits with", "numbers differ", "terminal", "file", "database", "on", "command"}
+MARKS = {
+    "not run",
+    "run by",
+    "exits with",
+    "numbers differ",
+    "terminal",
+    "file",
+    "database",
+    "on",
+    "command",
+    "received",
+}
 NOT_RUN = {
     "docs/spark.md": 1,  # Delta's jars come from Maven
     "README.md": 2,
-    "docs/how-to/alerts.md": 1,
     "docs/how-to/housekeeping.md": 1,
     "docs/how-to/metabase.md": 1,
     "docs/how-to/notebooks.md": 2,
@@ -31,6 +44,9 @@ NOT_RUN = {
     "docs/tutorial.md": 1,
 }
 """Blocks that nothing executes, page by page: each says why in the page."""
+
+POSTED_TO = ("https://hooks.slack.com/services/…", "https://hc-ping.com/…")
+"""Where pages post to; here it is a server on loopback."""
 
 SANDBOX_LINES = 4
 FENCE = re.compile(r"((?:^<!-- [a-z ]+: [^\n]*-->\n)*)^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -83,6 +99,29 @@ def comparable(text: str, moving: str | None) -> list[str]:
     return [re.sub(r"\d[\d.,]*", "N", line) if any(word in line for word in words) else line for line in lines]
 
 
+class Posted(ThreadingHTTPServer):
+    """Stands for every service that pages post to; `received` keeps method, URL and body, in order."""
+
+    received: list[str]
+
+
+class _Posted(BaseHTTPRequestHandler):
+    server: Posted
+
+    def do_GET(self) -> None:
+        """Keep one request, and be content with it."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        url = f"http://127.0.0.1:{self.server.server_port}{self.path}"
+        self.server.received.append(f"{self.command} {url} {body}".rstrip())
+        self.send_response(200)
+        self.end_headers()
+
+    do_POST = do_GET  # noqa: N815  # http.server names it so
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # http.server names it so
+        """Log nothing."""
+
+
 class Terminal:
     """One shell that goes on from block to block, as a reader's does, and a second one for the sandbox."""
 
@@ -91,6 +130,7 @@ class Terminal:
         self._state = folder.with_suffix(".state")
         self._state.write_text(f"cd {folder}\n", encoding="utf-8")
         self._sandbox: subprocess.Popen[str] | None = None
+        self.received: list[str] = []
 
     def do(self, block: Block) -> tuple[str, str]:
         """Do what a page says, and give what that prints, as the page shows it, and the exit codes of failures."""
@@ -109,9 +149,17 @@ class Terminal:
             printed, failed = self._bash(f"python {script}")
         else:
             printed, failed = self._bash(text)
+        return self._there(printed), failed
+
+    def received_since(self) -> str:
+        """Give what services were sent since this was last asked."""
+        sent = [self.received.pop(0) for _ in list(self.received)]
+        return self._there("\n".join(sent))
+
+    def _there(self, printed: str) -> str:
         for theirs, ours in self._replaced.items():
             printed = printed.replace(ours, theirs)
-        return printed, failed
+        return printed
 
     def _here(self, text: str) -> str:
         for theirs, ours in self._replaced.items():
@@ -192,16 +240,27 @@ def terminal(page: str, request: pytest.FixtureRequest, tmp_path: Path) -> Itera
         replaced = {"SMSPARTNER_API_KEY=…": "SMSPARTNER_API_KEY=sandbox-key"}
     if any("postgresql://" in block.text for block in BLOCKS[page] if block.is_run):
         replaced["postgresql://etl@db.example.com/warehouse"] = request.getfixturevalue("postgresql").uri
-    opened = Terminal(folder, environment, replaced)
-    yield opened
-    opened.end()
+    with ExitStack() as opened:
+        shell = Terminal(folder, environment, replaced)
+        opened.callback(shell.end)
+        if any("received" in block.marks for block in BLOCKS[page]):
+            server = opened.enter_context(Posted(("127.0.0.1", 0), _Posted))
+            server.received = shell.received
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            opened.callback(server.shutdown)
+            replaced |= {url: f"http://127.0.0.1:{server.server_port}/{url.split('/')[2]}" for url in POSTED_TO}
+        yield shell
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(block.is_run for block in BLOCKS[page])])
 def test_the_page_works_word_for_word(page: str, terminal: Terminal) -> None:
     """Whoever types what a page says, from its top to its end, sees what the page shows."""
     for block in BLOCKS[page]:
-        if block.is_run or "file" in block.marks:
+        if "received" in block.marks:
+            sent = terminal.received_since()
+            assert comparable(sent, None) == comparable(block.text, None)
+            assert not re.search(r"sandbox-key|\d{9}", sent)  # a key, or a phone number
+        elif block.is_run or "file" in block.marks:
             printed, failed = terminal.do(block)
             assert failed == block.marks.get("exits with", ""), f"{block.text}\nprints:\n{printed}"
             if block.output is not None:
