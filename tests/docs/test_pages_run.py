@@ -34,6 +34,7 @@ MARKS = {
 }
 NOT_RUN = {
     "docs/spark.md": 1,  # Delta's jars come from Maven
+    "CONTRIBUTING.md": 1,
     "README.md": 2,
     "docs/how-to/housekeeping.md": 1,
     "docs/how-to/metabase.md": 1,
@@ -87,7 +88,8 @@ def blocks_of(page: str) -> list[Block]:
     return found
 
 
-PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))]
+TOP = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+PAGES = [*TOP, *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))]
 BLOCKS = {page: blocks_of(page) for page in PAGES}
 
 

@@ -133,7 +133,7 @@ def test_messages_on_the_page_of_troubles_are_ours() -> None:
     assert [piece for piece in quoted if len(piece) > 15 and piece not in sources] == []
 
 
-@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"])
 def test_every_link_from_outside_leads_somewhere(site: Path, name: str) -> None:
     """Each file and anchor that README and changelog link is there; the site's build checks those of its pages."""
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", (ROOT / name).read_text(encoding="utf-8")):
