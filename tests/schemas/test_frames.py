@@ -39,7 +39,7 @@ def test_empty_frames(statuses):
     """An empty frame has all columns with the same dtypes, text as categories, and the contract's words of `status`."""
     for frame in (EMPTY, to_frame(statuses({})[:0]), to_frame(statuses())):
         assert (dtypes(frame), len(frame)) == (DTYPES, 0)
-    assert str(EMPTY["tag"].cat.categories.dtype) == "str"
+    assert str(EMPTY["tag"].cat.categories.dtype) == DTYPES["phone_number"]
     assert list(EMPTY["status"].cat.categories) == list(STATUS_WORDS)
 
 
