@@ -1,11 +1,14 @@
 """The contract for people and programs."""
 
 import json
+import re
 import subprocess
 import sys
 
-from smspartner_schemas.contract import CONTRACT_VERSION, QUARANTINE, STATUSES, TABLES
-from smspartner_schemas.describe import as_json, as_table
+import yaml
+from smspartner_schemas.contract import ACCEPTED, CONTRACT_VERSION, QUARANTINE, STATUSES, TABLES
+from smspartner_schemas.describe import as_dbt_sources, as_json, as_table
+from smspartner_schemas.sql import CAMPAIGNS, WAREHOUSE_TABLES
 
 
 def test_as_table():
@@ -40,6 +43,27 @@ def test_as_json():
     meaning = {"meaning": "the API's `date`; null where it gives none", "nullable": True}
     assert columns["status_at"] == {"name": "status_at", "type": "timestamp", **meaning, **bounds}
     assert columns["pages"]["minimum"] == 0
+
+
+def test_as_dbt_sources():
+    """The YAML states every table of a database with its key, and every column with its meaning and what it allows."""
+    (source,) = yaml.safe_load(as_dbt_sources())["sources"]
+    tables = {table["name"]: table for table in source["tables"]}
+    assert list(tables) == [*(table.name for table in WAREHOUSE_TABLES), "campaigns"]
+    for table in WAREHOUSE_TABLES:
+        stated = tables[table.name]
+        (key,) = [test["unique"]["arguments"]["column_name"] for test in stated["data_tests"]]
+        assert (stated["description"], key.split(" || ' ' || ")) == (table.meaning, list(table.primary_key))
+        for column, told in zip(table.columns, stated["columns"], strict=True):
+            assert (told["name"], told["description"]) == (column.name, column.meaning)
+            words = {"accepted_values": {"arguments": {"values": list(column.allowed)}}}
+            wanted = ["not_null"] * (not column.nullable) + [words] * bool(column.allowed)
+            assert told.get("data_tests", []) == wanted
+    view = [(column["name"], column["description"]) for column in tables["campaigns"]["columns"]]
+    assert view == [(name, meaning) for name, _, meaning in CAMPAIGNS]
+    assert [name for name, table in tables.items() if "config" in table] == ["tag_runs"]
+    freshness = tables["tag_runs"]["config"]["freshness"]
+    assert set(re.findall(r"'(\w+)'", freshness["filter"])) == ACCEPTED
 
 
 def test_starts_fast():

@@ -15,10 +15,11 @@ from smspartner_pipelines import options
 @click.option(
     "--format",
     "style",
-    type=click.Choice(["table", "json", "sql", "gx", "run-report"]),
+    type=click.Choice(["table", "json", "sql", "gx", "dbt", "run-report"]),
     default="table",
     show_default=True,
-    help="table: Markdown; sql: CREATE TABLE; gx: a Great Expectations suite; run-report: a JSON Schema.",
+    help="table: Markdown; sql: CREATE TABLE; gx: a Great Expectations suite; dbt: a file of sources; "
+    "run-report: a JSON Schema.",
 )
 @click.option(
     "--dialect",
@@ -35,13 +36,15 @@ def schema(style: str, dialect: Any, phone_numbers: Any) -> None:
     smspartner schema --format sql --dialect duckdb
     """  # noqa: D301  # \b is click's mark
     from smspartner_schemas.contract import TABLES
-    from smspartner_schemas.describe import as_json, as_table
+    from smspartner_schemas.describe import as_dbt_sources, as_json, as_table
     from smspartner_schemas.sql import ddl
 
     if style == "sql":
         click.echo(ddl(dialect))
     elif style == "json":
         click.echo(as_json())
+    elif style == "dbt":
+        click.echo(as_dbt_sources())
     elif style == "gx":
         from smspartner_schemas.rules import suite
 
