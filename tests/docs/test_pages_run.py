@@ -19,7 +19,7 @@ from smspartner_pipelines.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("bash", "python", "sql")
-NO_COMMANDS = ("text", "toml", "json")
+NO_COMMANDS = ("text", "toml", "json", "yaml")
 MARKS = {
     "not run",
     "run by",

@@ -27,6 +27,7 @@ EXTRAS = {
     "dlt": "dlt,duckdb",
     "airflow": "airflow,duckdb",
     "dagster": "dagster,postgres",
+    "dbt": "duckdb,postgres",
     "boto3": "s3",
     "pandas2": "all",
     "lowest": "all",
@@ -35,6 +36,7 @@ EXTRAS = {
 """The extras of this product that an environment has."""
 BESIDES = {
     "dlt": ["dlt[duckdb,postgres]"],  # the destinations that its cases load into
+    "dbt": ["dbt-core>=1.11,<1.12", "dbt-duckdb", "dbt-postgres"],  # 1.12 fetches a part of itself from GitHub
     "boto3": ["boto3"],
     "pandas2": ["pandas<3", PROGRAM],
     "lowest": [PROGRAM],

@@ -31,6 +31,7 @@ def spellings(secret: str) -> set[str]:
     [
         ("airflow", {"AIRFLOW__CORE__LOAD_EXAMPLES": "False", "SMSPARTNER_VALIDATE": "contract"}),
         ("dagster", {"DAGSTER_DISABLE_TELEMETRY": "1", "SMSPARTNER_VALIDATE": "contract"}),
+        ("dbt", {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "SMSPARTNER_VALIDATE": "contract"}),
         ("dlt", {"RUNTIME__LOG_LEVEL": "DEBUG", "DLT_DATA_DIR": "dlt"}),
         ("spark", {"SMSPARTNER_PHONE_KEY": PHONE_KEY}),
     ],
