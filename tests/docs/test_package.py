@@ -26,7 +26,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 RELEASE = yaml.safe_load((ROOT / "docs" / "examples" / "release.yml").read_text(encoding="utf-8"))
 JOBS = RELEASE["jobs"]
 STEPS = [step["run"] for step in JOBS["build"]["steps"] if "run" in step]
-CHECKS = ".ci/run"
+CHECKS = 'sudo env PATH="$PATH" .ci/run'
 
 
 class Release(NamedTuple):
@@ -109,11 +109,10 @@ def test_metadata_says_where_it_runs(release: Release) -> None:
 
 def test_a_release_is_built_checked_and_tried_before_it_is_published(release: Release) -> None:
     """The example builds both files, runs all checks, and starts the demo of the README.md from the wheel by `uvx`."""
-    assert (ROOT / CHECKS).stat().st_mode & 0o111
-    assert CHECKS in STEPS
+    assert STEPS.count(CHECKS) == 1
     assert release.printed.count("PASSED") == 2
     assert "Open the campaign report:" in release.printed
-    assert {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "SECURITY.md", CHECKS} <= release.source_files
+    assert {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "SECURITY.md", ".ci/run"} <= release.source_files
 
 
 def test_a_release_holds_no_secret() -> None:
