@@ -128,7 +128,7 @@ class _Workers:
             try:
                 got = self._output.get(timeout=_LOOK_FOR_STOP)
             except Empty:
-                if self._ended.is_set():
+                if self._ended.is_set() and self._output.empty():  # what ended it may have come in just now
                     raise Interrupted("asked to stop") from None
                 if time.monotonic() - quiet_since >= _TICK:
                     yield None
