@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from pathlib import Path
 from urllib.parse import quote
 
 import duckdb
@@ -61,15 +62,17 @@ TAGS = ("promo", "été%'\"", "sound", "none")
 
 
 def test_same_everywhere(sandbox, command, warehouse, rows, found):
-    """Extracted once, rows and quarantine are the same in the warehouse and in a dataset, and so is what commands say.
+    """Extracted once, rows, quarantine and run report are the same in the warehouse and in a dataset.
 
-    The commands are `smspartner tags` and `smspartner quarantine`.
+    So is what `smspartner tags` and `smspartner quarantine` say.
     """
     ended = command(sandbox, "run", *TAGS, "--to", "data", "--to", warehouse.uri)
     assert (ended.returncode, ended.stderr.splitlines()[-1].count("pass-word")) == (4, 0), ended.stderr
     for table in KEYS:
         assert rows("data", table) == found(table)
     assert len(found()) == 10
+    (kept,), (path,) = warehouse.sql("select report from runs"), Path("data/runs").iterdir()
+    assert json.loads(kept["report"]) == json.loads(path.read_bytes())
     told = [command(None, "tags", place, "--json").stdout for place in ("data", warehouse.uri)]
     assert json.loads(told[0]) == json.loads(told[1])
     expected, ended = (command(None, "quarantine", place) for place in ("data", warehouse.uri))
