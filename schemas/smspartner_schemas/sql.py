@@ -93,13 +93,13 @@ def view_statements() -> list[str]:
     view = quoted(CAMPAIGNS_NAME)
     return [
         f"CREATE OR REPLACE VIEW {view} AS SELECT\n{columns}\n{_CAMPAIGNS_FROM}",
-        f"COMMENT ON VIEW {view} IS {_text(CAMPAIGNS_MEANING)}",
+        f"COMMENT ON VIEW {view} IS {_text(f'{CAMPAIGNS_MEANING} Contract version {CONTRACT_VERSION}.')}",
         *(_comment_on_column(CAMPAIGNS_NAME, name, meaning) for name, _, meaning in CAMPAIGNS),
     ]
 
 
 def version_in(comment: str) -> int:
-    """Read the version of the contract from a table's comment; 0 if it names none."""
+    """Read the version of the contract from the comment of a table or the view; 0 if it names none."""
     named = re.search(r"\bContract version (\d+)\.", comment)
     return int(named[1]) if named else 0
 

@@ -273,6 +273,32 @@ def test_foreign_tables_are_refused(warehouse, case):
 
 
 @databases
+@pytest.mark.parametrize(
+    ("made", "kind"),
+    [("VIEW campaigns AS SELECT 1 AS tag", "view"), ("TABLE campaigns (tag text)", "table")],
+    ids=["view", "table"],
+)
+@pytest.mark.parametrize("first", [True, False], ids=["before the first run", "after one"])
+def test_campaigns_of_somebody_else_are_refused(warehouse, load, make_snapshot, made, kind, first):
+    """What somebody else calls `campaigns` is named before anything is loaded, and left as it is; reading goes on."""
+    if not first:
+        load(make_snapshot())
+        warehouse.sql("DROP VIEW campaigns")
+    warehouse.sql(f"CREATE {made}")
+    destination = open_destination(warehouse.uri)
+    for act in (destination.check, destination.open(for_loading=True).__enter__):
+        with pytest.raises(SettingsError) as caught:
+            act()
+        said = (
+            f'"campaigns" is a {kind} of somebody else, where this product keeps a view; rename it, or load elsewhere'
+        )
+        assert str(caught.value) == f"{destination.uri}: {said}"
+    assert warehouse.sql("SELECT * FROM campaigns") == ([{"tag": 1}] if kind == "view" else [])
+    if not first:
+        assert looking.loaded(warehouse.uri).keys() == {make_snapshot().tag}
+
+
+@databases
 def test_newer_version_is_refused(warehouse, load, make_snapshot):
     """Tables of a newer version are not touched by this one."""
     load(make_snapshot())

@@ -180,13 +180,20 @@ class SqlWarehouse(Warehouse):
 
 
 def _prepare_tables(session: Session) -> None:
-    """Make tables that are missing, and the view with the first: afterwards it is the user's; raises NotUsable."""
+    """Make tables that are missing, and the view with the first: who drops it may do without; raises NotUsable."""
     found = _checked_tables(session)
+    view = found.get(CAMPAIGNS_NAME)
+    if view and not (view["kind"] == "VIEW" and version_in(view["comment"] or "")):
+        kind = view["kind"].lower().removeprefix("base ")
+        raise NotUsable(
+            f"{session.where}: {quoted(CAMPAIGNS_NAME)} is a {kind} of somebody else, where this product keeps a view",
+            remedy="rename it, or load elsewhere",
+        )
     statements: list[str] = []
     for table in WAREHOUSE_TABLES:
         if table.name not in found:
             statements += table_statements(table, session.dialect)
-    if STATUSES.name not in found and CAMPAIGNS_NAME not in found:
+    if STATUSES.name not in found:
         statements += view_statements()
     for statement in statements:
         session.run(statement)
@@ -200,13 +207,13 @@ def _try_writing(session: Session) -> None:
         session.run(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {name} WHERE false")  # noqa: S608
 
 
-def _checked_tables(session: Session) -> set[str]:
-    """Give the names of what stands in the schema; raises NotUsable where a name of ours is something else's."""
+def _checked_tables(session: Session) -> dict[str, dict[str, Any]]:
+    """Give what stands in the schema, by name; raises NotUsable where a table's name is something else's."""
     found = {row["name"]: row for row in session.run(_FOUND.format(comment=session.comment)).to_pylist()}
     for table in WAREHOUSE_TABLES:
         if table.name in found:
             _check_table(session, table, found[table.name])
-    return set(found)
+    return found
 
 
 def _check_table(session: Session, table: Table, found: dict[str, Any]) -> None:
