@@ -40,11 +40,12 @@ class Forgotten:
 def forget_person(number: str, uris: Sequence[str], privacy: PhonePrivacy) -> Iterator[Forgotten]:
     """Erase a person from destinations, one after the other.
 
-    All are opened and locked first. In each the record that keeps the person out comes first: also after
+    All are checked, opened and locked first. In each the record that keeps the person out comes first: also after
     an interruption no run brings them back, and it is simply done again.
 
     Raises:
-        SettingsError: the number is none, there is no phone key, or a destination keeps no tags or was never loaded.
+        SettingsError: the number is none, there is no phone key, or a destination keeps no tags, was never loaded or
+            can't be written.
         DestinationError: a destination can't be read or written; what was removed stays removed.
     """
     person = Person(number, privacy)
@@ -57,6 +58,7 @@ def forget_person(number: str, uris: Sequence[str], privacy: PhonePrivacy) -> It
 def _locked(uri: str) -> Iterator[Destination]:
     with open_loaded(uri) as destination:  # which says so where nothing was ever loaded
         pass
+    destination.check()
     with destination.open(for_loading=True):
         yield destination
 

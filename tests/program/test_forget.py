@@ -7,7 +7,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from faults import Campaign
+from load.conftest import an_ordinary_user
+from smspartner import Secret
+from smspartner.errors import SettingsError
 from smspartner.phone_numbers import numbers_in
+from smspartner.privacy import PhonePrivacy
+from smspartner_pipelines.forget import forget_person
 
 PHONE_KEY, OTHER_KEY = "a phone key of 26 letters!", "another key of the year after"
 GONE, STAYS = "+33639980001", "+33639980002"
@@ -99,6 +104,22 @@ def test_an_erasure_that_fails_halfway(start_sandbox, api_row, command, smspartn
     assert (ended.returncode, GONE in {row["phone_number"] for row in rows("data")}) == (1, True)
     command(sandbox, "run", "promo", "--to", "data", "--refresh", "all", SMSPARTNER_PHONE_KEY=PHONE_KEY)
     assert GONE not in {row["phone_number"] for row in rows("data")}
+
+
+@pytest.mark.parametrize("place", ["two", "duckdb:two/x.duckdb", "delta:two/lake"])
+def test_nothing_is_begun_where_a_destination_can_not_be_written(serve, command, here, rows, place):
+    """A destination that can't be written is a setting to correct, before a row of any other is removed."""
+    (here / "two").mkdir()
+    for uri in ("data", place):
+        command(serve(), "run", "promo", "others", "--to", uri)
+    before = rows("data")
+    for path in here.rglob("*"):
+        path.chmod(0o777 if path.is_dir() else 0o666)
+    for folder in (here / "two", *(here / "two").rglob("*/")):
+        folder.chmod(0o555)
+    with an_ordinary_user(here), pytest.raises(SettingsError, match=r"two.*; allow this user to write there"):
+        list(forget_person(GONE, ["data", place], PhonePrivacy(key=Secret(PHONE_KEY))))
+    assert (rows("data"), list((here / "data" / "erasures").iterdir())) == (before, [])
 
 
 @pytest.mark.parametrize("place", ["delta:lake", "duckdb:lake/x.duckdb"])

@@ -50,7 +50,7 @@ class DuckdbSession(Session):
         refuse_inside_dataset(self._path)
         for path in (self._given, self._path.with_name(f"{self._path.name}.wal")):
             refuse_planted_link(path)
-        if for_loading and not self._path.exists():
+        if for_loading:
             try_writing(self._path)
         return self._path.exists()
 
