@@ -84,7 +84,8 @@ def test_no_word_is_broken(on_terminal: Callable[..., str], sandbox: Any, smspar
     smspartner(sandbox, "run", *TAGS, "--to", "data", "--quiet")
     run = ("run", *TAGS, "--to", "data", "--refresh", "all", "--quiet")
     wrong = ("tags", "a-destination-that-is-not-there")
-    for columns, arguments in ((30, run), (60, ("tags", "data")), (60, ("quarantine", "data")), (52, wrong)):
+    faults = ("sandbox", "--list-faults")
+    for columns, arguments in ((30, run), (40, faults), (60, ("quarantine", "data")), (52, wrong)):
         narrow = lines_of(on_terminal(*arguments, COLUMNS=str(columns)))
         ended = smspartner(sandbox, *arguments)
         assert " ".join(narrow).split() == (ended.stdout + ended.stderr).split()
@@ -104,6 +105,17 @@ def test_tags(on_terminal: Callable[..., str]) -> None:
         ("struck", "failed", RED),
     ):
         assert [colour for colour, words in coloured if {tag, state} <= words] == [expected]
+
+
+def test_lines_of_tags_fit(on_terminal: Callable[..., str]) -> None:
+    """A terminal too narrow for the lines of `tags` gets them whole, without the time of the last reading."""
+    on_terminal("run", *TAGS, "--to", "data", "--quiet")
+    shown = {columns: lines_of(on_terminal("tags", "data", COLUMNS=str(columns))) for columns in (80, 50)}
+    assert [line.split()[:5] for line in shown[50][:4]] == [line.split()[:5] for line in shown[80][:4]]
+    assert [("last read" in lines[0], max(map(cell_len, lines)) <= columns) for columns, lines in shown.items()] == [
+        (True, True),
+        (False, True),
+    ]
 
 
 def test_reading_shows_progress(on_terminal: Callable[..., str]) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 from smspartner.errors import SettingsError
 
+from smspartner_pipelines.output import say
+
 if TYPE_CHECKING:
     from smspartner_pipelines.sandbox import Sandbox
 
@@ -32,7 +34,8 @@ def sandbox(port: int, page_size: int, latency: float, faults: tuple[str, ...], 
 
     if list_faults:
         width = max(map(len, FAULT_KINDS))
-        click.echo("\n".join(f"{name:<{width}}  {kind.meaning}" for name, kind in FAULT_KINDS.items()))
+        for name, kind in FAULT_KINDS.items():
+            say(f"{name:<{width}}  {kind.meaning}", to_stdout=True)
         return
     try:
         parsed = [parse_fault(fault) for fault in faults]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -98,8 +100,16 @@ def _newest_tag_runs(destination: Destination, damages: list[Damage]) -> dict[st
 
 
 def show_tags(states: list[dict[str, Any]], uri: str) -> None:
-    """Print a line a tag, coloured by its state, then why some are not in order, then the total."""
-    names, *lines = text_table(_NAMES, list(map(_cells, states)), _NAMES[1:4])
+    """Print a line a tag, coloured by its state, then why some are not in order, then the total.
+
+    Where a terminal is too narrow for whole lines, they do not say when a tag was read.
+    """
+    from rich.cells import cell_len
+
+    cells = list(map(_cells, states))
+    names, *lines = text_table(_NAMES, cells, _NAMES[1:4])
+    if sys.stdout.isatty() and max(map(cell_len, [names, *lines])) > get_terminal_size().columns:
+        names, *lines = text_table(_NAMES[:-1], [row[:-1] for row in cells], _NAMES[1:4])  # --json has it
     say(names, to_stdout=True)
     for line, one in zip(lines, states, strict=True):
         say(line, to_stdout=True, style=_COLOURS.get(one["state"], "red"))
