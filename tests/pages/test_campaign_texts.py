@@ -72,6 +72,32 @@ def test_numbers_and_times(language, written: tuple[str, ...]) -> None:
     assert texts.points(94.1, 94.3) is None
 
 
+@pytest.mark.parametrize(
+    ("language", "one", "more", "far"),
+    [
+        (
+            "en",
+            "1 message of 2 with a final outcome was",
+            "3 of the 5 messages with a final outcome were",
+            "1 point less",
+        ),
+        (
+            "fr",
+            "1 message sur 2 au résultat définitif a été",
+            "3 des 5 messages au résultat définitif ont",
+            "1 point de",
+        ),
+    ],
+)
+def test_one_is_no_plural(language, one: str, more: str, far: str) -> None:
+    """The number that a verb or a noun belongs to decides its form: one of two messages was delivered."""
+    texts = texts_in(language)
+    assert f">{one}" in texts("answer", n=1, final=2, gap="")
+    assert f">{more}" in texts("answer", n=3, final=5, gap="")
+    assert texts("word_far", n=1.0, points=texts.decimal(1.0), times=2).startswith(far)
+    assert "messages" not in texts("parts", n=1, delivered="", failed="", waiting="")
+
+
 def test_a_share_claims_neither_all_nor_nothing() -> None:
     """One message of a million is not 0 %, and all but one are not 100 %."""
     shares = [texts_in("en").percent(share) for share in (1e-4, 99.9999, 0.0, 100.0, None)]

@@ -87,6 +87,10 @@ def test_the_answer(visit: Callable[..., Any], folder: Path) -> None:
     failing = "4 rules fail, in 4 of 5 tags. 2 tags could not be checked at all, damaged or missing: cut, gone."
     assert (first, second) == (failing, "3 of 132 rows break a rule.")
     assert re.search(r"smspartner run cut gone promo-nov --refresh all --to \S+/data$", command)
+    fails.set_viewport_size({"width": 320, "height": 900})
+    unbroken = fails.locator(".say code .nb")
+    assert unbroken.all_inner_texts() == ["--refresh", "--to"]
+    assert {len(option.evaluate("it => [...it.getClientRects()]")) for option in unbroken.all()} == {1}
 
 
 def test_what_fails(visit: Callable[..., Any], folder: Path) -> None:

@@ -85,7 +85,7 @@ class _Page:
             return self.t("nothing_loaded")
         if not self.final:
             return self.t("all_waiting", n=self.waiting) if self.waiting else self.t("no_messages")
-        return self.t("answer", n=self.final, delivered=self.delivered, gap=self._gap())
+        return self.t("answer", n=self.delivered, final=self.final, gap=self._gap())
 
     def _gap(self) -> Markup:
         usual = self.figures.usual

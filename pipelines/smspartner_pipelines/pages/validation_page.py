@@ -164,16 +164,16 @@ def _most_in(findings: Iterable[dict[str, Any]]) -> str:
     return tag if count < rows.total() < 2 * count else ""
 
 
-def _command(document: dict[str, Any]) -> str:
-    """Give the command that reads again what fails more than the user's own rules."""
+def _command(document: dict[str, Any]) -> list[str]:
+    """Give the words of the command that reads again what fails more than the user's own rules."""
     own = {one["rule"] for one in document["expectations"] if one["suite"] == "user"}
     tags = sorted({one["tag"] for one in document["findings"] if one["tag"] and one["rule"] not in own})
     if not tags:
-        return ""
+        return []
     named = [shlex.quote(tag) for tag in tags] if len(tags) <= _MOST_IN_COMMAND else ["--tags-file", "FILE"]
     kept = [form for form in document["phone_numbers"] if form != "plain"]
     form = ["--phone-numbers", kept[0]] if kept and len(document["phone_numbers"]) == 1 else []
-    return " ".join(["smspartner run", *named, "--refresh all", *form, "--to", shlex.quote(document["destination"])])
+    return ["smspartner", "run", *named, "--refresh", "all", *form, "--to", shlex.quote(document["destination"])]
 
 
 def _percent(part: int, whole: int) -> str:
