@@ -36,7 +36,7 @@ PACKAGES = ("schemas/smspartner_schemas", "connector/smspartner", "pipelines/sms
 _EXAMPLE = ("run", "promo-nov", "soldes-été", "never-sent", "--to", "data")
 _SECRETS = {
     KEY_VARIABLE: "the API key; see also `--api-key-file`",
-    KEY_COMMAND_VARIABLE: "a command whose first line is the key, such as `pass show smspartner`; no shell runs it",
+    KEY_COMMAND_VARIABLE: "a command whose first line is the key, run without a shell: [recipes](../how-to/api-key.md)",
     PHONE_KEY_VARIABLE: "the key of hashed phone numbers and of erasures, at least 16 random characters",
     RETIRED_KEYS_VARIABLE: "phone keys that were replaced, one a line: people erased under them stay erased",
 }

@@ -24,7 +24,7 @@ KEY_COMMAND_VARIABLE = "SMSPARTNER_API_KEY_COMMAND"
 PHONE_KEY_VARIABLE = "SMSPARTNER_PHONE_KEY"
 RETIRED_KEYS_VARIABLE = "SMSPARTNER_RETIRED_PHONE_KEYS"
 
-NO_KEY_REMEDY = f"set {KEY_VARIABLE}, or {KEY_FILE_VARIABLE} to a file that holds it"
+NO_KEY_REMEDY = f"set {KEY_VARIABLE}, {KEY_FILE_VARIABLE} to a file, or {KEY_COMMAND_VARIABLE} to a command"
 SHORTEST_KEY = 8
 """Characters; the vendor's have about forty, and hiding a short one everywhere would blank ordinary texts."""
 
@@ -83,7 +83,7 @@ def _of_command(command: str, seconds: float) -> str:
         problem = f"it can't be run: {getattr(exc, 'strerror', 'it is not a command')}"
     raise SettingsError(
         f"the command in {KEY_COMMAND_VARIABLE} gave no API key: {problem}",
-        remedy="give a command that writes the key on its first line, such as `pass show smspartner`",
+        remedy="run it yourself to see why (is somebody logged in?); its first line must be the key",
     )
 
 

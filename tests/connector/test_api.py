@@ -74,9 +74,9 @@ def test_no_key_says_what_to_do_in_a_notebook() -> None:
         with pytest.raises(SettingsError) as caught:
             read(["documented"])
         assert str(caught.value) == (
-            "there is no API key; set SMSPARTNER_API_KEY, or SMSPARTNER_API_KEY_FILE to a file that holds it, before "
-            "Python (or the notebook's kernel) starts; or ask for it: "
-            "connection=smspartner.Connection(smspartner.Secret(getpass.getpass()))"
+            "there is no API key; set SMSPARTNER_API_KEY, SMSPARTNER_API_KEY_FILE to a file, "
+            "or SMSPARTNER_API_KEY_COMMAND to a command, before Python (or the notebook's kernel) starts; "
+            "or ask for it: connection=smspartner.Connection(smspartner.Secret(getpass.getpass()))"
         )
     with pytest.raises(TagError):
         iter_snapshots(["two words"])

@@ -67,7 +67,10 @@ def test_the_pace_of_a_run() -> None:
         ({"api_key": "s3cret-in-clear"}, "api_key is given as str; wrap the text, as in Secret(getpass.getpass())"),
         (
             {"api_key": Secret("")},
-            "there is no API key; set SMSPARTNER_API_KEY, or SMSPARTNER_API_KEY_FILE to a file that holds it",
+            (
+                "there is no API key; set SMSPARTNER_API_KEY, SMSPARTNER_API_KEY_FILE to a file, "
+                "or SMSPARTNER_API_KEY_COMMAND to a command"
+            ),
         ),
         *(
             (
