@@ -99,6 +99,8 @@ EXIT_MEANINGS = {
     ExitCode.REFUSED: "the API refused the key or the account; tags that were read completely before that are loaded",
     ExitCode.INTERRUPTED: "interrupted; what was loaded stays loaded",
 }
+TRY_AGAIN = frozenset({ExitCode.NOT_DONE, ExitCode.TAGS_NOT_COMPLETE, ExitCode.INTERRUPTED})
+"""After these the same run, tried again, may end better."""
 
 TAG_PATTERN = r"\S{1,20}"
 """The vendor's page "Envoi par lots": at most 20 characters, no spaces."""

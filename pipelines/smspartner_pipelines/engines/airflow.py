@@ -1,24 +1,71 @@
-"""Airflow 3: a DAG that asks which tags there are, and loads them by the command."""
+"""Airflow 3: a DAG that asks which tags there are, and loads them by the command; a hook that gives the API key."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from smspartner.errors import SettingsError, raise_alone
+import smspartner
+from smspartner.errors import SettingsError, SmsPartnerError, raise_alone
 
-from smspartner_pipelines.engines.job import Job, Option, Tags, find_tags
+from smspartner_pipelines.engines.job import Job, Option, Tags, connect, find_tags
 
 try:
-    from airflow.sdk import DAG, BaseOperator, task
+    from airflow.sdk import DAG, BaseHook, BaseOperator, task
     from airflow.sdk.exceptions import AirflowException, AirflowFailException
 except ModuleNotFoundError:
     raise SettingsError(
         "the library apache-airflow is missing", remedy="pip install 'smspartner-connector[airflow]'"
     ) from None
 
-__all__ = ["LoadStatuses", "smspartner_dag"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["LoadStatuses", "SmsPartnerHook", "smspartner_dag"]
+
+
+class SmsPartnerHook(BaseHook):
+    """The API by a connection of the type `smspartner`, from any of Airflow's secret backends.
+
+    Its password is the API key; its host is the base URL, by default that of the environment, or SMS Partner's own.
+    """
+
+    conn_name_attr, default_conn_name = "conn_id", "smspartner_default"
+    conn_type, hook_name = "smspartner", "SMS Partner"
+
+    def __init__(self, conn_id: str = default_conn_name, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.conn_id = conn_id
+
+    def get_conn(self) -> smspartner.Connection:
+        """Give what `smspartner.read_statuses` and `iter_snapshots` take; nothing is requested.
+
+        Raises:
+            AirflowNotFoundException: Airflow has no connection of this name.
+            SettingsError: it is of another type, whose password is not for this API, or its key or URL can't be used.
+        """
+        found = self.get_connection(self.conn_id)
+        if found.conn_type != self.conn_type or not found.password:
+            what = f"the connection {self.conn_id} is not of the type {self.conn_type}, or has no password"
+            raise SettingsError(what, remedy="make one of that type, with the API key as its password")
+        return connect(found.password, found.host)
+
+    def read_statuses(self, tags: Iterable[str], **options: Any) -> pd.DataFrame:
+        """Read all rows of tags as one typed frame, as `smspartner.read_statuses` does, and raises."""
+        return smspartner.read_statuses(tags, self.get_conn(), **options)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask for the account of the key, as `smspartner check` does, which changes nothing."""
+        from smspartner.client import Client
+
+        try:
+            with closing(Client(self.get_conn())) as client:
+                client.fetch_account()
+        except SmsPartnerError as exc:
+            return False, str(exc)
+        return True, "the API accepts the key"
 
 
 class LoadStatuses(BaseOperator):
@@ -27,6 +74,7 @@ class LoadStatuses(BaseOperator):
     Args:
         tags: a list, the output of another task, a `Path` of a file with one tag a line, or a function that gives tags.
         to: destinations; without any, those of SMSPARTNER_TO in the worker's environment.
+        conn_id: the connection that holds the API key; without one, the worker's environment says where it is.
         options: options of `smspartner run`, by their long names with `_` for `-`.
         command: how to start `smspartner` where it lives in an environment of its own, such as
             `["/opt/smspartner/bin/smspartner"]`.
@@ -36,13 +84,14 @@ class LoadStatuses(BaseOperator):
         SettingsError: a secret stands in what Airflow would keep, or an option is not for a task to set.
     """
 
-    template_fields = ("tags", "to", "options")
+    template_fields = ("tags", "to", "options", "conn_id")
 
     def __init__(
         self,
         *,
         tags: Tags,
         to: Sequence[str] = (),
+        conn_id: str | None = None,
         options: Mapping[str, Option] | None = None,
         command: Sequence[str] = (),
         **arguments: Any,
@@ -51,7 +100,7 @@ class LoadStatuses(BaseOperator):
         # Airflow would call a function in a template field as it calls its own, with a context.
         self._function = tags if callable(tags) else None
         self.tags = () if callable(tags) else tags
-        self.to, self.options, self.command = to, dict(options or {}), command
+        self.to, self.conn_id, self.options, self.command = to, conn_id, dict(options or {}), command
         self._job = Job(self.to, self.options, self.command)
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,13 +108,15 @@ class LoadStatuses(BaseOperator):
 
         Raises:
             AirflowFailException: trying again would not help: settings, key or account refused, rows in quarantine.
-            AirflowException: tags are not complete, a destination failed, or the run was interrupted.
+            AirflowException: tags are not complete, a destination failed, the run was interrupted, or no backend of
+                Airflow gives the connection, which one that is down does not either.
         """
         since = context["dag_run"].start_date if context["ti"].try_number > 1 else None
         try:
             self._job = Job(self.to, self.options, self.command)  # as the templates are filled in
+            connection = SmsPartnerHook(self.conn_id).get_conn() if self.conn_id else None
             tags = find_tags(self._function or self.tags)
-            ended = self._job.run(tags, lambda level, text: self.log.log(level, "%s", text), since)
+            ended = self._job.run(tags, lambda level, text: self.log.log(level, "%s", text), since, connection)
         except SettingsError as exc:
             raise_alone(AirflowFailException(str(exc)))
         if ended.exit_code == 0:
@@ -83,6 +134,7 @@ def smspartner_dag(
     *,
     tags: Tags,
     to: Sequence[str] = (),
+    conn_id: str | None = None,
     options: Mapping[str, Option] | None = None,
     command: Sequence[str] = (),
     retries: int = 3,
@@ -91,11 +143,11 @@ def smspartner_dag(
 ) -> DAG:
     """Make a DAG of two tasks: `find_tags` asks which tags there are, at every run anew, and `load` loads them.
 
-    `tags`, `to`, `options` and `command` are those of `LoadStatuses`; `arguments`, such as `schedule`, go to the DAG.
-    One run at a time: two would only exclude each other at the destination.
+    `tags`, `to`, `conn_id`, `options` and `command` are those of `LoadStatuses`; `arguments`, such as `schedule`, go to
+    the DAG. One run at a time: two would only exclude each other at the destination.
     """
     again: dict[str, Any] = {"retries": retries, "retry_delay": retry_delay}
     with DAG(dag_id, **{"schedule": None, "catchup": False, "max_active_runs": 1, **arguments}) as dag:
         found = task(task_id="find_tags", **again)(find_tags)(tags)
-        LoadStatuses(task_id="load", tags=found, to=to, options=options, command=command, **again)
+        LoadStatuses(task_id="load", tags=found, to=to, conn_id=conn_id, options=options, command=command, **again)
     return dag

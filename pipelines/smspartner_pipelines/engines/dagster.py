@@ -1,15 +1,16 @@
-"""Dagster: an asset whose rows the command loads, and three checks that say what the run has proved."""
+"""Dagster: an asset whose rows the command loads, three checks that say what the run has proved, a resource."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import smspartner
 from smspartner.errors import SettingsError, raise_alone
 from smspartner_schemas.contract import ExitCode
 
-from smspartner_pipelines.engines.job import Job, JobEnd, Option, Tags, find_tags
+from smspartner_pipelines.engines.job import Job, JobEnd, Option, Tags, connect, find_tags
 
 try:
     import dagster as dg
@@ -18,7 +19,10 @@ except ModuleNotFoundError:
         "the library dagster is missing", remedy="pip install 'smspartner-connector[dagster]'"
     ) from None
 
-__all__ = ["AdHoc", "smspartner_asset"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["AdHoc", "SmsPartnerResource", "smspartner_asset"]
 
 _MATERIALISED = frozenset({ExitCode.OK, ExitCode.TAGS_NOT_COMPLETE, ExitCode.ROWS_IN_QUARANTINE})
 _BLOCKING = "every_tag_is_complete"
@@ -35,11 +39,37 @@ class AdHoc(dg.Config):
     tags: list[str] | None = None
 
 
+class SmsPartnerResource(dg.ConfigurableResource):  # type: ignore[type-arg,unused-ignore]
+    """The API, by a key in an environment variable: `SmsPartnerResource(api_key=dg.EnvVar("SMSPARTNER_API_KEY"))`."""
+
+    api_key: str
+    base_url: str = ""
+
+    def get_resource_definition(self) -> Any:
+        """Give Dagster what it keeps and shows of this: the name of the variable.
+
+        Raises:
+            SettingsError: the key itself stands here.
+        """
+        if not isinstance(self.api_key, dg.EnvVar):
+            raise SettingsError("Dagster would keep api_key", remedy='name a variable: api_key=dg.EnvVar("NAME")')
+        return super().get_resource_definition()
+
+    def connection(self) -> smspartner.Connection:
+        """Give what `smspartner.read_statuses` and `iter_snapshots` take; raises SettingsError if it can't be used."""
+        return connect(self.api_key, self.base_url)
+
+    def read_statuses(self, tags: Iterable[str], **options: Any) -> pd.DataFrame:
+        """Read all rows of tags as one typed frame, as `smspartner.read_statuses` does, and raises."""
+        return smspartner.read_statuses(tags, self.connection(), **options)
+
+
 def smspartner_asset(
     name: str = "statuses",
     *,
     tags: Tags,
     to: Sequence[str] = (),
+    resource_key: str | None = None,
     options: Mapping[str, Option] | None = None,
     max_retries: int = 3,
     retry_delay: float = 300,
@@ -55,6 +85,7 @@ def smspartner_asset(
         name: of the asset.
         tags: a list, a `Path` of a file with one tag a line, or a function that gives tags; asked at every run anew.
         to: destinations; without any, those of SMSPARTNER_TO in the environment of the run.
+        resource_key: of a `SmsPartnerResource` among the definitions; without one, the environment gives the key.
         options: options of `smspartner run`, by their long names with `_` for `-`.
         max_retries: how often a run that may end better is tried again; only what is missing is read.
         retry_delay: seconds between the tries.
@@ -69,7 +100,8 @@ def smspartner_asset(
     key = dg.AssetKey([*([prefix] if isinstance(prefix, str) else prefix), name])
 
     def load(context: dg.AssetExecutionContext, config: AdHoc) -> dg.MaterializeResult[Any]:
-        ended = _run(job, config.tags or tags, context)
+        resource = getattr(context.resources, resource_key) if resource_key else None
+        ended = _run(job, config.tags or tags, context, resource)
         last_try = context.retry_number >= max_retries
         if ended.exit_code not in _MATERIALISED or (ended.try_again and not last_try):
             raise dg.Failure(ended.sentence, metadata=ended.summary(), allow_retries=ended.try_again)
@@ -77,8 +109,10 @@ def smspartner_asset(
 
     # Dagster reads the annotations of the function itself, which are only names here.
     load.__annotations__ = {"context": dg.AssetExecutionContext, "config": AdHoc, "return": dg.MaterializeResult}
+    needed = {*arguments.pop("required_resource_keys", ()), *filter(None, [resource_key])}
     return dg.asset(
         name=name,
+        required_resource_keys=needed,
         check_specs=[
             dg.AssetCheckSpec(check, asset=key, description=described, blocking=check == _BLOCKING)
             for check, described in _CHECKS.items()
@@ -88,16 +122,16 @@ def smspartner_asset(
     )(load)
 
 
-def _run(job: Job, tags: Tags, context: dg.AssetExecutionContext) -> JobEnd:
+def _run(job: Job, tags: Tags, context: dg.AssetExecutionContext, resource: SmsPartnerResource | None) -> JobEnd:
     """Run the command, whose log is that of Dagster's run; a retry reads what is missing since that run began.
 
     Raises:
         dg.Failure: the settings are wrong.
     """
-    record = context.instance.get_run_record_by_id(context.run_id) if context.retry_number else None
+    record = context.instance.get_run_record_by_id(context.run.run_id) if context.retry_number else None
     since = datetime.fromtimestamp(record.start_time, UTC) if record and record.start_time else None
     try:
-        return job.run(find_tags(tags), context.log.log, since)
+        return job.run(find_tags(tags), context.log.log, since, resource and resource.connection())
     except SettingsError as exc:
         raise_alone(dg.Failure(str(exc), allow_retries=False))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,9 +20,11 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, TypeAlias
 
+from smspartner.api_key import KEY_VARIABLE
+from smspartner.connection import BASE_URL_VARIABLE, Connection, connection_from_environment
 from smspartner.errors import SettingsError, raise_alone
 from smspartner.tags import check_tags, read_tags_file
-from smspartner_schemas.contract import ACCEPTED, EXIT_MEANINGS, ExitCode
+from smspartner_schemas.contract import ACCEPTED, EXIT_MEANINGS, TRY_AGAIN, ExitCode
 
 from smspartner_pipelines.load import secrets_in
 
@@ -30,9 +33,6 @@ Tags: TypeAlias = Sequence[str] | Path | Callable[[], Iterable[str]]
 """A list, a file with one tag a line, or a function that gives tags; the latter two are read when the job begins."""
 Say: TypeAlias = Callable[[int, str], object]
 """Gets each line of the command, with its level as `logging` numbers them."""
-
-_FINAL = frozenset({ExitCode.OK, ExitCode.WRONG_SETTINGS, ExitCode.ROWS_IN_QUARANTINE, ExitCode.REFUSED})
-"""Exit codes that another try would not change."""
 
 _OURS = frozenset({"json", "log_format", "plan", "tags_file", "to"})
 """Options of the command that a job sets itself."""
@@ -57,6 +57,16 @@ def find_tags(tags: Tags) -> list[str]:
     return check_tags(tags() if callable(tags) else tags)
 
 
+def connect(key: str, base_url: str | None) -> Connection:
+    """Connect with a key that an orchestrator gives; without a base URL, to that of the environment or the vendor's.
+
+    Raises:
+        SettingsError: key or base URL can't be used.
+    """
+    given = {KEY_VARIABLE: key, BASE_URL_VARIABLE: base_url or os.environ.get(BASE_URL_VARIABLE, "")}
+    return connection_from_environment(given)
+
+
 @dataclass(frozen=True)
 class JobEnd:
     """How a job ended; nothing of it holds a secret or a phone number.
@@ -72,7 +82,7 @@ class JobEnd:
     @property
     def try_again(self) -> bool:
         """Whether the same job, tried again, may end better; what it has loaded stays."""
-        return self.exit_code not in _FINAL
+        return self.exit_code in TRY_AGAIN or self.exit_code not in set(ExitCode)
 
     @property
     def not_complete(self) -> list[dict[str, Any]]:
@@ -144,9 +154,12 @@ class Job:
         for name in _OURS & self._options.keys():
             raise SettingsError(f"a job sets the option {name} itself", remedy="leave it out")
 
-    def run(self, tags: Iterable[str], say: Say, since: datetime | None = None) -> JobEnd:
+    def run(
+        self, tags: Iterable[str], say: Say, since: datetime | None = None, connection: Connection | None = None
+    ) -> JobEnd:
         """Run the command for these tags, to its end.
 
+        Key and base URL of `connection` are handed over in the environment; without one, that of this process has them.
         Tags that were read after `since` are not read again, whether they are settled or not: so a job that is tried
         again resumes. An exception that ends the waiting (a timeout, an interrupt) asks the command to end, and goes on
         when it has.
@@ -162,7 +175,7 @@ class Job:
         with TemporaryFile() as by_line, TemporaryFile() as written:
             by_line.write("\n".join(asked).encode())
             by_line.seek(0)
-            with self._start(arguments, by_line, written) as process:
+            with self._start(arguments, by_line, written, _environment(connection)) as process:
                 try:
                     error = _relay(process.stderr or (), say)
                     process.wait()
@@ -184,14 +197,24 @@ class Job:
         if process is not None:
             process.terminate()
 
-    def _start(self, arguments: list[str], tags: IO[bytes], report: IO[bytes]) -> subprocess.Popen[bytes]:
+    def _start(
+        self, arguments: list[str], tags: IO[bytes], report: IO[bytes], env: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
         command = [*self._command, "run", *arguments]
         try:
-            self._process = subprocess.Popen(command, stdin=tags, stdout=report, stderr=subprocess.PIPE)  # noqa: S603
+            self._process = subprocess.Popen(  # noqa: S603
+                command, stdin=tags, stdout=report, stderr=subprocess.PIPE, env=env
+            )
         except OSError as exc:
             what = f"the command {command[0]} can't be started: {exc.strerror}"
             raise_alone(SettingsError(what, remedy="name it by its path"))
         return self._process
+
+
+def _environment(connection: Connection | None) -> dict[str, str]:
+    if connection is None:
+        return dict(os.environ)
+    return {**os.environ, KEY_VARIABLE: connection.api_key.reveal(), BASE_URL_VARIABLE: connection.base_url}
 
 
 def _arguments(options: Mapping[str, Option]) -> Iterator[str]:

@@ -15,7 +15,8 @@ from adbc_driver_postgresql import dbapi
 from dagster._cli import cli as program
 from faults import Campaign, Fault, HostileServer
 from shared import DOCS, HOME, ROW, WAITING, asked, blocks
-from smspartner_pipelines.engines.dagster import smspartner_asset
+from smspartner.errors import SettingsError
+from smspartner_pipelines.engines.dagster import SmsPartnerResource, smspartner_asset
 
 EXAMPLE = DOCS / "examples" / "smspartner_definitions.py"
 FAST = {"retries": 0, "backoff": 0, "validate": "contract", "log_level": "debug"}
@@ -35,12 +36,14 @@ FAULTS = (
 class Run:
     """One run of an asset and of one downstream: what Dagster keeps of it."""
 
-    def __init__(self, asset: dg.AssetsDefinition) -> None:
+    def __init__(self, asset: dg.AssetsDefinition, **resources: Any) -> None:
         @dg.asset(deps=[asset])
         def downstream() -> None: ...
 
         with dg.DagsterInstance.get() as instance:
-            self.result = dg.materialize([asset, downstream], instance=instance, raise_on_error=False)
+            self.result = dg.materialize(
+                [asset, downstream], instance=instance, raise_on_error=False, resources=resources
+            )
             logs = instance.all_logs(self.result.run_id)
         events = [entry.get_dagster_event() for entry in logs if entry.is_dagster_event]
         self.success = self.result.success
@@ -129,10 +132,33 @@ def test_what_no_retry_changes_fails_at_once(tags: list[str], options: dict[str,
     assert sentence in ended.failures[0]
 
 
+def test_the_key_comes_from_a_resource(server: HostileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of which Dagster keeps a variable's name alone: the asset needs no key elsewhere, other assets read rows with it.
+
+    A key that stands in the definition is refused where it is written.
+    """
+    key = os.environ["SMSPARTNER_API_KEY"]
+    monkeypatch.setenv("SHOP_SMS_KEY", key)
+    monkeypatch.delenv("SMSPARTNER_API_KEY")
+    page = definitions(blocks("dagster.md", "python")[1])
+    sms = page["defs"].resources["sms"]
+    assert Run(page["statuses"], sms=sms).materialised["statuses"]["tags_complete"] == 1
+    assert Run(page["opt_outs"], sms=sms).materialised["opt_outs"] == {"opt_outs": 0}
+    with pytest.raises(SettingsError, match="Dagster would keep api_key") as refused:
+        Run(page["statuses"], sms=SmsPartnerResource(api_key=key))
+    assert key not in str(refused.value)
+
+
+def definitions(code: str) -> dict[str, Any]:
+    """Give what a file with this code defines."""
+    (HOME / "page.py").write_text(code, encoding="utf-8")
+    return runpy.run_path(str(HOME / "page.py"))
+
+
 def test_documented_definitions_run(server: HostileServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The example is the page's first block and loads the tags of one run; tags come from a table of campaigns."""
     monkeypatch.setenv("CAMPAIGNS_DATABASE", os.environ["TEST_POSTGRESQL"])
-    example, from_table = blocks("dagster.md", "python")
+    example, _, from_table = blocks("dagster.md", "python")
     assert EXAMPLE.read_text(encoding="utf-8") in (DOCS / "dagster.md").read_text(encoding="utf-8")
     (HOME / "smspartner_definitions.py").write_text(example, encoding="utf-8")
     (command,) = blocks("dagster.md", "bash")
@@ -141,6 +167,5 @@ def test_documented_definitions_run(server: HostileServer, monkeypatch: pytest.M
     with dbapi.connect(os.environ["TEST_POSTGRESQL"], autocommit=True) as database, database.cursor() as cursor:
         old = "select 'old', timestamptz '2020-01-01'"
         cursor.execute(f"create table campaigns as select 'from-sql' tag, now() sent_at union all {old}")
-    (HOME / "page.py").write_text(from_table, encoding="utf-8")
-    ended = Run(runpy.run_path(str(HOME / "page.py"))["statuses"])
+    ended = Run(definitions(from_table)["statuses"])
     assert ended.materialised["statuses"]["tags_complete"] == asked(server, "from-sql") == 1
