@@ -25,7 +25,7 @@ from smspartner.api_key import KEY_COMMAND_VARIABLE, KEY_VARIABLE, PHONE_KEY_VAR
 from smspartner_pipelines.cli import smspartner
 from smspartner_pipelines.commands.sandbox import KEY as SANDBOX_KEY
 from smspartner_pipelines.sandbox import Sandbox
-from smspartner_schemas.contract import EXIT_MEANINGS, STATE_TABLES, TABLES, VERDICT_MEANINGS, Table
+from smspartner_schemas.contract import EXIT_MEANINGS, STATE_TABLES, TABLES, TRY_AGAIN, VERDICT_MEANINGS, Table
 from smspartner_schemas.describe import as_table
 from smspartner_schemas.sql import CAMPAIGNS, CAMPAIGNS_MEANING, CAMPAIGNS_NAME
 
@@ -228,7 +228,9 @@ PAGES = {
     "docs/reference/commands.md": {"commands": commands},
     "docs/reference/outcomes.md": {
         "exit-codes": partial(
-            _table, ("exit code", "meaning"), [(int(code), EXIT_MEANINGS[code]) for code in EXIT_MEANINGS]
+            _table,
+            ("exit code", "meaning", "try again"),
+            [(int(code), meaning, "yes" if code in TRY_AGAIN else "") for code, meaning in EXIT_MEANINGS.items()],
         ),
         "vendor-codes": vendor_codes,
         "verdicts": partial(_table, ("verdict", "meaning"), _in_code(VERDICT_MEANINGS)),

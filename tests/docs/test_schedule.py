@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import uv
 from smspartner_pipelines.sandbox import Sandbox
-from smspartner_schemas.contract import ExitCode
+from smspartner_schemas.contract import TRY_AGAIN, ExitCode
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
@@ -61,6 +61,16 @@ def test_the_service_knows_the_exit_codes() -> None:
     prevented = {int(code) for code in SETTINGS["RestartPreventExitStatus"].split()}
     assert prevented == {ExitCode.WRONG_SETTINGS, ExitCode.REFUSED}
     assert {int(code) for code in SETTINGS["SuccessExitStatus"].split()} == {ExitCode.ROWS_IN_QUARANTINE}
+
+
+def test_recipes_try_again_where_the_contract_says_so() -> None:
+    """Page, flow and workflow name the exit codes after which another try may help, and no others."""
+    said = [
+        re.findall(r"try again after ([\d, and]+);", (ROOT / "docs" / "schedule.md").read_text(encoding="utf-8")),
+        re.findall(r"TRY_AGAIN = \{(.+)\}", (EXAMPLES / "prefect_flow.py").read_text(encoding="utf-8")),
+        re.findall(r"([\d |]+)\) sleep", (EXAMPLES / "github-schedule.yml").read_text(encoding="utf-8")),
+    ]
+    assert [{int(code) for code in re.findall(r"\d+", found)} for (found,) in said] == [TRY_AGAIN] * 3
 
 
 @pytest.mark.parametrize("example", ["systemd", "cron", "container"])

@@ -28,6 +28,7 @@ EXTRAS = {
     "airflow": "airflow,duckdb",
     "dagster": "dagster,postgres",
     "dbt": "duckdb,postgres",
+    "prefect": "duckdb",
     "boto3": "s3",
     "pandas2": "all",
     "lowest": "all",
@@ -37,6 +38,7 @@ EXTRAS = {
 BESIDES = {
     "dlt": ["dlt[duckdb,postgres]"],  # the destinations that its cases load into
     "dbt": ["dbt-core>=1.11,<1.12", "dbt-duckdb", "dbt-postgres"],  # 1.12 fetches a part of itself from GitHub
+    "prefect": ["prefect>=3.4"],
     "boto3": ["boto3"],
     "pandas2": ["pandas<3", PROGRAM],
     "lowest": [PROGRAM],

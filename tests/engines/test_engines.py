@@ -33,6 +33,7 @@ def spellings(secret: str) -> set[str]:
         ("dagster", {"DAGSTER_DISABLE_TELEMETRY": "1", "SMSPARTNER_VALIDATE": "contract"}),
         ("dbt", {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "SMSPARTNER_VALIDATE": "contract"}),
         ("dlt", {"RUNTIME__LOG_LEVEL": "DEBUG", "DLT_DATA_DIR": "dlt"}),
+        ("prefect", {"DO_NOT_TRACK": "1", "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120"}),
         ("spark", {"SMSPARTNER_PHONE_KEY": PHONE_KEY}),
     ],
 )
@@ -41,13 +42,13 @@ def test_engine(
 ) -> None:
     """All cases of an engine hold; neither keys nor numbers stand in logs, plans, traces, databases or schemas."""
     (tmp_path / "wrong").write_text(WRONG_KEY, encoding="utf-8")
-    homes = {f"{engine}_HOME": str(tmp_path) for engine in ("AIRFLOW", "DAGSTER")}
+    homes = {f"{engine}_HOME": str(tmp_path) for engine in ("AIRFLOW", "DAGSTER", "PREFECT")}
     ended = run_cases(name, SMSPARTNER_API_KEY=KEY, TEST_POSTGRESQL=postgresql_server, **homes, **settings)
     assert ended.returncode == 0
     files = [
         path
         for path in tmp_path.rglob("*")
-        if path.is_file() and not re.search(rf"{ROWS}|/(wrong|secrets\.toml|connections\.json)$", str(path))
+        if path.is_file() and not re.search(rf"{ROWS}|/(wrong|secrets\.toml|connections\.json|secret\.py)$", str(path))
     ]
     texts = {str(path): path.read_bytes().decode("latin-1") for path in files}
     assert len(texts) > 1

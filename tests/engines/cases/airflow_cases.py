@@ -107,6 +107,14 @@ def keep_connections(url: str) -> None:
     airflow(*(word.replace("smspartner_default", "in_database") for word in add))
 
 
+def airflow(*arguments: str) -> None:
+    """Run the command `airflow` in this process."""
+    from airflow.__main__ import main
+
+    sys.argv = ["airflow", *arguments]
+    main()
+
+
 def run_all() -> None:
     """Run the DAGs one after the other; TAGS of DAG=TAGS go into a file. Connections do without a key elsewhere."""
     from airflow.dag_processing.dagbag import DagBag
@@ -138,7 +146,7 @@ def tasks(dag_id: str) -> list[tuple[str, str, int]]:
 def returned(dag_id: str, task_id: str = "load") -> list[Any]:
     """Give what a task has returned, run by run."""
     where = f"dag_id = '{dag_id}' and task_id = '{task_id}'"
-    return [json.loads(one) for (one,) in query(f"select value from xcom where {where} order by run_id")]
+    return [json.loads(str(one)) for (one,) in query(f"select value from xcom where {where} order by run_id")]
 
 
 def test_a_retry_reads_only_what_is_missing(server: HostileServer) -> None:
