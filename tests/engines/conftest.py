@@ -18,27 +18,37 @@ LONGEST = 280
 """Seconds after which the cases of an engine are ended, and have failed."""
 
 
+@pytest.fixture(scope="session")
+def programs() -> Callable[[str], Path]:
+    """Give the folder of an environment's programs; skip where it is not installed."""
+
+    def find(name: str) -> Path:
+        assert name in EXTRAS
+        if not (ENGINES / name / "bin").exists():
+            pytest.skip(f"needs the environment that `python tests/engines/install.py {name}` makes")
+        return ENGINES / name / "bin"
+
+    return find
+
+
 @pytest.fixture
-def run_cases(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def run_cases(programs: Callable[[str], Path], tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run `cases/NAME_cases.py` in the engine's environment, below `tmp_path`; skip where the engine is not installed.
 
     Settings are environment variables; no other one reaches the cases that names a secret.
     """
 
     def run(name: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        assert name in EXTRAS
-        programs = ENGINES / name / "bin"
-        if not programs.exists():
-            pytest.skip(f"needs the environment that `python tests/engines/install.py {name}` makes")
+        found = programs(name)
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("SMSPARTNER_", "AIRFLOW_"))}
         # Nothing of this suite's own: its settings and fixtures need what no engine's environment has.
         plain = ["-c", os.devnull, "--noconftest", "-p", "no:cacheprovider", "-p", "no:logging"]
-        found = ["-o", f"pythonpath={HERE.parent}", f"--basetemp={tmp_path / 'made'}"]
+        ours = ["-o", f"pythonpath={HERE.parent}", f"--basetemp={tmp_path / 'made'}"]
         ended = subprocess.run(
-            [programs / "python", "-m", "pytest", "-s", *plain, *found, HERE / "cases" / f"{name}_cases.py"],
+            [found / "python", "-m", "pytest", "-s", *plain, *ours, HERE / "cases" / f"{name}_cases.py"],
             check=False,
             cwd=tmp_path,
-            env={**clean, "HOME": str(tmp_path), "PATH": f"{programs}:{os.environ['PATH']}", **settings},
+            env={**clean, "HOME": str(tmp_path), "PATH": f"{found}:{os.environ['PATH']}", **settings},
             capture_output=True,
             text=True,
             timeout=LONGEST,
