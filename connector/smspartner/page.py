@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from http import HTTPStatus
 from itertools import accumulate
 
 import msgspec
+import numpy as np
 
 from smspartner import vendor
 from smspartner.errors import (
@@ -26,7 +26,7 @@ from smspartner.errors import (
     VendorError,
     raise_alone,
 )
-from smspartner.raw_json import as_utf8, read_fields, read_list, read_value, split_rows
+from smspartner.raw_json import Hashes, as_utf8, read_fields, read_list, read_value, split_rows
 from smspartner.redaction import plain_text
 
 MOST_VALUES = 1_000_000
@@ -55,7 +55,7 @@ class Page:
     number: int
     total: int
     rows_json: bytes = field(repr=False)
-    numbers: array[int] = field(repr=False)
+    numbers: Hashes = field(repr=False, compare=False)
     drift: tuple[str, ...] = ()
 
     @property
@@ -98,16 +98,16 @@ def read_page(body: bytes, http_status: int = 200, charset: str | None = None) -
     return Page(number, total, *_rows(envelope, total), tuple(sorted(_drift(envelope))))
 
 
-def _rows(envelope: Envelope, total: int) -> tuple[bytes, array[int]]:
+def _rows(envelope: Envelope, total: int) -> tuple[bytes, Hashes]:
     """Give the row list as a JSON array, and a hash of each row's number; null is a list without rows."""
     keys = [key for key in vendor.LIST_KEYS if key in envelope]
     if not keys and total == 0:
-        return b"[]", array("q")
+        return b"[]", np.zeros(0, np.int64)
     if len(keys) != 1:
         raise UnreadableBody(f"the body has {len(keys)} row lists instead of one ({vendor.LIST_KEYS[0]})")
     rows_json = bytes(envelope[keys[0]])
     if rows_json == b"null":
-        return b"[]", array("q")
+        return b"[]", np.zeros(0, np.int64)
     try:
         return read_list(rows_json)
     except ValueError:  # whose text holds some of the body

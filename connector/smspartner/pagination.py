@@ -15,7 +15,8 @@ import numpy as np
 
 from smspartner.errors import PopulationError, PopulationIncomplete, PopulationMoved, RequestError, UnknownTag
 from smspartner.page import Page
-from smspartner.paging_seen import Hashes, PagingSeen, count_shared, is_without_rows, number_hashes
+from smspartner.paging_seen import PagingSeen, count_shared, is_without_rows, number_hashes
+from smspartner.raw_json import Hashes
 
 MOST_PAGES = 100_000
 

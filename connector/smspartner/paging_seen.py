@@ -25,13 +25,10 @@ from smspartner.errors import (
     VendorError,
 )
 from smspartner.page import Page
-from smspartner.raw_json import Scalar
+from smspartner.raw_json import Hashes, Scalar
 from smspartner.values import NO_DATES
 
 USUAL_PAGE_SIZES = frozenset({10, 20, 25, 50, 100, 200, 250, 500, 1000})
-
-Hashes = npt.NDArray[np.int64]
-"""64 bits a row: among five million rows, two different ones are taken for the same once in a million tags."""
 
 _ROW_AT_LEAST = 5
 """Rows on two pages, times the pages, that can't be chance where no page holds one of them twice."""
@@ -116,7 +113,7 @@ _ROW, _ROWS = msgspec.json.Decoder(_Row), msgspec.json.Decoder(list[_Row])
 
 def number_hashes(pages: Sequence[Page]) -> Hashes:
     """Give a hash of each phone number, sorted: equal where two readings hold the same numbers as often."""
-    return np.sort(np.concatenate([np.frombuffer(page.numbers, np.int64) for page in pages]))
+    return np.sort(np.concatenate([page.numbers for page in pages]))
 
 
 def same_messages(page: Page, other: Page) -> bool:
