@@ -73,7 +73,7 @@ def test_arguments(sandbox, command, here, arguments, said):
 
 
 ENVIRONMENTS = {
-    "no key": ({"SMSPARTNER_API_KEY": None}, "there is no API key; set SMSPARTNER_API_KEY, or SMSPARTNER_API_KEY_FILE"),
+    "no key": ({"SMSPARTNER_API_KEY": None}, "there is no API key; set SMSPARTNER_API_KEY, SMSPARTNER_API_KEY_FILE to"),
     "no rate": ({"SMSPARTNER_RATE": "fast"}, f"SMSPARTNER_RATE {NO_RATE}"),
     "no number": ({"SMSPARTNER_RETRIES": "many"}, f"SMSPARTNER_RETRIES {NOT_VALID} a number from 0 to 100"),
     "no flag": ({"SMSPARTNER_VERIFY": "maybe"}, f"SMSPARTNER_VERIFY {NOT_VALID} a value of type boolean"),
