@@ -25,8 +25,12 @@ def load(tags_file: str, to: str, since: str) -> None:
     environment = {**os.environ, "SMSPARTNER_API_KEY": key}
     with tempfile.TemporaryFile("w+") as report:
         with subprocess.Popen(command, env=environment, stdout=report, stderr=subprocess.PIPE, text=True) as process:
-            for line in process.stderr:
-                get_run_logger().info(line.rstrip())
+            try:
+                for line in process.stderr:
+                    get_run_logger().info(line.rstrip())
+            except BaseException:  # a timeout, or the flow was cancelled
+                process.terminate()
+                raise
         report.seek(0)
         facts = json.loads(report.read() or "{}")
     create_table_artifact(facts.get("tags", []), key="sms-statuses", description=facts.get("meaning"))

@@ -17,8 +17,12 @@ from shared import DOCS, HOME, ROW, asked, blocks
 
 EXAMPLE = DOCS / "examples" / "prefect_flow.py"
 PAGE = "how-to/prefect.md"
-CAMPAIGNS = tuple(Campaign.of_rows(tag, [ROW]) for tag in ("promo-nov", "late", "broken"))
-FAULTS = (Fault("echo_message", tag="late", times=1), Fault("echo_not_json", tag="broken"))
+CAMPAIGNS = tuple(Campaign.of_rows(tag, [ROW]) for tag in ("promo-nov", "late", "broken", "slow"))
+FAULTS = (
+    Fault("echo_message", tag="late", times=1),
+    Fault("echo_not_json", tag="broken"),
+    Fault("slow", tag="slow", seconds=3600),
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +38,18 @@ def server() -> Iterator[HostileServer]:
 
 
 @pytest.fixture(scope="module")
-def flow(server: HostileServer) -> Any:
-    """The flow of the example, which tries again at once."""
+def flow(server: HostileServer) -> dict[str, Any]:
+    """What the example defines; it tries again at once."""
     code = EXAMPLE.read_text(encoding="utf-8")
     assert code in (DOCS / PAGE).read_text(encoding="utf-8")
     (HOME / "prefect_flow.py").write_text(code.replace("=300", "=0"), encoding="utf-8")
-    return runpy.run_path(str(HOME / "prefect_flow.py"))["sms_statuses"]
+    return runpy.run_path(str(HOME / "prefect_flow.py"))
 
 
-def run(flow: Any, *tags: str) -> Any:
+def run(flow: dict[str, Any], *tags: str) -> Any:
     """Run the flow for these tags; give its final state."""
     (HOME / "tags.txt").write_text("\n".join(tags), encoding="utf-8")
-    return flow(str(HOME / "tags.txt"), str(HOME / "data"), return_state=True)
+    return flow["sms_statuses"](str(HOME / "tags.txt"), str(HOME / "data"), return_state=True)
 
 
 def tries() -> int:
@@ -54,7 +58,7 @@ def tries() -> int:
         return max(client.read_task_runs(), key=lambda one: one.start_time).run_count
 
 
-def test_a_retry_reads_only_what_is_missing(flow: Any, server: HostileServer) -> None:
+def test_a_retry_reads_only_what_is_missing(flow: dict[str, Any], server: HostileServer) -> None:
     """A tag that fails at first is read again, the other is not; the artifact lists both, with their verdicts."""
     assert run(flow, "promo-nov", "late").is_completed()
     assert (tries(), asked(server, "promo-nov"), asked(server, "late")) == (2, 1, 2)
@@ -64,7 +68,7 @@ def test_a_retry_reads_only_what_is_missing(flow: Any, server: HostileServer) ->
     assert [row["verdict"] for row in json.loads(artifacts[-1].data)] == ["skipped", "complete"]
 
 
-def test_a_task_is_tried_again_only_where_that_helps(flow: Any) -> None:
+def test_a_task_is_tried_again_only_where_that_helps(flow: dict[str, Any]) -> None:
     """Tags that are not complete are tried again to the last retry; wrong settings and a refused key are not."""
     failed = run(flow, "broken")
     assert (failed.is_failed(), tries()) == (True, 4)
@@ -75,3 +79,11 @@ def test_a_task_is_tried_again_only_where_that_helps(flow: Any) -> None:
     failed = run(flow, "promo-nov")
     assert (failed.is_failed(), tries()) == (True, 1)
     assert "exit status 5" in failed.message
+
+
+def test_a_command_that_is_not_waited_for_ends(flow: dict[str, Any]) -> None:
+    """A timeout asks the command to end, as a cancelled flow does; an hour is not waited for a page."""
+    (HOME / "tags.txt").write_text("slow", encoding="utf-8")
+    at_most = flow["load"].with_options(timeout_seconds=15, retries=0)
+    ended = at_most(str(HOME / "tags.txt"), str(HOME / "slow"), since="2026-01-01T00:00:00Z", return_state=True)
+    assert ended.name == "TimedOut"
