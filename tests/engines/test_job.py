@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from faults import Campaign, Fault, HostileServer
 from smspartner.errors import SettingsError, TagError
-from smspartner_pipelines.engines.job import Job, JobEnd, find_tags
+from smspartner_pipelines.engines.job import Job, JobEnd, connect, find_tags
 from smspartner_schemas.contract import EXIT_MEANINGS, ExitCode
 
 ROW = {"phoneNumber": "+33639980001", "status": "Delivered", "stopSMS": False, "date": "1517989111"}
@@ -98,6 +98,22 @@ def test_a_refused_key_ends_a_job_for_good_and_is_shown_nowhere(
     shown = f"{said} {ended!r} {ended.sentence} {ended.summary()}"
     assert (ended.exit_code, ended.try_again) == (5, False)
     assert not [spelled for spelled in ("9f3a8c7b", "d5e4", "f3a") if spelled in shown]
+
+
+def test_an_orchestrators_own_key_reaches_the_command_by_its_environment(
+    server: HostileServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A connection given to the job goes before what the environment says, and stands on no command line."""
+    connection = connect(" sandbox-key\n", None)
+    monkeypatch.setenv("SMSPARTNER_API_KEY", "not-the-key-of-this")
+    monkeypatch.delenv("SMSPARTNER_BASE_URL")
+    spy = tmp_path / "spy"
+    program = f"{sys.executable} -P -m smspartner_pipelines.process"
+    spy.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/line\nexec {program} "$@"\n', encoding="utf-8")
+    spy.chmod(0o755)
+    ended = Job([str(tmp_path / "data")], FAST, str(spy)).run(["final"], lambda *_: None, None, connection)
+    assert (ended.exit_code, asked(server)) == (0, ["final"])
+    assert "sandbox-key" not in (tmp_path / "line").read_text(encoding="utf-8")
 
 
 def test_wrong_settings_are_said_as_the_command_says_them(run: Callable[..., JobEnd], server: HostileServer) -> None:
