@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock, RLock, Thread
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -165,6 +165,8 @@ def _import() -> Any:
             library = import_module("great_expectations")
         if warnings.showwarning is not show:
             logging.captureWarnings(capture=False)  # it sent every warning of the process to the logs
+        # Its progress bars would have a lock across processes, of which Python 3.14 complains when this one ends.
+        import_module("tqdm").tqdm.set_lock(RLock())
         return library
 
 
