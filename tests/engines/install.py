@@ -50,9 +50,9 @@ PYTHONS = {"lowest": ["3.11"], "newest": ["3.14", "3.13"]}
 
 
 def make(environment: Path, version: str) -> bool:
-    """Make an empty environment; returns whether this Python could be had: pyenv's, the system's, or uv's."""
+    """Make an empty environment; returns whether this Python could be had: of `python.sh`, pyenv, the system, or uv."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob("versions/*/bin")
-    path = os.pathsep.join([*map(str, pyenv), os.environ["PATH"]])
+    path = os.pathsep.join([str(PROJECT / "build/python/usr/bin"), *map(str, pyenv), os.environ["PATH"]])
     command = [*UV, "venv", "--quiet", "--clear", "--python", version, environment]
     return subprocess.run(command, env={**os.environ, "PATH": path}, check=False).returncode == 0
 
