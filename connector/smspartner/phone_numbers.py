@@ -162,16 +162,16 @@ def countries(numbers: pa.Array) -> pa.DictionaryArray:
     no country. A calling code that belongs to one country gives it without parsing; the digits of others are looked at
     once for each distinct number. Overseas numbers that the library does not know have the country of their prefix.
     """
-    prefixes = pc.utf8_slice_codeunits(numbers, 1, 1 + _LONGEST_CALLING_CODE).dictionary_encode()
-    regions = [_calling_codes().get(calling_code(prefix), ()) for prefix in prefixes.dictionary.to_pylist()]
+    prefixes = pc.binary_slice(numbers.view(pa.binary()), 1, 1 + _LONGEST_CALLING_CODE).dictionary_encode()
+    regions = [_calling_codes().get(calling_code(prefix.decode()), ()) for prefix in prefixes.dictionary.to_pylist()]
     sole = pa.array([found[0] if len(found) == 1 else None for found in regions], pa.string())
-    found = pc.if_else(pc.equal(sole, _NO_COUNTRY), None, sole).take(prefixes.indices)
+    found = pc.if_else(pc.equal(sole, _NO_COUNTRY), None, sole).dictionary_encode().take(prefixes.indices)
     shared = pa.array([len(found) > 1 for found in regions], pa.bool_()).take(prefixes.indices)
     if pc.any(shared).as_py():
         distinct = pc.if_else(shared, numbers, None).dictionary_encode()
         by_digits = pa.array(map(_country_by_digits, distinct.dictionary.to_pylist()), pa.string())
-        found = pc.coalesce(found, by_digits.take(distinct.indices))
-    return found.dictionary_encode()
+        found = pc.coalesce(found.cast(pa.string()), by_digits.take(distinct.indices)).dictionary_encode()
+    return found
 
 
 def _country_by_digits(number: str) -> str | None:

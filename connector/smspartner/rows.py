@@ -32,8 +32,8 @@ _LONGEST_NAME = 40
 _KNOWN_KEYS = vendor.ROW_KEYS | vendor.ERROR_ROW_KEYS
 _JSON_TYPES = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
 
-_READ_AT_ONCE = 4 * 1024 * 1024
-"""Bytes of JSON: beyond a few megabytes nothing is gained, and memory is taken twice."""
+_READ_AT_ONCE = 1024 * 1024
+"""Bytes of JSON: beyond a megabyte nothing is gained, and memory is taken twice."""
 
 _NOT_WORTH_HALVING = 64 * 1024
 """Bytes of JSON: the tolerant path reads so little as fast as the native path fails twice."""
@@ -171,7 +171,7 @@ def _settle(
 
 def indices_of(mask: pa.BooleanArray) -> Indices:
     """Give the indices at which a mask is true."""
-    return np.flatnonzero(np.asarray(pc.fill_null(mask, False)))
+    return np.asarray(pc.indices_nonzero(mask)).astype(np.int64)
 
 
 def read_tolerantly(raw_rows: Sequence[bytes]) -> Columns:
