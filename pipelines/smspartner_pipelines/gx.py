@@ -73,6 +73,7 @@ class Engine:
         context = library.get_context(mode="ephemeral", project_config=config)
         asset = context.data_sources.add_pandas("frames").add_dataframe_asset("statuses")
         self._frames = asset.add_batch_definition_whole_dataframe("batch")
+        self._kept = asset.datasource.get_execution_engine().batch_manager
         self._built: dict[str, Any] = {}
 
     def failures(self, frame: pd.DataFrame, expectations: Sequence[Expectation]) -> dict[str, Failure]:
@@ -115,7 +116,10 @@ class Engine:
         with warnings.catch_warnings(action="ignore"):  # about its inside, or the style of a user's arguments
             suite = module.ExpectationSuite(name="statuses", expectations=[self._build(one) for one in expectations])
             batch = self._frames.get_batch(batch_parameters={"dataframe": frame})
-            return list(batch.validate(suite, result_format=result_format).results)
+            results = list(batch.validate(suite, result_format=result_format).results)
+        self._kept.batch_data_cache.clear()  # else the library keeps the frame until it is given the next one
+        self._kept.reset_batch_cache()
+        return results
 
     def _build(self, one: Expectation) -> Any:
         """Build the library's own object. A whole suite would leave one that it refuses out, and only log it."""

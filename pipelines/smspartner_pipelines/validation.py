@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from smspartner_pipelines.gx import Engine
     from smspartner_pipelines.suite import Expectation
 
-BATCH_ROWS = 250_000
-"""A run's batch: a million rows at once would take 200 MB more, and a quarter less time."""
+BATCH_ROWS = 200_000
+"""A run's batch: 250,000 rows at once would take 50 MB more, and no less time."""
 
 
 @dataclass
@@ -103,7 +103,7 @@ class Validator:
     def judge_rows(self, rows: pa.Table, sizes: Sequence[int]) -> list[Judgement]:
         """Return one judgement for each tag of a batch; a tag without rows fails nothing.
 
-        `rows` are those of tag after tag, of which the tags have `sizes`; 250,000 to 1,000,000 are judged fastest.
+        `rows` are those of tag after tag, of which the tags have `sizes`; 200,000 to 1,000,000 are judged fastest.
 
         Raises:
             ValidationBroken: an expectation could not be evaluated; the text holds no value of the data.
@@ -111,9 +111,9 @@ class Validator:
         judgements = [Judgement() for _ in sizes]
         if rows.num_rows:
             started = perf_counter()
-            rows = rows.combine_chunks()  # one dictionary for all: thousands of small ones take long in pandas
             starts = np.cumsum([0, *sizes], dtype="int64")
-            self._judge(_frame(rows), self._of_batches, judgements, starts)
+            # One dictionary for all: thousands of small ones take long in pandas.
+            self._judge(_frame(rows.combine_chunks()), self._of_batches, judgements, starts)
             for tag, start, size in zip(judgements, starts.tolist(), sizes, strict=False):
                 if size and self._of_tags:
                     self._judge(_tag_frame(rows.slice(start, size)), self._of_tags, [tag], starts[:1])
