@@ -6,6 +6,7 @@ mkdir -p build/python/{lists,archives}/partial
 cd build/python
 echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian forky main" >sources.list
 options=(-o Dir::Etc::SourceList="$PWD/sources.list" -o Dir::Etc::SourceParts=- -o Dir::State::Lists="$PWD/lists" -o Dir::Cache="$PWD")
+rm -f ./*.deb
 apt-get "${options[@]}" --quiet update
 apt-get "${options[@]}" --quiet download python3.14 python3.14-minimal libpython3.14-minimal libpython3.14-stdlib libc6 \
   libbz2-1.0 libexpat1 libffi8 liblzma5 libreadline8t64 libsqlite3-0 libssl3t64 libtinfo6 libuuid1 libzstd1 zlib1g
