@@ -134,5 +134,9 @@ def _problem(exc: BaseException) -> str:
     trace = exc.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
+    if isinstance(exc, ImportError):
+        name = trace.tb_frame.f_globals.get("__name__", "?").partition(".")[0] if trace else "?"
+        what = f"the library {name} can't be used with the versions of other libraries here"
+        return f"{what}; install smspartner-connector into an environment of its own"
     where = f" in {Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno}" if trace else ""
     return f"a bug, not your doing: {type(exc).__name__}{where}; please report it"  # its text might hold data

@@ -127,6 +127,17 @@ def test_a_bug_is_told_by_class_and_place(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", said)
 
 
+def test_libraries_that_do_not_go_together_are_named(tmp_path: Path) -> None:
+    """A library that refuses the version of another one is named, with what to do: it is not a bug."""
+    (tmp_path / "pyarrow").mkdir()
+    refusal = "raise ImportError('pyarrow requires NumPy 2.0 or newer, found 1.26.4')\n"  # its own words
+    (tmp_path / "pyarrow" / "__init__.py").write_text(refusal, encoding="utf-8")
+    ended = run("", "tags", "data", PYTHONPATH=str(tmp_path))
+    said = b"error: the library pyarrow can't be used with the versions of other libraries here; install "
+    assert (ended.returncode, ended.stdout) == (1, b"")
+    assert ended.stderr == said + b"smspartner-connector into an environment of its own\n"
+
+
 TALK = f"""
 import sys, warnings
 from smspartner_pipelines import output

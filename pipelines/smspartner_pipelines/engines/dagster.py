@@ -52,7 +52,8 @@ class SmsPartnerResource(dg.ConfigurableResource):  # type: ignore[type-arg,unus
             SettingsError: the key itself stands here.
         """
         if not isinstance(self.api_key, dg.EnvVar):
-            raise SettingsError("Dagster would keep api_key", remedy='name a variable: api_key=dg.EnvVar("NAME")')
+            what = "the definition holds api_key, which Dagster would keep"
+            raise SettingsError(what, remedy='name a variable: api_key=dg.EnvVar("NAME")')
         return super().get_resource_definition()
 
     def connection(self) -> smspartner.Connection:
