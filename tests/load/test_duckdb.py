@@ -100,3 +100,14 @@ def test_erased_numbers_leave_the_file(tmp_path, make_snapshot):
         ]
         assert mine.execute("SELECT index_name FROM duckdb_indexes()").fetchall() == [("by_number",)]
     assert [path.name for path in tmp_path.iterdir()] == ["o'clock.db"]
+
+
+def test_names_in_any_case(tmp_path):
+    """DuckDB takes names in any case: what somebody else calls `Campaigns` or `STATUSES` is refused, and stays."""
+    for name in ("Campaigns", "STATUSES"):
+        with duckdb.connect(f"{tmp_path}/{name}.db") as database:
+            database.execute(f'CREATE VIEW "{name}" AS SELECT 1 AS mine')
+        assert f'"{name.lower()}" is a view' in refused(f"duckdb:{tmp_path}/{name}.db")
+        with duckdb.connect(f"{tmp_path}/{name}.db") as database:
+            views = database.sql("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+            assert (views, database.sql(f"SELECT * FROM {name}").fetchall()) == ([(name,)], [(1,)])

@@ -34,6 +34,7 @@ class DuckdbSession(Session):
     """A database file. One process at a time may open it, readers included: its lock is DuckDB's own."""
 
     dialect = "duckdb"
+    name = "lower(t.table_name)"
     comment = "t.TABLE_COMMENT"
     in_list = "SELECT unnest(CAST(CAST($1 AS json) AS varchar[]))"
     errors = duckdb.Error

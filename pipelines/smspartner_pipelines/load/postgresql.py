@@ -63,6 +63,7 @@ class PostgresqlSession(Session):
     """
 
     dialect = "postgresql"
+    name = "t.table_name"
     comment = "obj_description(to_regclass(quote_ident(t.table_name)), 'pg_class')"
     in_list = "SELECT jsonb_array_elements_text($1::jsonb)"
     errors = adbc_driver_manager.Error

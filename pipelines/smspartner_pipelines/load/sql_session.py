@@ -37,6 +37,9 @@ class Session(ABC):
     """
 
     dialect: ClassVar[Dialect]
+    name: ClassVar[str]
+    """The name of table `t`, as an expression; in lower case where the database takes names in any case."""
+
     comment: ClassVar[str]
     """The comment on table `t`, as an expression."""
 

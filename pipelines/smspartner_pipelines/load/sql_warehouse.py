@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _FOUND = (
-    "SELECT CAST(t.table_name AS text) AS name, CAST(t.table_type AS text) AS kind, {comment} AS comment "
+    "SELECT CAST({name} AS text) AS name, CAST(t.table_type AS text) AS kind, {comment} AS comment "
     "FROM information_schema.tables AS t "
     "WHERE t.table_schema = current_schema() AND t.table_catalog = current_database()"
 )
@@ -209,7 +209,8 @@ def _try_writing(session: Session) -> None:
 
 def _checked_tables(session: Session) -> dict[str, dict[str, Any]]:
     """Give what stands in the schema, by name; raises NotUsable where a table's name is something else's."""
-    found = {row["name"]: row for row in session.run(_FOUND.format(comment=session.comment)).to_pylist()}
+    rows = session.run(_FOUND.format(name=session.name, comment=session.comment)).to_pylist()
+    found = {row["name"]: row for row in rows}
     for table in WAREHOUSE_TABLES:
         if table.name in found:
             _check_table(session, table, found[table.name])
