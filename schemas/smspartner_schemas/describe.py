@@ -27,7 +27,7 @@ sources:
     description: "Delivery statuses of SMS Partner, replaced by tag."
     # PostgreSQL: the first schema of the search path. If it is not `public`, name it in dbt_project.yml:
     # vars: {{smspartner_schema: sms}}
-    schema: "{{{{ var('smspartner_schema', 'main' if target.type == 'duckdb' else 'public') }}}}"
+    schema: "{{{{ var('smspartner_schema', 'main' if target.type == 'duckdb' else 'public') | as_text }}}}"
     tables:"""
 
 _DBT_FRESHNESS = f"""\

@@ -151,6 +151,8 @@ def test_postgresql(project: Path) -> None:
     assert shell("smspartner run promo-nov --to 'postgresql:///warehouse?options=-csearch_path%3Dsms'") == 0
     assert shell(OTHER_SCHEMA) == 0
     assert {one["relation_name"].split(".")[1] for one in sources().values()} == {'"sms"'}
+    assert shell(OTHER_SCHEMA.replace("build", "parse").replace(": sms", ": 2026")) == 0  # a number, as YAML reads it
+    assert {one["relation_name"].split(".")[1] for one in sources().values()} == {'"2026"'}
 
 
 def test_parquet_files(project: Path) -> None:
