@@ -110,6 +110,7 @@ class OnePass:
     def __init__(self) -> None:
         self.pages: dict[int, Page] = {}
         self.last = 1
+        self._by_numbers: dict[bytes, int] = {}
         self._by_rows: dict[bytes, int] = {}
 
     def add(self, number: int, came: Page | Unread) -> bool:
@@ -154,9 +155,12 @@ class OnePass:
 
     def _check_repetition(self, number: int, page: Page) -> None:
         """Refuse a page that repeats another, unless all its rows are alike: a dead number, often written to."""
-        before = self._by_rows.setdefault(page.rows_json, number)
-        if before != number and len(set(page.raw_rows)) > 1:
-            raise PopulationIncomplete(f"page {number} repeats page {before} row for row")
+        first = self._by_numbers.setdefault(page.numbers.tobytes(), number)
+        if first != number:  # else no page has the same rows, which take longer to hash
+            self._by_rows.setdefault(self.pages[first].rows_json, first)
+            before = self._by_rows.setdefault(page.rows_json, number)
+            if before != number and len(set(page.raw_rows)) > 1:
+                raise PopulationIncomplete(f"page {number} repeats page {before} row for row")
         if page.row_count == 1:
             near = [self.pages.get(other) for other in range(number - 2, number + 3)]
             alike = [other is not None and other.rows_json == page.rows_json for other in near]
