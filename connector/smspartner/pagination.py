@@ -110,8 +110,7 @@ class OnePass:
     def __init__(self) -> None:
         self.pages: dict[int, Page] = {}
         self.last = 1
-        self._by_numbers: dict[bytes, int] = {}
-        self._by_rows: dict[bytes, int] = {}
+        self._by_numbers, self._by_rows = dict[bytes, int](), dict[bytes, int]()
 
     def add(self, number: int, came: Page | Unread) -> bool:
         """Check a page, page 1 before all others; gives whether more are to come.

@@ -32,8 +32,8 @@ _LONGEST_NAME = 40
 _KNOWN_KEYS = vendor.ROW_KEYS | vendor.ERROR_ROW_KEYS
 _JSON_TYPES = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
 
-_READ_AT_ONCE = 1024 * 1024
-"""Bytes of JSON: beyond a megabyte nothing is gained, and memory is taken twice."""
+_READ_AT_ONCE = 2 * 1024 * 1024
+"""Bytes of JSON: beyond two megabytes nothing is gained, and memory is taken twice."""
 
 _NOT_WORTH_HALVING = 64 * 1024
 """Bytes of JSON: the tolerant path reads so little as fast as the native path fails twice."""

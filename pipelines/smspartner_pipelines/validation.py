@@ -195,10 +195,9 @@ def _try(engine: Engine, expectations: Sequence[Expectation], phone_form: PhoneF
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
-    """Return the frame that the library judges fastest.
+    """Return the frame with 64-bit occurrences: the library compares smaller integers one Python object at a time.
 
-    Occurrences have 64 bits: it compares smaller integers one Python object at a time. Where pandas keeps text in
-    Arrow, free text is no category, of which the library would make text anew for each regex.
+    Where pandas keeps text in Arrow, free text is no category: the library would make text of it for each regex.
     """
     from smspartner_schemas.frames import to_frame
 
