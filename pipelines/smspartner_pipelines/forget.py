@@ -16,6 +16,7 @@ from smspartner_schemas.arrow import empty_table
 from smspartner_schemas.contract import QUARANTINE, STATUSES, Table
 
 from smspartner_pipelines.load.destination import Damage, Destination, LoadedTag, loaded_tags
+from smspartner_pipelines.load.uris import check_each_once
 from smspartner_pipelines.output import counted
 from smspartner_pipelines.reading import open_loaded, rows_in
 
@@ -44,11 +45,12 @@ def forget_person(number: str, uris: Sequence[str], privacy: PhonePrivacy) -> It
     an interruption no run brings them back, and it is simply done again.
 
     Raises:
-        SettingsError: the number is none, there is no phone key, or a destination keeps no tags, was never loaded or
-            can't be written.
+        SettingsError: the number is none, there is no phone key, or a destination is named twice, keeps no tags, was
+            never loaded or can't be written.
         DestinationError: a destination can't be read or written; what was removed stays removed.
     """
     person = Person(number, privacy)
+    check_each_once(uris)
     with ExitStack() as stack:
         for destination in [stack.enter_context(_locked(uri)) for uri in uris]:
             yield _forget(destination, person, privacy)

@@ -18,7 +18,7 @@ from smspartner.redaction import REDACT, Secret
 from smspartner.tags import check_no_secret
 from smspartner_schemas.contract import PhoneForm
 
-from smspartner_pipelines.load import mask_secrets, same_place
+from smspartner_pipelines.load import check_each_once, mask_secrets
 
 Refresh = Literal["auto", "all", "unsettled"]
 Validate = Literal["gx", "contract"]
@@ -92,13 +92,7 @@ class RunSettings:
         """Refuse none at all, and two names of one place."""
         if not self.to:
             raise SettingsError("no destination", remedy="name at least one, such as --to data/ or --to statuses.csv")
-        named: dict[object, str] = {}
-        for uri in self.to:
-            place = same_place(uri)
-            if place in named:
-                names = " and ".join(dict.fromkeys(map(mask_secrets, (named[place], uri))))
-                raise SettingsError(f"one destination is named twice: {names}", remedy="name each once with --to")
-            named[place] = uri
+        check_each_once(self.to)
 
     def public(self) -> dict[str, Any]:
         """Give the settings for the run report: no secret, no tags (they are reported with their verdicts)."""

@@ -10,9 +10,10 @@ import pytest
 from load.conftest import SOMEBODY, an_ordinary_user
 from load.looking import load
 from smspartner.errors import DestinationError, SettingsError
-from smspartner_pipelines.load import open_destination, same_place
+from smspartner_pipelines.load import open_destination
 from smspartner_pipelines.load.files import os_errors, replace_files
 from smspartner_pipelines.load.folder import FOLDERS, STAGING
+from smspartner_pipelines.load.uris import same_place
 from smspartner_pipelines.pages.campaign_report import ReportSettings, write_campaign_report
 from smspartner_pipelines.pages.validation_page import prepare_folder
 from smspartner_schemas.arrow import empty_table

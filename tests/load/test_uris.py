@@ -5,8 +5,8 @@ from contextlib import suppress
 import pytest
 from smspartner.errors import SettingsError
 from smspartner.redaction import REDACT
-from smspartner_pipelines.load import mask_secrets, open_destination, same_place
-from smspartner_pipelines.load.uris import secrets_in
+from smspartner_pipelines.load import mask_secrets, open_destination
+from smspartner_pipelines.load.uris import same_place, secrets_in
 
 KINDS = {
     "Dataset": (

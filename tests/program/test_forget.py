@@ -252,6 +252,11 @@ BAD = {
     ),
     "no key": ((GONE, "--to", "data"), None, "an erasure is recorded under a secret key; set SMSPARTNER_PHONE_KEY"),
     "no dataset": ((GONE, "--to", "elsewhere"), PHONE_KEY, "nothing was ever loaded into elsewhere"),
+    "one place twice": (
+        (GONE, "--to", "data", "--to", "./data/"),
+        PHONE_KEY,
+        "one destination is named twice: data and ./",
+    ),
     "an export": ((GONE, "--to", "rows.csv"), PHONE_KEY, "rows.csv is an export, which keeps no tags; name a dataset"),
 }
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from smspartner.errors import SettingsError
 
-from smspartner_pipelines.load.uris import learn_secrets, mask_secrets, recognise, same_place, secrets_in
+from smspartner_pipelines.load.uris import check_each_once, learn_secrets, mask_secrets, recognise, secrets_in
 
 if TYPE_CHECKING:
     from smspartner_pipelines.load.destination import Destination
 
-__all__ = ["learn_secrets", "mask_secrets", "open_destination", "same_place", "secrets_in"]
+__all__ = ["check_each_once", "learn_secrets", "mask_secrets", "open_destination", "secrets_in"]
 
 _SESSIONS = {
     "duckdb": ("duckdb", "DuckdbSession", "duckdb"),

@@ -13,7 +13,7 @@ from smspartner.errors import SettingsError
 from smspartner.redaction import MASK, REDACT, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
 OBJECT_STORES = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az"}
 """Schemes of object stores, and the one that obstore knows each by."""
@@ -137,6 +137,17 @@ def secrets_in(uri: str) -> list[str]:
     without_password = _PASSWORD.sub(rf"\1{MASK}", uri)  # which may read like the name of a parameter
     found += [match[2].strip("'") for match in _SECRET_PARAMETER.finditer(without_password)]
     return [secret for one in found if one for secret in {one, unquote(one)}]
+
+
+def check_each_once(uris: Sequence[str]) -> None:
+    """Refuse two names of one place; raises SettingsError, also as `recognise`."""
+    named: dict[Hashable, str] = {}
+    for uri in uris:
+        place = same_place(uri)
+        if place in named:
+            names = " and ".join(dict.fromkeys(map(mask_secrets, (named[place], uri))))
+            raise SettingsError(f"one destination is named twice: {names}", remedy="name each once with --to")
+        named[place] = uri
 
 
 def same_place(uri: str) -> Hashable:
