@@ -53,17 +53,19 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(importlib.import_module(f"smspartner.{home}"), name)
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # else a type checker takes any name for one of ours
 
-        return version("smspartner-connector")
-    if name == "errors":
-        return importlib.import_module("smspartner.errors")
-    raise AttributeError(f"module 'smspartner' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        for home, names in _HOMES.items():
+            if name in names:
+                return getattr(importlib.import_module(f"smspartner.{home}"), name)
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("smspartner-connector")
+        if name == "errors":
+            return importlib.import_module("smspartner.errors")
+        raise AttributeError(f"module 'smspartner' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

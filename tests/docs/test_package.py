@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import tomllib
 import zipfile
@@ -105,6 +106,15 @@ def test_metadata_says_where_it_runs(release: Release) -> None:
     packages = {name.partition("/")[0] for name in release.wheel.namelist() if ".dist-info" not in name}
     assert packages == {"smspartner", "smspartner_pipelines", "smspartner_schemas"}
     assert {f"{package}/py.typed" for package in packages} <= set(release.wheel.namelist())
+
+
+def test_a_type_checker_knows_the_names(tmp_path: Path) -> None:
+    """It knows what the package has, and finds a name that it has not."""
+    (tmp_path / "mine.py").write_text("import smspartner\nsmspartner.__version__.upper()\nsmspartner.read_status\n")
+    command = [sys.executable, "-m", "mypy", "--cache-dir", os.devnull, "mine.py"]
+    ended = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+    (problem, _) = ended.stdout.splitlines()
+    assert problem.startswith('mine.py:3: error: Module has no attribute "read_status"')
 
 
 def test_a_release_is_built_checked_and_tried_before_it_is_published(release: Release) -> None:
