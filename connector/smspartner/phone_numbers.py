@@ -149,9 +149,11 @@ def _is_valid(number: str) -> bool:
 
     code = calling_code(number)
     national = number[len(code) + 1 :]
-    if not national or national.startswith("0") or code not in _calling_codes():
+    if not national or code not in _calling_codes():
         return False
-    parsed = phonenumbers.PhoneNumber(country_code=int(code), national_number=int(national))
+    zeros = len(national) - len(str(int(national)))  # they belong to the number in Benin, Ivory Coast, Gabon, Italy
+    parsed = phonenumbers.PhoneNumber(int(code), int(national), italian_leading_zero=zeros > 0)
+    parsed.number_of_leading_zeros = zeros or None
     return phonenumbers.is_valid_number(parsed)
 
 

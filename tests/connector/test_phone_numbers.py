@@ -48,6 +48,8 @@ TAKEN = {
     "+123456789012345": ("+123456789012345",),
     "+262692123456": ("+2620692123456", "+262692123456", "262692123456", "692123456"),
     "+33692123456": ("+33692123456",),  # taken as it is, assigned or not
+    "+2290195123456": ("2290195123456", 2290195123456),  # Benin's zero is part of the number, as in Italy
+    "+390612345678": ("390612345678",),
     "+508550021": ("508550021",),  # bare: by its calling code and by the French plan the same number
     "+11234567": ("0011234567",),
     "+33012345": ("+33012345",),  # too short to drop its zero: kept as the API gave it
