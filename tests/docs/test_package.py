@@ -46,17 +46,22 @@ class Release(NamedTuple):
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
-    """Take the steps of a release on a copy of the project, tagged as its version; its checks are all tests."""
+    """Prepare a release on a copy of the project as CONTRIBUTING.md says, and take its steps; its checks are all tests."""
     project = tmp_path_factory.mktemp("release") / "project"
     others = shutil.ignore_patterns(".*_cache", ".git", ".hypothesis", ".venv", "__pycache__", "build", "dist")
     shutil.copytree(ROOT, project, ignore=others)
+    version = PROJECT["version"].removesuffix(".dev0")
+    changelog = project / "CHANGELOG.md"
+    dated = changelog.read_text(encoding="utf-8").replace("## [Unreleased]\n", f"## [{version}] - 2026-12-01\n")
+    changelog.write_text(dated, encoding="utf-8")
     given = {
         "PATH": f"{Path(uv.find_uv_bin()).parent}:{os.environ['PATH']}",
-        "GITHUB_REF_NAME": f"v{PROJECT['version']}",
+        "GITHUB_REF_NAME": f"v{version}",
         "LC_ALL": "C.UTF-8",
+        "UV_NO_SYNC": "1",  # installs nothing
     }
     printed = ""
-    for step in STEPS:
+    for step in (f"uv version {version}", *STEPS):
         if step != CHECKS:
             ended = subprocess.run(
                 ["bash", "-e", "-c", step],
