@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import python_api
 import run_report
 from smspartner import vendor
 from smspartner.api_key import KEY_COMMAND_VARIABLE, KEY_VARIABLE, PHONE_KEY_VARIABLE, RETIRED_KEYS_VARIABLE
@@ -235,6 +236,7 @@ PAGES = {
         "vendor-codes": vendor_codes,
         "verdicts": partial(_table, ("verdict", "meaning"), _in_code(VERDICT_MEANINGS)),
     },
+    "docs/reference/python.md": python_api.PARTS,
     "docs/reference/run-report.md": {"fields": partial(run_report.tables, ROOT / run_report.SCHEMA)},
     "docs/reference/settings.md": {
         "secrets": partial(_table, ("environment variable", "meaning"), _in_code(_SECRETS)),
