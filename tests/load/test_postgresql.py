@@ -358,3 +358,14 @@ def test_a_text_that_the_database_cant_hold(database, make_snapshot):
                 list(destination.replace([make_snapshot("a", 9), snapshot]))
             assert "€" not in str(caught.value)
         assert [state.rows_loaded for state in loaded_tags(destination)[0].values()] == [4]
+
+
+def test_a_foreign_table_in_the_place_of_the_view_is_named(postgresql):
+    """A foreign table that is called `campaigns` is refused as what it is, and left as it is."""
+    postgresql.sql("CREATE FOREIGN DATA WRAPPER elsewhere")
+    try:
+        postgresql.sql("CREATE SERVER other FOREIGN DATA WRAPPER elsewhere")
+        postgresql.sql("CREATE FOREIGN TABLE campaigns (tag text) SERVER other")
+        assert '"campaigns" is a foreign table of somebody else' in refused(postgresql.uri, SettingsError)
+    finally:
+        postgresql.sql("DROP FOREIGN DATA WRAPPER elsewhere CASCADE")

@@ -184,7 +184,7 @@ def _prepare_tables(session: Session) -> None:
     found = _checked_tables(session)
     view = found.get(CAMPAIGNS_NAME)
     if view and not (view["kind"] == "VIEW" and version_in(view["comment"] or "")):
-        kind = view["kind"].lower().removeprefix("base ")
+        kind = {"BASE TABLE": "table", "FOREIGN": "foreign table"}.get(view["kind"], view["kind"].lower())
         raise NotUsable(
             f"{session.where}: {quoted(CAMPAIGNS_NAME)} is a {kind} of somebody else, where this product keeps a view",
             remedy="rename it, or load elsewhere",
