@@ -79,11 +79,12 @@ def read_statuses(
 ) -> pd.DataFrame:
     """Read all rows of tags as one pandas frame with the columns and dtypes of `statuses`.
 
-    `tag`, `country`, `status`, `run_id` are categoricals, `phone_number` is `str`, `occurrence` int32, `stop_sms` bool,
-    `status_at` and `extracted_at` are `datetime64[us, UTC]`. Rows are in the order of `tags`, then of the API.
+    `tag`, `country`, `status`, `run_id` are categoricals, `phone_number` is `str` (`object` in pandas 2), `occurrence`
+    int32, `stop_sms` bool, `status_at` and `extracted_at` are `datetime64[us, UTC]`. Rows are in the order of `tags`,
+    then of the API.
 
     Raises:
-        NotComplete: a tag is not complete (`unknown` included); its `verdicts` say which and why.
+        NotComplete: a tag is not complete, or `unknown`, which `smspartner run` accepts; `verdicts` say which and why.
         QuarantinedRows: more than `allow_quarantined` rows are not valid; `iter_snapshots` shows them.
         SettingsError, AccessRefused: as `iter_snapshots`.
     """

@@ -189,10 +189,12 @@ class NotComplete(SmsPartnerError):
     """Tags asked for as one frame are not complete; `verdicts` gives each such tag its verdict and reason."""
 
     remedy = "run again, or take the complete ones from iter_snapshots"
+    _remedy_of_unknown = "leave out the tags that are unknown, or take the complete ones from iter_snapshots"
 
     def __init__(self, verdicts: dict[str, tuple[str, str]]) -> None:
         listed = _listed(f"{tag}: {verdict} ({reason})" for tag, (verdict, reason) in verdicts.items())
-        super().__init__(f"not every tag is complete: {listed}")
+        unknown = any(verdict == "unknown" for verdict, _ in verdicts.values())
+        super().__init__(f"not every tag is complete: {listed}", remedy=self._remedy_of_unknown if unknown else None)
         self.verdicts = verdicts
 
 

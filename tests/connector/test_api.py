@@ -54,6 +54,7 @@ def test_not_complete(start_sandbox: Any, connect: Any) -> None:
         ("other", ("failed", "page 1: HTTP 404 without an answer that can be read (1 request)")),
     ]
     assert str(caught.value).startswith("not every tag is complete: gone: unknown (the API answered code 4")
+    assert "leave out the tags that are unknown" in caught.value.remedy
 
 
 def test_quarantined_rows(start_sandbox: Any, connect: Any) -> None:
