@@ -49,7 +49,7 @@ NOT_RUN = {
 POSTED_TO = ("https://hooks.slack.com/services/…", "https://hc-ping.com/…")
 """Where pages post to; here it is a server on loopback."""
 
-SANDBOX_LINES = 4
+SANDBOX_LINES = 6
 FENCE = re.compile(r"((?:^<!-- [a-z ]+: [^\n]*-->\n)*)^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MOVING = (
     (r"\d{8}T\d{6}Z-[0-9a-f]{8}", "RUN_ID"),

@@ -22,7 +22,7 @@ def test_ready(sandbox, command, files, here):
     *lines, versions = ended.stdout.splitlines()
     assert (ended.returncode, ended.stderr, files(".")) == (0, "", before)
     assert lines == [
-        "ok    API key: accepted by the API",
+        "ok    API key (from SMSPARTNER_API_KEY): accepted by the API",
         "ok    data: can be written; 1 tag loaded",
         "ok    x: can be written; nothing is loaded yet",
         "ok    a.csv: can be written",
@@ -31,6 +31,7 @@ def test_ready(sandbox, command, files, here):
     assert [one.path for one in sandbox.requests[asked:]] == ["/v1/me"]
 
 
+KEY = "API key (from SMSPARTNER_API_KEY)"
 NO_KEY = {"SMSPARTNER_API_KEY": None}
 DOWN = "postgresql://127.0.0.1:1/x"
 
@@ -38,17 +39,17 @@ DOWN = "postgresql://127.0.0.1:1/x"
 @pytest.mark.parametrize(
     ("faults", "changes", "to", "failing", "code"),
     [
-        (["vendor_error_10"], {}, ["data"], ["API key"], 5),
-        (["server_error"], {}, ["data"], ["API key"], 3),
-        (["html"], {}, ["data"], ["API key"], 3),
+        (["vendor_error_10"], {}, ["data"], [KEY], 5),
+        (["server_error"], {}, ["data"], [KEY], 3),
+        (["html"], {}, ["data"], [KEY], 3),
         ([], NO_KEY, ["data"], ["API key"], 2),
         ([], NO_KEY, [DOWN], ["API key", DOWN], 2),
         ([], {}, [DOWN], [DOWN], 1),
         ([], {}, ["file"], ["file"], 2),
         ([], {}, ["file", "data"], ["file"], 1),
-        (["vendor_error_10"], {}, ["file"], ["API key", "file"], 2),
-        (["vendor_error_10"], {}, ["file", "file/x"], ["API key", "file", "file/x"], 1),
-        (["vendor_error_10"], {}, ["file", "data"], ["API key", "file"], 5),
+        (["vendor_error_10"], {}, ["file"], [KEY, "file"], 2),
+        (["vendor_error_10"], {}, ["file", "file/x"], [KEY, "file", "file/x"], 1),
+        (["vendor_error_10"], {}, ["file", "data"], [KEY, "file"], 5),
     ],
 )
 def test_code_of_a_run(sandbox, command, here, faults, changes, to, failing, code):
@@ -61,6 +62,27 @@ def test_code_of_a_run(sandbox, command, here, faults, changes, to, failing, cod
     assert (ended.returncode, list(failed)) == (code, failing)
     assert [text for text in failed.values() if "; " not in text] == []
     assert command(sandbox, "run", "promo", *given, **changes).returncode == code
+
+
+@pytest.mark.parametrize(
+    ("variables", "options", "source"),
+    [
+        (["KEY", "KEY_FILE", "KEY_COMMAND"], ["--api-key-file", "key"], "--api-key-file"),
+        (["KEY", "KEY_FILE", "KEY_COMMAND"], [], "SMSPARTNER_API_KEY"),
+        (["KEY_FILE", "KEY_COMMAND"], [], "SMSPARTNER_API_KEY_FILE"),
+        (["KEY_COMMAND"], [], "SMSPARTNER_API_KEY_COMMAND"),
+        ([], [], "api_key_file"),
+    ],
+)
+def test_where_the_key_comes_from(sandbox, command, here, variables, options, source):
+    """Of all that can give the key, the one that does is named, whether the API accepts it or not."""
+    values = {"KEY": "wrong-key-1", "KEY_FILE": "key", "KEY_COMMAND": "cat key"}
+    (here / "key").write_text("wrong-key-2")
+    (here / "config.toml").write_text('api_key_file = "key"')
+    changes = {f"SMSPARTNER_API_{name}": values[name] if name in variables else None for name in values}
+    ended = command(sandbox, "check", "--config", "config.toml", *options, **changes)
+    assert ended.returncode == 5
+    assert ended.stdout.startswith(f"FAIL  API key (from {source}): the API answered code 10 (wrong API key)")
 
 
 def test_versions(sandbox, command, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from smspartner.errors import AccessRefused, DestinationError, RequestError, Set
 from smspartner_schemas.contract import EXIT_MEANINGS, ExitCode
 
 from smspartner_pipelines import options
-from smspartner_pipelines.commands.run import connection_from
+from smspartner_pipelines.commands.run import connection_from, source_of_key
 from smspartner_pipelines.output import counted, say
 
 _MOST_SERIOUS_FIRST = (ExitCode.WRONG_SETTINGS, ExitCode.REFUSED, ExitCode.NOT_DONE, ExitCode.TAGS_NOT_COMPLETE)
@@ -99,18 +99,20 @@ def _api(given: dict[str, Any]) -> _Finding:
     """Ask for the account of the key, which changes nothing."""
     from smspartner.client import Client
 
+    source = source_of_key(given["api_key_file"])
+    what = f"API key (from {source})" if source else "API key"
     try:
         client = Client(connection_from(given))
     except SettingsError as exc:
-        return _finding("API key", str(exc), ExitCode.WRONG_SETTINGS)
+        return _finding(what, str(exc), ExitCode.WRONG_SETTINGS)
     try:
         client.fetch_account()
     except RequestError as exc:
         code = ExitCode.REFUSED if isinstance(exc, AccessRefused) else ExitCode.TAGS_NOT_COMPLETE
-        return _finding("API key", str(exc), code)
+        return _finding(what, str(exc), code)
     finally:
         client.close()
-    return _finding("API key", "accepted by the API")
+    return _finding(what, "accepted by the API")
 
 
 def _destination(uri: str, *, alone: bool) -> _Finding:

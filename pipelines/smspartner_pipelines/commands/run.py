@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
-from smspartner.api_key import KEY_COMMAND_VARIABLE
+from smspartner.api_key import KEY_COMMAND_VARIABLE, KEY_FILE_VARIABLE, KEY_VARIABLE
 from smspartner.errors import SettingsError
 from smspartner_schemas.contract import EXIT_MEANINGS, ExitCode
 
@@ -133,6 +133,14 @@ def connection_from(given: dict[str, Any]) -> Connection:
         verify=given.get("verify", False),
         **{name: given[name] for name in _AS_GIVEN_TO_CONNECT},
     )
+
+
+def source_of_key(key_file: str | None) -> str:
+    """Name what gives the API key, the first that is set; "" where nothing is."""
+    path, environ = _where_the_key_is(key_file)
+    of_file = "api_key_file" if environ else "--api-key-file"
+    given = {**environ, of_file: path}
+    return next(filter(given.get, (KEY_VARIABLE, KEY_FILE_VARIABLE, of_file, KEY_COMMAND_VARIABLE)), "")
 
 
 def _where_the_key_is(key_file: str | None) -> tuple[str | None, dict[str, str]]:

@@ -60,7 +60,8 @@ def _serve(serving: Sandbox) -> None:
             click.echo(
                 f"The sandbox serves {serving.url} (Ctrl-C ends it). In another terminal:\n\n"
                 f"  export SMSPARTNER_API_KEY={KEY} SMSPARTNER_BASE_URL={serving.url}\n"
-                "  smspartner run promo-nov soldes-été relance --to data/\n"
+                "  smspartner run promo-nov soldes-été relance --to data/\n\n"
+                f"All tags: {' '.join(serving.campaigns)}"
             )
             stop.wait()
     finally:
