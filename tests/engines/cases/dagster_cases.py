@@ -144,7 +144,7 @@ def test_the_key_comes_from_a_resource(server: HostileServer, monkeypatch: pytes
     sms = page["defs"].resources["sms"]
     assert Run(page["statuses"], sms=sms).materialised["statuses"]["tags_complete"] == 1
     assert Run(page["opt_outs"], sms=sms).materialised["opt_outs"] == {"opt_outs": 0}
-    with pytest.raises(SettingsError, match="Dagster would keep api_key") as refused:
+    with pytest.raises(SettingsError, match="api_key, which Dagster would keep") as refused:
         Run(page["statuses"], sms=SmsPartnerResource(api_key=key))
     assert key not in str(refused.value)
 
