@@ -186,14 +186,21 @@ def test_a_program_that_is_not_there(do: Callable[..., Ended], tmp_path: Path, n
     [
         ("false", "it ended with exit code 1"),
         ("no-such-program-at-all", "it can't be run: No such file or directory"),
+        ("/etc/passwd", "it can't be run: Permission denied"),
+        ("./script", "it can't be run: Exec format error"),
+        ("echo 'key", "it can't be run: it is not a command"),
+        ("sh -c 'kill -9 $$'", "it ended with exit code -9"),
         ("echo", "its first line is empty"),
         ("sleep 600", "it did not end within 60 s, or wrote more than 64 KB"),
         ("echo {", "the API key has fewer than 8 characters"),
         (r"printf '12345678\011tab\n'", "the API key holds a line break, "),
     ],
 )
-def test_messages(command: str, said: str) -> None:
+def test_messages(command: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the page says of messages is what they say."""
+    monkeypatch.chdir(tmp_path)
+    Path("script").write_text("echo a-key-by-a-script\n", encoding="utf-8")
+    Path("script").chmod(0o755)
     with pytest.raises(SettingsError) as caught:
         read_api_key(None, {"SMSPARTNER_API_KEY_COMMAND": command}, command_seconds=0.5 if "sleep" in command else 60)
     assert said in str(caught.value).replace("within 0.5 s", "within 60 s")
