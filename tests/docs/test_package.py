@@ -46,7 +46,7 @@ class Release(NamedTuple):
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
-    """Prepare a release on a copy of the project as CONTRIBUTING.md says, and take its steps; its checks are all tests."""
+    """Prepare a release as CONTRIBUTING.md says, on a copy, and take its steps; its checks are all tests."""
     project = tmp_path_factory.mktemp("release") / "project"
     others = shutil.ignore_patterns(".*_cache", ".git", ".hypothesis", ".venv", "__pycache__", "build", "dist")
     shutil.copytree(ROOT, project, ignore=others)
