@@ -145,8 +145,8 @@ connection_options = _together(
         "--api-key-file",
         metavar="FILE",
         callback=_learn_key_file,
-        help="File that holds the API key; given here, it goes before SMSPARTNER_API_KEY. There is no option for the key "
-        "itself: command lines can be seen by others.",
+        help="File that holds the API key; given here, it goes before SMSPARTNER_API_KEY. There is no option for the "
+        "key itself: command lines can be seen by others.",
     ),
     connection_option("--base-url", default=DEFAULT_BASE_URL, metavar="URL", help="Where the API is."),
     limited_option("--concurrency", default=8, metavar="N", help="Requests sent at once, at most."),
