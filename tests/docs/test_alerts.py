@@ -29,9 +29,10 @@ def notify(tmp_path):
     return run
 
 
-@pytest.mark.parametrize(
-    "address", [None, "", "chat.example.com/secret", "http://127.0.0.1:1/sec ret", "http://[secret/"]
-)
+UNUSABLE = ["", "chat.example.com/secret", "secret.example.com:443", "http://127.0.0.1:1/sec ret", "http://[secret/"]
+
+
+@pytest.mark.parametrize("address", [None, *UNUSABLE, "file:///secret"])
 def test_the_address_of_the_chat_is_never_shown(notify, address):
     """An address that can't be used is named by its variable, in a sentence: it is a secret."""
     said = "the chat was not reached: CHAT_URL is not set, is no address, or that of another service\n"
