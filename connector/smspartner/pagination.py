@@ -15,7 +15,7 @@ import numpy as np
 
 from smspartner.errors import PopulationError, PopulationIncomplete, PopulationMoved, RequestError, UnknownTag
 from smspartner.page import Page
-from smspartner.paging_seen import PagingSeen, count_shared, is_without_rows, number_hashes
+from smspartner.paging_seen import PagingSeen, count_shared, is_without_rows, number_hashes, same_messages
 from smspartner.raw_json import Hashes
 
 MOST_PAGES = 100_000
@@ -153,13 +153,23 @@ class OnePass:
         )
 
     def _check_repetition(self, number: int, page: Page) -> None:
-        """Refuse a page that repeats another, unless all its rows are alike: a dead number, often written to."""
-        first = self._by_numbers.setdefault(page.numbers.tobytes(), number)
-        if first != number:  # else no page has the same rows, which take longer to hash
-            self._by_rows.setdefault(self.pages[first].rows_json, first)
+        """Refuse a page that repeats another, unless all its rows are alike: a dead number, often written to.
+
+        Statuses ripen between two requests: of the pages with its numbers, the last to come is compared row by row.
+        Where the dates are others, these are other messages to the same people.
+        """
+        key = page.numbers.tobytes()
+        last = self._by_numbers.get(key)
+        self._by_numbers[key] = number
+        if last is not None:  # else no page has the same rows, which take longer to hash
+            self._by_rows.setdefault(self.pages[last].rows_json, last)
             before = self._by_rows.setdefault(page.rows_json, number)
             if before != number and len(set(page.raw_rows)) > 1:
                 raise PopulationIncomplete(f"page {number} repeats page {before} row for row")
+            if before == number and same_messages(page, self.pages[last]):
+                both = zip(page.raw_rows, self.pages[last].raw_rows, strict=True)
+                if 2 * len({one for one, other in both if one == other}) > page.row_count:
+                    raise PopulationIncomplete(f"page {number} repeats page {last} in most rows")
         if page.row_count == 1:
             near = [self.pages.get(other) for other in range(number - 2, number + 3)]
             alike = [other is not None and other.rows_json == page.rows_json for other in near]

@@ -236,6 +236,7 @@ DOUBTS = [
     ("a long last page", but(serve(range(10), 4), p3=page(3, 10, range(7, 10))), "incomplete", "page 3 of 3 holds 3 rows instead of 2"),
     ("pages that repeat", lambda n: page(n, 8, range(4)), "incomplete", "page 2 repeats page 1 row for row"),
     ("undated pages that repeat", lambda n: page(n, 8, [undated(1), undated(2)]), "incomplete", "page 2 repeats page 1 row for row"),
+    ("pages that repeat, of which a row ripens each time", lambda n: page(n, 12, [row if row < n else undated(row) for row in range(6)]), "incomplete", "page 2 repeats page 1 in most rows"),
     ("a total that moves", but(serve(range(10), 4), p3=page(3, 11, [8, 9, 10])), "unstable", "page 1 declared 10 rows in total, page 3 declared 11"),
     ("a tag that goes", but(serve(range(10), 4), p2=GONE), "unstable", "page 1 declared 10 rows in total, then the API answered code 4"),
     ("shrunk behind a clamp", but(serve(range(10), 4), p3=page(2, 8, range(4, 8))), "unstable", "page 1 declared 10 rows in total, page 3 declared 8"),
@@ -309,6 +310,8 @@ HONEST_TWINS = random.Random(7).sample([dated(n, 0) for n in [*range(700), *rang
 LAWFUL = [
     ("45 rows of a dead number", [undated(1)] * 45, TWENTY, 0),
     ("40 rows of a dead number: full", [undated(1)] * 40, TWENTY, 0),
+    ("a dead number, with two words for it", [undated(1, "ko" if n % 7 else "Not delivered") for n in range(60)], TWENTY, 0),
+    ("ten people, six of them dead, written to each week", [undated(n) if n < 6 else dated(n, week) for week in range(8) for n in range(10)], TWENTY, 0),
     ("dead numbers written to each week", [undated(n) if n < 9 else dated(n, week) for week in range(8) for n in range(18)], TWENTY, 0),
     ("one number at many times", [dated(1, second) for second in range(45)], TWENTY, 0),
     ("many numbers in one second", [dated(n, 0) for n in range(90)], TWENTY, 0),
