@@ -89,9 +89,9 @@ def _ended_by(exc: BaseException) -> ExitCode:
         click.echo(exc.format_message(), err=True)
         return ExitCode.WRONG_SETTINGS
     if isinstance(exc, (KeyboardInterrupt, click.Abort)):
-        say("error: interrupted")
+        say("error: interrupted", style="red")
         return ExitCode.INTERRUPTED
-    say(f"error: {_problem(exc)}")
+    say(f"error: {_problem(exc)}", style="red")
     if isinstance(exc, (click.ClickException, SettingsError)):
         return ExitCode.WRONG_SETTINGS
     return ExitCode.REFUSED if isinstance(exc, AccessRefused) else ExitCode.NOT_DONE

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 _LEVELS = ("warning", "info", "debug")
+_LEVEL_OF_STYLE = {"yellow": logging.WARNING, "red": logging.ERROR}
 
 
 class RedactingStream:
@@ -110,8 +111,13 @@ def prepare_standard_streams() -> None:
 def say(text: str, *, to_stdout: bool = False, style: str | None = None) -> None:
     """Write a line for people, on standard error unless it is the result; a terminal gets it wrapped between words.
 
-    `style` is a colour of click's, for terminals that have not asked for none (NO_COLOR).
+    `style` is a colour of click's, for terminals that have not asked for none (NO_COLOR). A log in JSON gets the line
+    as a record, whatever its level: yellow is a warning, red an error.
     """
+    if not to_stdout and any(isinstance(one.formatter, _JsonFormatter) for one in logging.root.handlers):
+        level = _LEVEL_OF_STYLE.get(style or "", logging.INFO)
+        logging.root.handle(logging.LogRecord(__name__, level, __file__, 0, text, None, None))
+        return
     stream = sys.stdout if to_stdout else sys.stderr
     if stream.isatty():
         wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)  # which take two columns

@@ -76,13 +76,20 @@ def test_a_job_gives_the_run_report_and_passes_on_the_log(
     assert (summary["delivered"], summary["waiting"], ended.try_again) == (3, 1, False)
 
 
-def test_a_retry_reads_only_what_is_missing(run: Callable[..., JobEnd], server: HostileServer) -> None:
-    """What was read since the job began is not read again, and its rows in quarantine still count."""
+def test_a_retry_reads_only_what_is_missing(run: Callable[..., JobEnd], said: Said, server: HostileServer) -> None:
+    """What was read since the job began is not read again, and its rows in quarantine still count.
+
+    What needs a person stands in the log as a warning or an error.
+    """
     began = datetime.now(UTC) - timedelta(seconds=1)
     server.faults.add(Fault("server_error", tag="final", times=1))
     first = run("odd", "ripening", "final")
     assert (first.exit_code, first.try_again, asked(server)) == (3, True, ["final", "odd", "ripening"])
     assert first.sentence.endswith("final (failed)")
+    needs_a_person = [text for level, text in said if level >= logging.ERROR]
+    assert needs_a_person[0].startswith("final: failed: page 1: ")
+    assert needs_a_person[-1].startswith("exit code 3: ")
+    assert any(level == logging.WARNING and text.startswith("in quarantine: 1 row of odd") for level, text in said)
     second = run("odd", "ripening", "final", since=began)
     assert (second.exit_code, second.try_again, asked(server)) == (4, False, ["final"])
     assert second.summary()["rows_quarantined"] == 1
@@ -117,11 +124,30 @@ def test_an_orchestrators_own_key_reaches_the_command_by_its_environment(
 
 
 def test_wrong_settings_are_said_as_the_command_says_them(run: Callable[..., JobEnd], server: HostileServer) -> None:
-    """An option that the command does not have ends the job for good, in the command's words."""
-    ended = run("final", concurrencyy=3)
+    """A value that the command refuses ends the job for good, in the command's words."""
+    ended = run("final", rate="often")
     assert (ended.exit_code, ended.try_again, ended.report, asked(server)) == (2, False, None, [])
-    assert "concurrencyy" in ended.sentence
+    assert "--rate" in ended.sentence
     assert ended.summary() == {"exit_code": 2, "meaning": ended.sentence.removeprefix("exit code 2: "), "run_id": None}
+
+
+def test_a_misspelt_option_is_refused_where_the_job_is_written(server: HostileServer) -> None:
+    """Unless the command is another environment's, whose version may have that option: then the command says so."""
+    with pytest.raises(SettingsError, match="`smspartner run` has no option ratee; see `smspartner run --help`"):
+        Job(["data"], {"ratee": "300/min"})
+    command = [sys.executable, "-P", "-m", "smspartner_pipelines.process"]
+    ended = Job(["data"], {"ratee": "300/min"}, command).run(["final"], lambda *_: None)
+    assert (ended.exit_code, "the option --ratee does not exist" in ended.sentence) == (2, True)
+
+
+def test_a_missing_key_can_also_come_from_the_orchestrator(
+    run: Callable[..., JobEnd], said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job without a key ends with the names of the arguments that give one; its log has the command's error."""
+    monkeypatch.delenv("SMSPARTNER_API_KEY")
+    ended = run("final")
+    assert (ended.exit_code, said[-1][0]) == (2, logging.ERROR)
+    assert ended.sentence.endswith(", or name what holds it: conn_id in Airflow, resource_key in Dagster")
 
 
 @pytest.mark.parametrize("how", ["timeout", "stop"])
@@ -153,6 +179,7 @@ def test_a_job_that_is_ended_early_ends_in_order(server: HostileServer, said: Sa
         (["data"], {"api_key": "9f3a8c7b"}),
         (["data"], {"phone_key": "9f3a8c7b"}),
         (["data"], {"tags_file": "tags.txt"}),
+        (["data"], {"tags": "promo"}),
     ],
 )
 def test_a_job_holds_no_secret(to: list[str], options: dict[str, Any]) -> None:

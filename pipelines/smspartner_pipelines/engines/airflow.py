@@ -47,9 +47,11 @@ class SmsPartnerHook(BaseHook):
             SettingsError: it is of another type, whose password is not for this API, or its key or URL can't be used.
         """
         found = self.get_connection(self.conn_id)
-        if found.conn_type != self.conn_type or not found.password:
-            what = f"the connection {self.conn_id} is not of the type {self.conn_type}, or has no password"
-            raise SettingsError(what, remedy="make one of that type, with the API key as its password")
+        if found.conn_type != self.conn_type:
+            what = f"the connection {self.conn_id} is of the type {found.conn_type}"
+            raise SettingsError(what, remedy=f"give one of the type {self.conn_type}, with the API key as its password")
+        if not found.password:
+            raise SettingsError(f"the connection {self.conn_id} has no password", remedy="give it the API key")
         return connect(found.password, found.host)
 
     def read_statuses(self, tags: Iterable[str], **options: Any) -> pd.DataFrame:

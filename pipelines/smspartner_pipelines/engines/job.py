@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, TypeAlias
 
-from smspartner.api_key import KEY_VARIABLE
+from smspartner.api_key import KEY_VARIABLE, NO_KEY_REMEDY
 from smspartner.connection import BASE_URL_VARIABLE, Connection, connection_from_environment
 from smspartner.errors import SettingsError, raise_alone
 from smspartner.tags import check_tags, read_tags_file
@@ -34,10 +34,12 @@ Tags: TypeAlias = Sequence[str] | Path | Callable[[], Iterable[str]]
 Say: TypeAlias = Callable[[int, str], object]
 """Gets each line of the command, with its level as `logging` numbers them."""
 
-_OURS = frozenset({"json", "log_format", "plan", "tags_file", "to"})
+_OURS = frozenset({"json", "log_format", "plan", "tags", "tags_file", "to"})
 """Options of the command that a job sets itself."""
 
-_SECRET = frozenset({"api_key", "phone_key"})
+_OR_BY_NAME = ", or name what holds it: conn_id in Airflow, resource_key in Dagster"
+_SECRET = {"api_key": _OR_BY_NAME, "phone_key": ""}
+"""What a job must not be given as an option, and where it may come from besides the environment."""
 
 _KILL_AFTER = 60.0
 """Seconds that a run has to end in order once it was asked to; killed, it loses its last tags and nothing else."""
@@ -135,7 +137,7 @@ class Job:
     how to start the command; without it, it is that of this environment.
 
     Raises:
-        SettingsError: a secret would be kept by the orchestrator, or an option is one that a job sets itself.
+        SettingsError: a secret would be kept by the orchestrator, or an option is unknown or not for a job to set.
     """
 
     def __init__(
@@ -148,11 +150,17 @@ class Job:
         if any(any(secrets_in(uri)) for uri in self._to):
             what = "a destination holds a password, which the orchestrator would keep"
             raise SettingsError(what, remedy="set SMSPARTNER_TO, or PGPASSWORD, where the job runs")
-        for name in _SECRET & self._options.keys():
+        for name in _SECRET.keys() & self._options.keys():
             what = f"the orchestrator would keep {name}"
-            raise SettingsError(what, remedy=f"set SMSPARTNER_{name.upper()} where the job runs")
+            raise SettingsError(what, remedy=f"set SMSPARTNER_{name.upper()} where the job runs{_SECRET[name]}")
         for name in _OURS & self._options.keys():
             raise SettingsError(f"a job sets the option {name} itself", remedy="leave it out")
+        if not start:  # another environment's command may be of another version
+            from smspartner_pipelines.commands.run import run
+
+            known = {name.removeprefix("--").replace("-", "_") for one in run.params for name in one.opts}
+            for name in self._options.keys() - known:
+                raise SettingsError(f"`smspartner run` has no option {name}", remedy="see `smspartner run --help`")
 
     def run(
         self, tags: Iterable[str], say: Say, since: datetime | None = None, connection: Connection | None = None
@@ -189,7 +197,7 @@ class Job:
             report = None
             with suppress(ValueError):  # none was written, or not to its end
                 report = json.load(written)
-        return JobEnd(process.returncode, report, error)
+        return JobEnd(process.returncode, report, error + (_OR_BY_NAME if error.endswith(NO_KEY_REMEDY) else ""))
 
     def stop(self) -> None:
         """Ask a command that runs to end: it drops or finishes the tag in hand. Once: asked twice, it hurries."""

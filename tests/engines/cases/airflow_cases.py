@@ -62,8 +62,7 @@ with DAG("stopped", schedule=None):
     Stopped(task_id="load", tags=["slow"], to=[str(HOME / "stopped")], options=FAST)
 """
 RUNS = ("resumed=ripening,late", "resumed=ripening,late,added", "refused", "unreachable", "direct", "stopped")
-RUNS += ("sms_from_sql", "sms_and_report")
-CONNECTIONS = ("in_a_file", "in_database", "wrong_key", "of_another_type", "nowhere")
+CONNECTIONS = ("in_a_file", "in_database", "wrong_key", "of_another_type", "without_key", "nowhere")
 """Names of connections, and of DAGs that use them."""
 
 
@@ -93,6 +92,7 @@ def keep_connections(url: str) -> None:
         "in_a_file": {**of_type, "host": url},
         "wrong_key": {**of_type, "password": (HOME / "wrong").read_text(encoding="utf-8")},
         "of_another_type": {**of_type, "conn_type": "postgres"},
+        "without_key": {"conn_type": "smspartner"},
     }
     (HOME / "connections.json").write_text(json.dumps(in_file), encoding="utf-8")
     os.environ |= {
@@ -127,7 +127,7 @@ def run_all() -> None:
             (HOME / "tags.txt").write_text(tags.replace(",", "\n"), encoding="utf-8")
         bag.dags[dag_id].test()
     del os.environ["SMSPARTNER_API_KEY"]
-    for dag_id in (*CONNECTIONS, "sms_statuses", "sms_opt_outs"):
+    for dag_id in (*CONNECTIONS, "sms_statuses", "sms_opt_outs", "sms_from_sql", "sms_and_report"):
         bag.dags[dag_id].test()
 
 
@@ -204,15 +204,18 @@ def test_the_key_comes_from_a_connection() -> None:
 
 
 def test_a_connection_that_gives_no_key_is_named() -> None:
-    """A key that is refused, and a connection of another type, fail for good; one that is nowhere is looked for again.
+    """A refused key, another type and no password fail for good; a connection that is nowhere is looked for again.
 
     Where a backend is down, Airflow says no more than that there is no such connection.
     """
-    tries = {dag_id: tasks(dag_id)[1] for dag_id in ("wrong_key", "of_another_type", "nowhere")}
+    tries = {dag_id: tasks(dag_id)[1] for dag_id in ("wrong_key", "of_another_type", "without_key", "nowhere")}
     assert (tries["wrong_key"], returned("wrong_key")[0]["exit_code"]) == (("load", "failed", 1), 5)
-    assert (tries["of_another_type"], tries["nowhere"]) == (("load", "failed", 1), ("load", "failed", 2))
-    with pytest.raises(SettingsError, match="the connection of_another_type is not of the type smspartner"):
+    assert tries["of_another_type"] == tries["without_key"] == ("load", "failed", 1)
+    assert tries["nowhere"] == ("load", "failed", 2)
+    with pytest.raises(SettingsError, match="of_another_type is of the type postgres; give one of the type smspartner"):
         SmsPartnerHook("of_another_type").get_conn()
+    with pytest.raises(SettingsError, match="the connection without_key has no password; give it the API key"):
+        SmsPartnerHook("without_key").get_conn()
     with pytest.raises(AirflowNotFoundException, match="The conn_id `nowhere` isn't defined"):
         SmsPartnerHook("nowhere").get_conn()
 
