@@ -15,7 +15,8 @@ TRY_AGAIN = {1, 3, 130}  # exit codes after which the same run may end better
 
 def may_end_better(task, task_run, state) -> bool:
     failure = state.result(raise_on_failure=False)
-    return not isinstance(failure, subprocess.CalledProcessError) or failure.returncode in TRY_AGAIN
+    code = getattr(failure, "returncode", 0)  # below 0: killed, as when memory runs out
+    return isinstance(failure, TimeoutError) or code in TRY_AGAIN or code < 0
 
 
 @task(retries=3, retry_delay_seconds=300, retry_condition_fn=may_end_better)

@@ -1,4 +1,4 @@
-"""Loads the delivery statuses of the campaigns in a file, every hour: `dagster dev -f smspartner_definitions.py`."""
+"""Loads the delivery statuses of the campaigns in a file, every hour: `dg dev -f smspartner_definitions.py`."""
 
 from pathlib import Path
 

@@ -37,6 +37,7 @@ EXTRAS = {
 """The extras of this product that an environment has."""
 BESIDES = {
     "dlt": ["dlt[duckdb,postgres]"],  # the destinations that its cases load into
+    "dagster": ["dagster-dg-cli"],  # the command `dg` of the page
     "dbt": ["dbt-core>=1.11,<1.12", "dbt-duckdb", "dbt-postgres"],  # 1.12 fetches a part of itself from GitHub
     "prefect": ["prefect>=3.4"],
     "boto3": ["boto3"],

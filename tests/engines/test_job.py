@@ -133,7 +133,7 @@ def test_wrong_settings_are_said_as_the_command_says_them(run: Callable[..., Job
 
 def test_a_misspelt_option_is_refused_where_the_job_is_written(server: HostileServer) -> None:
     """Unless the command is another environment's, whose version may have that option: then the command says so."""
-    with pytest.raises(SettingsError, match="`smspartner run` has no option ratee; see `smspartner run --help`"):
+    with pytest.raises(SettingsError, match="the option ratee does not exist; see `smspartner run --help`"):
         Job(["data"], {"ratee": "300/min"})
     command = [sys.executable, "-P", "-m", "smspartner_pipelines.process"]
     ended = Job(["data"], {"ratee": "300/min"}, command).run(["final"], lambda *_: None)

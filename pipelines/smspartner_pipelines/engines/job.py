@@ -160,7 +160,7 @@ class Job:
 
             known = {name.removeprefix("--").replace("-", "_") for one in run.params for name in one.opts}
             for name in self._options.keys() - known:
-                raise SettingsError(f"`smspartner run` has no option {name}", remedy="see `smspartner run --help`")
+                raise SettingsError(f"the option {name} does not exist", remedy="see `smspartner run --help`")
 
     def run(
         self, tags: Iterable[str], say: Say, since: datetime | None = None, connection: Connection | None = None

@@ -81,9 +81,21 @@ def test_a_task_is_tried_again_only_where_that_helps(flow: dict[str, Any]) -> No
     assert "exit status 5" in failed.message
 
 
+def test_what_is_not_set_up_fails_at_once(flow: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """No try is spent where the command is missing, or the secret is not saved."""
+    with monkeypatch.context() as without:
+        without.setenv("PATH", "/nowhere")
+        failed = run(flow, "promo-nov")
+    assert (failed.is_failed(), tries(), "FileNotFoundError" in failed.message) == (True, 1, True)
+    Secret.delete("smspartner-api-key")
+    failed = run(flow, "promo-nov")
+    assert (failed.is_failed(), tries(), "smspartner-api-key" in failed.message) == (True, 1, True)
+
+
 def test_a_command_that_is_not_waited_for_ends(flow: dict[str, Any]) -> None:
-    """A timeout asks the command to end, as a cancelled flow does; an hour is not waited for a page."""
+    """A timeout asks the command to end, as a cancelled flow does, and is tried again; an hour is not waited."""
+    runpy.run_path(str(HOME / "secret.py"))
     (HOME / "tags.txt").write_text("slow", encoding="utf-8")
-    at_most = flow["load"].with_options(timeout_seconds=15, retries=0)
+    at_most = flow["load"].with_options(timeout_seconds=8, retries=1)
     ended = at_most(str(HOME / "tags.txt"), str(HOME / "slow"), since="2026-01-01T00:00:00Z", return_state=True)
-    assert ended.name == "TimedOut"
+    assert (ended.name, tries()) == ("TimedOut", 2)
