@@ -227,6 +227,30 @@ def test_options_of_run_stand_under_what_they_are_about(command):
     assert sorted(re.findall(r"^  (?:-v, )?--([a-z-]+)", page, re.MULTILINE)) == sorted(options.split())
 
 
+def test_a_log_in_json_has_every_line(sandbox, smspartner):
+    """Standard error holds one object a line, the summary too, at any level: what needs a person is an error."""
+    sandbox.faults.add(Fault("html", tag="relance"))
+    ended = smspartner(
+        sandbox,
+        "run",
+        "promo",
+        "relance",
+        "--to",
+        "data",
+        "--retries",
+        "0",
+        "--log-format",
+        "json",
+        "--log-level",
+        "error",
+    )
+    records = list(map(json.loads, ended.stderr.splitlines()))
+    level = {record["message"].partition(":")[0].split()[0]: record["level"] for record in records}
+    assert [level[word] for word in ("promo", "run", "relance", "exit")] == ["info", "error", "error", "error"]
+    wrong = smspartner(sandbox, "run", "promo", "--to", "data", "--rate", "often", "--log-format", "json")
+    assert json.loads(wrong.stderr)["level"] == "error"
+
+
 def test_help_imports_nothing_heavy():
     """`--help` comes at once: none of the heavy libraries is imported for it."""
     code = "import sys; from smspartner_pipelines.cli import run_command; run_command(['run', '--help']); "

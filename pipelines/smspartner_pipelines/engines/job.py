@@ -38,8 +38,7 @@ _OURS = frozenset({"json", "log_format", "plan", "tags", "tags_file", "to"})
 """Options of the command that a job sets itself."""
 
 _OR_BY_NAME = ", or name what holds it: conn_id in Airflow, resource_key in Dagster"
-_SECRET = {"api_key": _OR_BY_NAME, "phone_key": ""}
-"""What a job must not be given as an option, and where it may come from besides the environment."""
+_SECRET = {"api_key": _OR_BY_NAME, "phone_key": ""}  # with where it may also come from
 
 _KILL_AFTER = 60.0
 """Seconds that a run has to end in order once it was asked to; killed, it loses its last tags and nothing else."""
