@@ -76,8 +76,8 @@ class PagingSeen:
             return rows == pages[0].row_count
         if self.declares_more and not again:
             return False
-        likely = rows >= min(USUAL_PAGE_SIZES) and (rows % 10 == 0 or self.alone[rows] > 1) and rows not in self.ended
-        return rows in self.followed or (rows >= self.largest and (rows in USUAL_PAGE_SIZES or likely))
+        shared = self.alone[rows] > 1 and rows >= min(USUAL_PAGE_SIZES) and rows not in self.ended
+        return rows in self.followed or (rows >= self.largest and (rows in USUAL_PAGE_SIZES or shared))
 
     def check_behind_end(self, pages: Sequence[Page], number: int, behind: Page) -> None:
         """Check that no row of the population is on the page behind its last one.

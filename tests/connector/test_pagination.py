@@ -95,7 +95,7 @@ def test_a_population_that_holds_still_is_complete(rows, size):
     proof = run.read()
     pages = max(1, -(-rows // size))
     full = rows > 0 and rows % size == 0 and (pages > 1 or size in USUAL_PAGE_SIZES)
-    usual_by_chance = pages == 1 and rows > 0 and (rows % 10 == 0 or rows in USUAL_PAGE_SIZES)
+    usual_by_chance = pages == 1 and rows in USUAL_PAGE_SIZES
     assert (proof.verdict, proof.rows_declared, proof.rows_received, proof.pages_read) == (
         "complete",
         rows,
@@ -164,10 +164,8 @@ LOOKS = [
     ("a page of as many rows was seen", [serve(range(20), 100)], 20, True),
     ("a first page declared more than it held", [serve(range(5), 4)], 20, False),
     ("a first page declared a whole number of pages", [serve(range(40), 20)], 20, True),
-    ("a multiple of ten, and nothing is known", [], 30, True),
-    ("a multiple of ten, and one of as many was looked behind", [serve(range(30), 99)], 30, False),
-    ("no usual size, and another tag has as many", [serve(range(33), 99)], 33, True),
-    ("no usual size, and one of as many was looked behind", [serve(range(33), 99), serve(range(33), 99)], 33, False),
+    ("no usual size, and another tag has as many", [serve(range(30), 99)], 30, True),
+    ("no usual size, and one of as many was looked behind", [serve(range(30), 99), serve(range(30), 99)], 30, False),
     ("no page size, and another tag has as many", [serve(range(9), 99)], 9, False),
     ("no usual size, and a larger one was seen", [serve(range(30), 99), serve(range(31), 99)], 30, False),
     ("such a page was followed by another", [serve(range(20), 10, total=10)], 10, True),
