@@ -116,7 +116,7 @@ def say(text: str, *, to_stdout: bool = False, style: str | None = None) -> None
     """
     if not to_stdout and any(isinstance(one.formatter, _JsonFormatter) for one in logging.root.handlers):
         level = _LEVEL_OF_STYLE.get(style or "", logging.INFO)
-        logging.root.handle(logging.LogRecord(__name__, level, __file__, 0, text, None, None))
+        logging.root.handle(logging.root.makeRecord(__name__, level, __file__, 0, text, (), None))
         return
     stream = sys.stdout if to_stdout else sys.stderr
     if stream.isatty():
