@@ -171,9 +171,8 @@ def _settle(
 
 def indices_of(mask: pa.BooleanArray) -> Indices:
     """Give the indices at which a mask is true."""
-    if not len(mask):  # pyarrow before 26 dies of a mask without any chunk
-        return np.zeros(0, np.int64)
-    return np.asarray(pc.indices_nonzero(mask)).astype(np.int64)
+    found = pc.indices_nonzero(mask) if len(mask) else ()  # pyarrow before 26 dies of a mask without any chunk
+    return np.asarray(found).astype(np.int64)
 
 
 def read_tolerantly(raw_rows: Sequence[bytes]) -> Columns:

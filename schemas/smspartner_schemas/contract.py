@@ -1,8 +1,7 @@
 """The contract: every column of every table, with its type, nullability and allowed values.
 
 This module is the only place that states them. Arrow schemas, pandas dtypes, the Great Expectations suite, the native
-row rules, the SQL DDL and the README's column table are all derived from it. It imports nothing but the standard
-library, so that printing the contract starts fast.
+row rules, SQL and pages are derived from it. It imports the standard library alone: printing the contract starts fast.
 """
 
 from __future__ import annotations
@@ -20,8 +19,7 @@ PhoneForm = Literal["plain", "masked", "hashed"]
 CONTRACT_VERSION = 2
 """Goes up with every change that an older reader or loader could not live with."""
 
-REPORT_VERSION = 1
-"""The same for the run report, whose schema is `run_report.schema.json`."""
+REPORT_VERSION = 1  # the same for the run report, whose schema is `run_report.schema.json`
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, TypeAlias
 
-from smspartner.api_key import KEY_VARIABLE, NO_KEY_REMEDY
+from smspartner.api_key import KEY_VARIABLE
 from smspartner.connection import BASE_URL_VARIABLE, Connection, connection_from_environment
 from smspartner.errors import SettingsError, raise_alone
 from smspartner.tags import check_tags, read_tags_file
@@ -37,8 +37,8 @@ Say: TypeAlias = Callable[[int, str], object]
 _OURS = frozenset({"json", "log_format", "plan", "tags", "tags_file", "to"})
 """Options of the command that a job sets itself."""
 
-_OR_BY_NAME = ", or name what holds it: conn_id in Airflow, resource_key in Dagster"
-_SECRET = {"api_key": _OR_BY_NAME, "phone_key": ""}  # with where it may also come from
+_SECRET = {"api_key": ", or give conn_id in Airflow, resource_key in Dagster", "phone_key": ""}
+"""Settings that an orchestrator would show, with where else they may come from."""
 
 _KILL_AFTER = 60.0
 """Seconds that a run has to end in order once it was asked to; killed, it loses its last tags and nothing else."""
@@ -196,7 +196,7 @@ class Job:
             report = None
             with suppress(ValueError):  # none was written, or not to its end
                 report = json.load(written)
-        return JobEnd(process.returncode, report, error + (_OR_BY_NAME if error.endswith(NO_KEY_REMEDY) else ""))
+        return JobEnd(process.returncode, report, error)
 
     def stop(self) -> None:
         """Ask a command that runs to end: it drops or finishes the tag in hand. Once: asked twice, it hurries."""
