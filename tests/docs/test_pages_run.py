@@ -98,7 +98,8 @@ def comparable(text: str, moving: str | None) -> list[str]:
     for pattern, name in MOVING:
         text = re.sub(pattern, name, text, flags=re.MULTILINE)
     lines, words = [" ".join(line.split()) for line in text.splitlines()], moving.split(", ") if moving else []
-    return [re.sub(r"\d[\d.,]*(dev\d+,?)?", "N", line) if any(word in line for word in words) else line for line in lines]
+    figure = r"\d[\d.,]*(dev\d+,?)?"
+    return [re.sub(figure, "N", line) if any(word in line for word in words) else line for line in lines]
 
 
 class Posted(ThreadingHTTPServer):
